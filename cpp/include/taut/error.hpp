@@ -1,0 +1,23 @@
+// What taut throws.
+
+#ifndef TAUT_ERROR_HPP_
+#define TAUT_ERROR_HPP_
+
+#include <stdexcept>
+
+namespace taut {
+
+// A caller's mistake. Nothing has been written when it is thrown.
+class InvalidArgument : public std::invalid_argument {
+  using std::invalid_argument::invalid_argument;
+};
+
+// A StopCheck asked a long call to stop. A gradient that was being written holds a part of it.
+class Stopped : public std::runtime_error {
+ public:
+  Stopped() : std::runtime_error("taut was asked to stop") {}
+};
+
+}  // namespace taut
+
+#endif  // TAUT_ERROR_HPP_

@@ -1,0 +1,36 @@
+// The penalty of a weight, and its gradient.
+//
+// Sums are taken in float64 whatever the dtype, under round-to-nearest without flush-to-zero
+// whatever the caller set. NaN and Inf are never hidden, but for a term whose factor is 0, which is
+// skipped. The same arguments give the same bits for any number of threads.
+//
+// All of them throw InvalidArgument, before anything is written, for a factor that is negative or
+// not finite and for an orthogonal penalty of anything but a matrix. They may be called from many
+// threads at once.
+
+#ifndef TAUT_PENALTY_HPP_
+#define TAUT_PENALTY_HPP_
+
+#include "taut/regularizers.hpp"
+#include "taut/view.hpp"
+
+namespace taut {
+
+// The penalty of x.
+double value(const Regularizer& regularizer, const ConstView& x);
+
+// gradient += scale * d(penalty)/dx, and returns the penalty (not scaled).
+//
+// The product with `scale` and the sum are formed in float64 and rounded once. The subgradient is
+// used where the penalty has no derivative: sign(0) = 0. `gradient` has the shape of x and its dtype
+// (or float32 where x has a half type), and overlaps neither x nor itself: else InvalidArgument.
+double accumulate_grad(const Regularizer& regularizer, const ConstView& x, const View& gradient,
+                       double scale = 1.0);
+
+// The same, but overwrites the gradient.
+double value_and_grad(const Regularizer& regularizer, const ConstView& x, const View& gradient,
+                      double scale = 1.0);
+
+}  // namespace taut
+
+#endif  // TAUT_PENALTY_HPP_

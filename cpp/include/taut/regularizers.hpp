@@ -1,0 +1,39 @@
+// The penalties, as plain values.
+
+#ifndef TAUT_REGULARIZERS_HPP_
+#define TAUT_REGULARIZERS_HPP_
+
+#include <variant>
+
+namespace taut {
+
+// l1 * Σ|x|
+struct L1 {
+  double l1 = 0.01;
+};
+
+// l2 * Σx²
+struct L2 {
+  double l2 = 0.01;
+};
+
+// l1 * Σ|x| + l2 * Σx²
+struct L1L2 {
+  double l1 = 0.0;
+  double l2 = 0.0;
+};
+
+enum class Mode { kRows, kColumns };
+
+// factor * mean over pairs i < j of |<x̂ᵢ,x̂ⱼ>|, where x̂ = x / max(|x|, 1e-7) and the vectors x are
+// the rows or the columns of a matrix. Fewer than two vectors: 0.
+struct OrthogonalRegularizer {
+  double factor = 0.01;
+  Mode mode = Mode::kRows;
+};
+
+using Regularizer = std::variant<L1, L2, L1L2, OrthogonalRegularizer>;
+
+}  // namespace taut
+
+#endif  // TAUT_REGULARIZERS_HPP_

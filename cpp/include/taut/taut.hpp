@@ -1,0 +1,13 @@
+// taut: weight-regularization penalties and their gradients on the CPU.
+
+#ifndef TAUT_TAUT_HPP_
+#define TAUT_TAUT_HPP_
+
+#include "taut/dtype.hpp"
+#include "taut/error.hpp"
+#include "taut/penalty.hpp"
+#include "taut/regularizers.hpp"
+#include "taut/runtime.hpp"
+#include "taut/view.hpp"
+
+#endif  // TAUT_TAUT_HPP_

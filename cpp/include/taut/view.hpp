@@ -1,0 +1,106 @@
+// Non-owning views of weights and gradients, of any dtype, rank and strides.
+
+#ifndef TAUT_VIEW_HPP_
+#define TAUT_VIEW_HPP_
+
+#include <array>
+#include <cstddef>
+#include <span>
+#include <type_traits>
+
+#include "taut/dtype.hpp"
+#include "taut/error.hpp"
+
+namespace taut {
+
+constexpr std::size_t kMaxRank = 64;  // NumPy's
+
+// A strided array in the caller's memory, which must outlive the view. Strides may be negative or
+// zero; elements need not be aligned. `Pointer` is `const void*` for what is read, `void*` for what
+// is written.
+template <typename Pointer>
+class BasicView {
+  static constexpr bool kConst = std::is_same_v<Pointer, const void*>;
+  template <typename T>
+  using Element = std::conditional_t<kConst, const T, T>;
+
+ public:
+  // `strides` are in bytes. Throws InvalidArgument for a rank above kMaxRank, a negative extent, or
+  // spans of different lengths.
+  BasicView(Pointer data, DType dtype, std::span<const std::ptrdiff_t> shape,
+            std::span<const std::ptrdiff_t> strides)
+      : data_(data), dtype_(dtype), rank_(shape.size()) {
+    if (shape.size() > kMaxRank) throw InvalidArgument("a view has at most 64 dimensions");
+    if (shape.size() != strides.size()) {
+      throw InvalidArgument("a view needs as many strides as extents");
+    }
+    for (std::size_t axis = 0; axis < rank_; ++axis) {
+      if (shape[axis] < 0) throw InvalidArgument("the extents of a view are not negative");
+      shape_[axis] = shape[axis];
+      strides_[axis] = strides[axis];
+    }
+  }
+
+  // `count` contiguous elements.
+  template <typename T>
+  BasicView(T* data, std::size_t count)
+      : data_(data), dtype_(DTypeOf<std::remove_const_t<T>>::value), rank_(1) {
+    shape_[0] = static_cast<std::ptrdiff_t>(count);
+    strides_[0] = sizeof(T);
+  }
+
+  template <typename T, std::size_t kExtent>
+  BasicView(std::span<T, kExtent> elements)  // NOLINT: implicit, as a span is from an array
+      : BasicView(elements.data(), elements.size()) {}
+
+  // What can be written can be read.
+  template <typename Other>
+    requires(kConst && std::is_same_v<Other, void*>)
+  BasicView(const BasicView<Other>& view)  // NOLINT: implicit, as a pointer's conversion is
+      : data_(view.data_), dtype_(view.dtype_), rank_(view.rank_) {
+    for (std::size_t axis = 0; axis < rank_; ++axis) {
+      shape_[axis] = view.shape_[axis];
+      strides_[axis] = view.strides_[axis];
+    }
+  }
+
+  // A matrix; strides count elements. A row-major one has a row stride of `columns`.
+  template <typename T>
+  static BasicView matrix(T* data, std::size_t rows, std::size_t columns, std::ptrdiff_t row_stride,
+                          std::ptrdiff_t column_stride = 1) {
+    constexpr std::ptrdiff_t kSize = sizeof(T);
+    const std::array<std::ptrdiff_t, 2> shape{static_cast<std::ptrdiff_t>(rows),
+                                              static_cast<std::ptrdiff_t>(columns)};
+    const std::array<std::ptrdiff_t, 2> strides{row_stride * kSize, column_stride * kSize};
+    return BasicView(data, DTypeOf<std::remove_const_t<T>>::value, shape, strides);
+  }
+
+  Pointer data() const { return data_; }
+  DType dtype() const { return dtype_; }
+  std::size_t rank() const { return rank_; }
+  std::size_t extent(std::size_t axis) const { return static_cast<std::size_t>(shape_[axis]); }
+  std::ptrdiff_t stride(std::size_t axis) const { return strides_[axis]; }  // bytes
+
+  std::size_t size() const {  // elements
+    std::size_t size = 1;
+    for (std::size_t axis = 0; axis < rank_; ++axis) size *= extent(axis);
+    return size;
+  }
+
+ private:
+  template <typename>
+  friend class BasicView;
+
+  Pointer data_;
+  DType dtype_;
+  std::size_t rank_;
+  std::array<std::ptrdiff_t, kMaxRank> shape_;    // the first `rank_` count
+  std::array<std::ptrdiff_t, kMaxRank> strides_;  // the first `rank_` count
+};
+
+using ConstView = BasicView<const void*>;
+using View = BasicView<void*>;
+
+}  // namespace taut
+
+#endif  // TAUT_VIEW_HPP_

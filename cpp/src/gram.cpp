@@ -1,0 +1,255 @@
+// The Gram matrix is walked strip by strip: the tiles of kGramStrip rows and everything to the right
+// of the diagonal give the value and the signs, then the signs are multiplied with the directions, for
+// the strip's own rows and for those below, and can be forgotten. So the signs of one strip are all
+// that is ever stored of the n x n matrix.
+
+#include "gram.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <limits>
+#include <memory>
+#include <new>
+#include <vector>
+
+#include "elementwise.hpp"
+#include "kernels/kernels.hpp"
+#include "level.hpp"
+#include "parallel.hpp"
+
+namespace taut {
+namespace {
+
+constexpr std::size_t kGramStrip = 6 * kGramTile;
+static_assert(kGramStrip % kGramSignBlock == 0);
+
+// What one thread does in a nanosecond: see benchmarks/.
+constexpr double kMultiplyAddsPerNanosecond = 40;
+constexpr double kSignsPerNanosecond = 130;
+constexpr double kCopiesPerNanosecond = 0.5;
+
+constexpr std::size_t divide_up(std::size_t number, std::size_t divisor) {
+  return (number + divisor - 1) / divisor;
+}
+constexpr std::size_t round_up(std::size_t number, std::size_t multiple) {
+  return divide_up(number, multiple) * multiple;
+}
+
+// Memory aligned to a cache line, not initialized.
+template <typename T>
+class Buffer {
+ public:
+  Buffer() = default;
+  explicit Buffer(std::size_t count)
+      : data_(static_cast<T*>(::operator new(count * sizeof(T), kAlignment))) {}
+  T* get() const { return data_.get(); }
+
+ private:
+  static constexpr std::align_val_t kAlignment{64};
+  struct Deleter {
+    void operator()(T* data) const { ::operator delete(data, kAlignment); }
+  };
+  std::unique_ptr<T, Deleter> data_;
+};
+
+// The signs of a strip in one direction, with the memory they stand in.
+struct SignStore {
+  Buffer<std::uint8_t> positive;
+  Buffer<std::uint8_t> negative;  // touched only where there are zeros
+  Buffer<std::uint8_t> has_zero;
+
+  SignStore() = default;
+  SignStore(std::size_t targets, std::size_t others)
+      : positive(targets * divide_up(others, kGramSignBlock) * kGramCodes),
+        negative(targets * divide_up(others, kGramSignBlock) * kGramCodes),
+        has_zero(targets * divide_up(others, kGramSignBlock)) {}
+
+  GramSigns signs(std::size_t targets, std::size_t target_base, std::size_t other_base) const {
+    return {positive.get(), negative.get(), has_zero.get(), targets, target_base, other_base};
+  }
+};
+
+GramSource source_of(const ConstView& x, Mode mode) {
+  const std::size_t axis = mode == Mode::kRows ? 0 : 1;
+  return {x.data(), x.stride(axis), x.stride(1 - axis)};
+}
+
+// One evaluation: the matrix's copies, and the walk over its strips.
+class Gram {
+ public:
+  Gram(const ConstView& x, Mode mode, bool with_gradient)
+      : kernel_(active_kernels().gram[static_cast<std::size_t>(x.dtype())]),
+        source_(source_of(x, mode)),
+        vectors_(x.extent(mode == Mode::kRows ? 0 : 1)),
+        length_(x.extent(mode == Mode::kRows ? 1 : 0)),
+        padded_(round_up(vectors_, kernel_.register_columns)),
+        weights_(round_up(vectors_, kGramTile)),
+        reciprocals_(padded_),
+        clamped_(padded_),
+        rows_(padded_ * length_ * kernel_.compute_size) {
+    std::fill_n(weights_.get(), round_up(vectors_, kGramTile), 0.0);
+    if (with_gradient) {
+      const std::size_t size = padded_ * panels() * kGramPanel * kernel_.compute_size;
+      directions_ = Buffer<std::byte>(size);
+      gradients_ = Buffer<std::byte>(size);
+    }
+    matrix_ = {vectors_,       length_,     padded_,           weights_.get(), reciprocals_.get(),
+               clamped_.get(), rows_.get(), directions_.get(), gradients_.get()};
+  }
+
+  // The mean over pairs of |<x̂ᵢ,x̂ⱼ>|, or NaN.
+  double mean() {
+    if (!pack()) return std::numeric_limits<double>::quiet_NaN();
+    double total = 0;
+    for (std::size_t begin = 0; begin < vectors_; begin += kGramStrip) total += strip(begin);
+    return total / pairs();
+  }
+
+  // After mean(), unless it was NaN.
+  void write_gradient(const View& gradient, Mode mode, double scale, bool accumulate) {
+    const std::size_t axis = mode == Mode::kRows ? 0 : 1;
+    const GramTarget target{gradient.data(), gradient.stride(axis), gradient.stride(1 - axis),
+                            gradient.dtype() == DType::kFloat32, accumulate};
+    constexpr std::size_t kPiece = 4 * kGramPanel;
+    const std::size_t pieces = divide_up(vectors_, kPiece);
+    parallel_for(pieces, workers_for_copies(pieces), [&](std::size_t piece, std::size_t) {
+      kernel_.finish(matrix_, piece * kPiece, std::min(vectors_, (piece + 1) * kPiece),
+                     scale / pairs(), target);
+    });
+  }
+
+ private:
+  double pairs() const {
+    return static_cast<double>(vectors_) * static_cast<double>(vectors_ - 1) / 2;
+  }
+  std::size_t panels() const { return divide_up(length_, kGramPanel); }
+  std::size_t workers_for_copies(std::size_t pieces) const {
+    return count_workers(pieces, static_cast<double>(vectors_) * static_cast<double>(length_) /
+                                     kCopiesPerNanosecond);
+  }
+
+  bool pack() {
+    const std::size_t pieces = padded_ / kernel_.register_columns;
+    std::atomic<bool> finite{true};
+    parallel_for(pieces, workers_for_copies(pieces), [&](std::size_t piece, std::size_t) {
+      if (!kernel_.pack(source_, matrix_, piece * kernel_.register_columns)) finite = false;
+    });
+    return finite;
+  }
+
+  double strip(std::size_t begin) {
+    const std::size_t end = std::min(vectors_, begin + kGramStrip);
+    const bool with_gradient = matrix_.gradients != nullptr;
+    if (with_gradient && begin == 0) {
+      row_store_ = SignStore(end, vectors_);
+      column_store_ = SignStore(vectors_ - end, end);
+    }
+    const GramSigns row_signs = row_store_.signs(end - begin, begin, begin);
+    const GramSigns column_signs = column_store_.signs(vectors_ - end, end, begin);
+
+    const double sum = tiles(begin, end, with_gradient ? &row_signs : nullptr,
+                             with_gradient ? &column_signs : nullptr);
+    if (with_gradient) multiply_signs(begin, end, row_signs, column_signs);
+    return sum;
+  }
+
+  // The tiles of a strip, row by row; those inside its own square have both directions in row_signs.
+  double tiles(std::size_t begin, std::size_t end, const GramSigns* row_signs,
+               const GramSigns* column_signs) {
+    struct Place {
+      std::size_t row;
+      std::size_t column;
+    };
+    std::vector<Place> places;
+    for (std::size_t row = begin; row < end; row += kGramTile) {
+      for (std::size_t column = row; column < vectors_; column += kGramTile) {
+        places.push_back({row, column});
+      }
+    }
+    const double multiply_adds = static_cast<double>(end - begin) *
+                                 (static_cast<double>(vectors_ - begin) -
+                                  static_cast<double>(end - begin) / 2) *
+                                 static_cast<double>(length_);
+    const std::size_t workers =
+        count_workers(places.size(), multiply_adds / kMultiplyAddsPerNanosecond);
+    Buffer<std::byte> scratch(workers * kernel_.tile_scratch);
+    std::vector<double> sums(places.size());
+    parallel_for(places.size(), workers, [&](std::size_t piece, std::size_t worker) {
+      const auto [row, column] = places[piece];
+      sums[piece] = kernel_.tile(matrix_, row, column, row_signs,
+                                 column < end ? row_signs : column_signs,
+                                 scratch.get() + worker * kernel_.tile_scratch);
+    });
+    double total = 0;
+    for (const double sum : sums) total += sum;
+    return total;
+  }
+
+  // The strip's rows look to all vectors from the strip on, those below look to the strip.
+  void multiply_signs(std::size_t begin, std::size_t end, const GramSigns& row_signs,
+                      const GramSigns& column_signs) {
+    const std::size_t chunk = panels() < 16 ? kGramStrip / 3 : kGramStrip;
+    const std::size_t row_chunks = divide_up(end - begin, chunk);
+    const std::size_t chunks = row_chunks + divide_up(vectors_ - end, chunk);
+    const std::size_t pieces = chunks * panels();
+    const double signs = static_cast<double>(end - begin) *
+                         (static_cast<double>(vectors_ - begin) + static_cast<double>(vectors_ - end)) *
+                         static_cast<double>(length_);
+    const std::size_t workers = count_workers(pieces, signs / kSignsPerNanosecond);
+    Buffer<std::byte> scratch(workers * kernel_.sign_scratch);
+    parallel_for(pieces, workers, [&](std::size_t piece, std::size_t worker) {
+      const std::size_t panel = piece / chunks;
+      const std::size_t index = piece % chunks;
+      const bool is_row = index < row_chunks;
+      const std::size_t first = is_row ? begin + index * chunk : end + (index - row_chunks) * chunk;
+      kernel_.multiply_signs(matrix_, panel, first, std::min(is_row ? end : vectors_, first + chunk),
+                             is_row ? vectors_ : end, is_row ? row_signs : column_signs,
+                             scratch.get() + worker * kernel_.sign_scratch);
+    });
+  }
+
+  const GramKernel& kernel_;
+  GramSource source_;
+  std::size_t vectors_;
+  std::size_t length_;
+  std::size_t padded_;
+  Buffer<double> weights_;
+  Buffer<double> reciprocals_;
+  Buffer<bool> clamped_;
+  Buffer<std::byte> rows_;
+  Buffer<std::byte> directions_;
+  Buffer<std::byte> gradients_;
+  SignStore row_store_;
+  SignStore column_store_;
+  GramMatrix matrix_;
+};
+
+bool is_trivial(const OrthogonalRegularizer& regularizer, const ConstView& x) {
+  const std::size_t axis = regularizer.mode == Mode::kRows ? 0 : 1;
+  return regularizer.factor == 0 || x.extent(axis) < 2 || x.extent(1 - axis) == 0;
+}
+
+}  // namespace
+
+double gram_value(const OrthogonalRegularizer& regularizer, const ConstView& x) {
+  if (is_trivial(regularizer, x)) return 0;
+  return regularizer.factor * Gram(x, regularizer.mode, false).mean();
+}
+
+double gram_gradient(const OrthogonalRegularizer& regularizer, const ConstView& x,
+                     const View& gradient, double scale, bool accumulate) {
+  if (is_trivial(regularizer, x)) {
+    if (!accumulate) fill(gradient, 0);
+    return 0;
+  }
+  Gram gram(x, regularizer.mode, true);
+  const double mean = gram.mean();
+  if (mean != mean) {
+    fill(gradient, mean);
+  } else {
+    gram.write_gradient(gradient, regularizer.mode, scale * regularizer.factor, accumulate);
+  }
+  return regularizer.factor * mean;
+}
+
+}  // namespace taut

@@ -1,0 +1,49 @@
+// The sizes that depend on the level: how much of the Gram matrix stays in registers at once.
+
+#ifndef TAUT_KERNELS_GRAM_SHAPE_HPP_
+#define TAUT_KERNELS_GRAM_SHAPE_HPP_
+
+#include "kernels/kernels.hpp"
+#include "kernels/vectors.hpp"
+
+namespace taut::TAUT_LEVEL {
+namespace {
+
+// The type in which dot products are computed: half types in float32.
+template <typename Storage>
+struct GramCompute {
+  using type = float;
+};
+template <>
+struct GramCompute<double> {
+  using type = double;
+};
+
+// A register tile is kRows vectors by kColumns vectors: its accumulators, kColumns of the one side
+// and one broadcast number of the other must fit the level's registers.
+template <typename T>
+struct GramShape {
+#if defined(__AVX512F__)  // 32 registers
+  static constexpr std::size_t kRows = 8;
+  static constexpr std::size_t kColumnVectors = 3;
+#elif defined(__AVX__)  // 16 registers
+  static constexpr std::size_t kRows = 4;
+  static constexpr std::size_t kColumnVectors = 3;
+#elif defined(__aarch64__)  // 32 registers
+  static constexpr std::size_t kRows = 4;
+  static constexpr std::size_t kColumnVectors = 4;
+#else  // 16 registers, and no fused multiply-add that would ask for more
+  static constexpr std::size_t kRows = 4;
+  static constexpr std::size_t kColumnVectors = 2;
+#endif
+  static constexpr std::size_t kColumns = kColumnVectors * kLanesOf<T>;
+  static_assert(kGramTile % kColumns == 0 && kColumns % kRows == 0 && kColumns % 4 == 0);
+
+  static constexpr T kLargestFinite =
+      sizeof(T) == sizeof(double) ? static_cast<T>(__DBL_MAX__) : static_cast<T>(__FLT_MAX__);
+};
+
+}  // namespace
+}  // namespace taut::TAUT_LEVEL
+
+#endif  // TAUT_KERNELS_GRAM_SHAPE_HPP_

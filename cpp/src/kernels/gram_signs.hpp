@@ -1,0 +1,165 @@
+// The product of the matrix of signs with the directions, by look-up.
+//
+// Four directions have only 16 signed sums. They are put into a table, once for a panel of
+// coordinates and every group of four directions; then one look-up and one addition stand for four
+// multiply-adds (the Method of Four Russians; Arlazarov, Dinic, Kronrod and Faradzev 1970). No
+// product is rounded, so this is as exact as adding the directions one by one.
+//
+// A pair of sign 0 must be left out rather than subtracted again. Targets with such pairs look up two
+// sums, of the positive and of the negative directions, in tables that have 0 where a bit is clear.
+
+#ifndef TAUT_KERNELS_GRAM_SIGNS_HPP_
+#define TAUT_KERNELS_GRAM_SIGNS_HPP_
+
+#include "kernels/gram_shape.hpp"
+
+namespace taut::TAUT_LEVEL {
+namespace {
+
+constexpr std::size_t kTableEntries = 16;
+
+template <typename T>
+struct Panel {
+  using V = Vector<T, (kLanesOf<T> < kGramPanel ? kLanesOf<T> : kGramPanel)>;
+  static constexpr std::size_t kLanes = sizeof(V) / sizeof(T);
+  static constexpr std::size_t kVectors = kGramPanel / kLanes;
+  static constexpr std::size_t kTable = kTableEntries * kGramPanel;  // numbers per group
+
+  V vectors[kVectors];
+
+  [[gnu::always_inline]] static Panel read(const T* from) {
+    Panel panel;
+    TAUT_UNROLL
+    for (std::size_t v = 0; v < kVectors; ++v) panel.vectors[v] = load<V>(from + v * kLanes);
+    return panel;
+  }
+  [[gnu::always_inline]] void write(T* to) const {
+    TAUT_UNROLL
+    for (std::size_t v = 0; v < kVectors; ++v) store(to + v * kLanes, vectors[v]);
+  }
+  [[gnu::always_inline]] void add(const T* from) {
+    TAUT_UNROLL
+    for (std::size_t v = 0; v < kVectors; ++v) vectors[v] += load<V>(from + v * kLanes);
+  }
+  [[gnu::always_inline]] void subtract(const T* from) {
+    TAUT_UNROLL
+    for (std::size_t v = 0; v < kVectors; ++v) vectors[v] -= load<V>(from + v * kLanes);
+  }
+};
+
+// Entry `bits` is Σ ±x_b with + where bit b is set (kSigned), or Σ x_b over the set bits.
+template <typename T, bool kSigned>
+inline void build_tables(const T* directions, std::size_t groups, T* tables) {
+  using P = Panel<T>;
+  using V = typename P::V;
+  for (std::size_t group = 0; group < groups; ++group) {
+    for (std::size_t v = 0; v < P::kVectors; ++v) {
+      const T* from = directions + group * kGramSignGroup * kGramPanel + v * P::kLanes;
+      V low[4];  // sums of the first two, by their bits
+      V high[4];
+      const V x[4] = {load<V>(from), load<V>(from + kGramPanel), load<V>(from + 2 * kGramPanel),
+                      load<V>(from + 3 * kGramPanel)};
+      if constexpr (kSigned) {
+        low[3] = x[0] + x[1];
+        low[1] = x[0] - x[1];
+        low[2] = -low[1];
+        low[0] = -low[3];
+        high[3] = x[2] + x[3];
+        high[1] = x[2] - x[3];
+        high[2] = -high[1];
+        high[0] = -high[3];
+      } else {
+        low[0] = high[0] = V{};
+        low[1] = x[0];
+        low[2] = x[1];
+        low[3] = x[0] + x[1];
+        high[1] = x[2];
+        high[2] = x[3];
+        high[3] = x[2] + x[3];
+      }
+      T* table = tables + group * P::kTable + v * P::kLanes;
+      TAUT_UNROLL
+      for (std::size_t bits = 0; bits < kTableEntries; ++bits) {
+        store(table + bits * kGramPanel, low[bits & 3] + high[bits >> 2]);
+      }
+    }
+  }
+}
+
+// A code byte is 16 * bits, which is where the entry begins, since an entry has 16 numbers.
+static_assert(kGramPanel == kTableEntries);
+
+template <typename T, std::size_t kGroups>
+[[gnu::always_inline]] inline Panel<T> look_up(const std::uint8_t* codes, const T* tables,
+                                               std::size_t groups) {
+  Panel<T> sum = Panel<T>::read(tables + codes[0]);
+  if constexpr (kGroups != 0) {
+    TAUT_UNROLL
+    for (std::size_t group = 1; group < kGroups; ++group) {
+      sum.add(tables + group * Panel<T>::kTable + codes[group]);
+    }
+  } else {
+    for (std::size_t group = 1; group < groups; ++group) {
+      sum.add(tables + group * Panel<T>::kTable + codes[group]);
+    }
+  }
+  return sum;
+}
+
+template <typename T>
+void multiply_signs(const GramMatrix& matrix, std::size_t panel, std::size_t target_begin,
+                    std::size_t target_end, std::size_t other_end, const GramSigns& signs,
+                    void* scratch) {
+  T* tables = static_cast<T*>(scratch);
+  T* subset_tables = tables + kGramCodes * Panel<T>::kTable;
+  const std::size_t panel_begin = panel * matrix.padded_vectors * kGramPanel;
+  const T* directions = static_cast<const T*>(matrix.directions) + panel_begin;
+  T* gradients = static_cast<T*>(matrix.gradients) + panel_begin;
+
+  for (std::size_t other = signs.other_base; other < other_end; other += kGramSignBlock) {
+    const std::size_t left = other_end - other;
+    const std::size_t groups = left < kGramSignBlock
+                                   ? (left + kGramSignGroup - 1) / kGramSignGroup
+                                   : kGramCodes;
+    const std::size_t first = (other - signs.other_base) / kGramSignBlock * signs.targets +
+                              target_begin - signs.target_base;
+    const std::uint8_t* positive = signs.positive + first * kGramCodes;
+    const std::uint8_t* negative = signs.negative + first * kGramCodes;
+    const std::uint8_t* has_zero = signs.has_zero + first;
+    build_tables<T, true>(directions + other * kGramPanel, groups, tables);
+    bool has_subset_tables = false;
+
+    for (std::size_t target = target_begin; target < target_end; ++target) {
+      T* gradient = gradients + target * kGramPanel;
+      Panel<T> sum = Panel<T>::read(gradient);
+      if (*has_zero == 0) {
+        const Panel<T> block = groups == kGramCodes ? look_up<T, kGramCodes>(positive, tables, groups)
+                                                    : look_up<T, 0>(positive, tables, groups);
+        TAUT_UNROLL
+        for (std::size_t v = 0; v < Panel<T>::kVectors; ++v) sum.vectors[v] += block.vectors[v];
+      } else {
+        if (!has_subset_tables) {
+          build_tables<T, false>(directions + other * kGramPanel, groups, subset_tables);
+          has_subset_tables = true;
+        }
+        for (std::size_t group = 0; group < groups; ++group) {
+          const T* table = subset_tables + group * Panel<T>::kTable;
+          sum.add(table + positive[group]);
+          sum.subtract(table + negative[group]);
+        }
+      }
+      sum.write(gradient);
+      positive += kGramCodes;
+      negative += kGramCodes;
+      ++has_zero;
+    }
+  }
+}
+
+template <typename T>
+constexpr std::size_t kSignScratch = 2 * kGramCodes * Panel<T>::kTable * sizeof(T);
+
+}  // namespace
+}  // namespace taut::TAUT_LEVEL
+
+#endif  // TAUT_KERNELS_GRAM_SIGNS_HPP_

@@ -1,0 +1,295 @@
+// One tile of the Gram matrix: its dot products, their weighted absolute sum, and their signs.
+//
+// The dot products are partial sums over kGramDepthBlock coordinates, each a chain of multiply-adds
+// in a register, added in order. The tile stays in the second-level cache between the blocks; it is
+// never part of a larger matrix.
+
+#ifndef TAUT_KERNELS_GRAM_TILE_HPP_
+#define TAUT_KERNELS_GRAM_TILE_HPP_
+
+#include "kernels/gram_shape.hpp"
+
+namespace taut::TAUT_LEVEL {
+namespace {
+
+// tile[kRows][kColumns] (+)= Σ a[k][row] * b[k][column] over `depth` coordinates k.
+template <typename T, bool kFirst>
+[[gnu::always_inline]] inline void multiply_registers(const T* a, const T* b, std::size_t depth,
+                                                      T* tile) {
+  using Shape = GramShape<T>;
+  using V = Vector<T, kLanesOf<T>>;
+  V sums[Shape::kRows][Shape::kColumnVectors] = {};
+  for (std::size_t k = 0; k < depth; ++k) {
+    V columns[Shape::kColumnVectors];
+    TAUT_UNROLL
+    for (std::size_t j = 0; j < Shape::kColumnVectors; ++j) {
+      columns[j] = load<V>(b + k * Shape::kColumns + j * kLanesOf<T>);
+    }
+    TAUT_UNROLL
+    for (std::size_t i = 0; i < Shape::kRows; ++i) {
+      const V row = broadcast<V>(a[k * Shape::kColumns + i]);
+      TAUT_UNROLL
+      for (std::size_t j = 0; j < Shape::kColumnVectors; ++j) {
+        sums[i][j] = multiply_add(row, columns[j], sums[i][j]);
+      }
+    }
+  }
+  TAUT_UNROLL
+  for (std::size_t i = 0; i < Shape::kRows; ++i) {
+    TAUT_UNROLL
+    for (std::size_t j = 0; j < Shape::kColumnVectors; ++j) {
+      T* to = tile + i * kGramTile + j * kLanesOf<T>;
+      store(to, kFirst ? sums[i][j] : load<V>(to) + sums[i][j]);
+    }
+  }
+}
+
+// Where a tile lies and how much of it there is.
+struct TilePlace {
+  std::size_t row;
+  std::size_t column;
+  std::size_t rows;     // at most kGramTile
+  std::size_t columns;  // at most kGramTile
+  bool diagonal() const { return row == column; }
+};
+
+template <typename T>
+inline void multiply_tile(const GramMatrix& matrix, const TilePlace& place, T* tile) {
+  using Shape = GramShape<T>;
+  const T* packed = static_cast<const T*>(matrix.rows);
+  for (std::size_t k = 0; k < matrix.length; k += kGramDepthBlock) {
+    const std::size_t left = matrix.length - k;
+    const std::size_t depth = left < kGramDepthBlock ? left : kGramDepthBlock;
+    for (std::size_t j = 0; j < place.columns; j += Shape::kColumns) {
+      const T* b = packed + (place.column + j) * matrix.length + k * Shape::kColumns;
+      for (std::size_t i = 0; i < place.rows; i += Shape::kRows) {
+        if (place.diagonal() && i >= j + Shape::kColumns) break;  // below the diagonal
+        const std::size_t within = (place.row + i) % Shape::kColumns;
+        const T* a = packed + (place.row + i - within) * matrix.length + k * Shape::kColumns + within;
+        T* to = tile + i * kGramTile + j;
+        if (k == 0) {
+          multiply_registers<T, true>(a, b, depth, to);
+        } else {
+          multiply_registers<T, false>(a, b, depth, to);
+        }
+      }
+    }
+  }
+}
+
+// The tile is read in steps of 4 rows by 8 columns: one code byte for each direction per 4 pairs.
+constexpr std::size_t kStepRows = kGramSignGroup;
+constexpr std::size_t kStepColumns = 8;
+
+constexpr std::size_t round_up(std::size_t number, std::size_t multiple) {
+  return (number + multiple - 1) / multiple * multiple;
+}
+
+// Makes the tile one that needs no special case: the lower half of a diagonal tile mirrors the upper
+// one, a vector has no pair with itself (sign 0), and vectors beyond the last (weight 0) have sign 1,
+// so that nobody takes them for orthogonal.
+template <typename T>
+inline void complete_tile(const TilePlace& place, T* tile) {
+  if (place.diagonal()) {
+    for (std::size_t i = 0; i < place.rows; ++i) {
+      for (std::size_t j = 0; j < i; ++j) tile[i * kGramTile + j] = tile[j * kGramTile + i];
+      tile[i * kGramTile + i] = 0;
+    }
+  }
+  const std::size_t rows = round_up(place.rows, kStepRows);
+  const std::size_t columns = round_up(place.columns, kStepColumns);
+  for (std::size_t i = 0; i < rows; ++i) {
+    for (std::size_t j = i < place.rows ? place.columns : 0; j < columns; ++j) {
+      tile[i * kGramTile + j] = 1;
+    }
+  }
+}
+
+// Σ |tile[i][j]| weightᵢ weightⱼ: per row in 8 float64 lanes, column j to lane j mod 8; rows are then
+// added in order, lanes in a tree.
+template <typename T>
+inline double sum_tile(const GramMatrix& matrix, const TilePlace& place, const T* tile) {
+  constexpr std::size_t kVectors = kStepColumns / kDoubles;
+  Doubles total[kVectors] = {};
+  for (std::size_t i = 0; i < place.rows; i += kStepRows) {
+    Doubles sums[kStepRows][kVectors] = {};
+    for (std::size_t j = 0; j < place.columns; j += kStepColumns) {
+      TAUT_UNROLL
+      for (std::size_t v = 0; v < kVectors; ++v) {
+        const Doubles weights = load<Doubles>(matrix.weights + place.column + j + v * kDoubles);
+        TAUT_UNROLL
+        for (std::size_t r = 0; r < kStepRows; ++r) {
+          const T* from = tile + (i + r) * kGramTile + j + v * kDoubles;
+          sums[r][v] = multiply_add(absolute(load_doubles(from)), weights, sums[r][v]);
+        }
+      }
+    }
+    TAUT_UNROLL
+    for (std::size_t r = 0; r < kStepRows; ++r) {
+      const Doubles weight = broadcast<Doubles>(matrix.weights[place.row + i + r]);
+      TAUT_UNROLL
+      for (std::size_t v = 0; v < kVectors; ++v) {
+        total[v] = multiply_add(sums[r][v], weight, total[v]);
+      }
+    }
+  }
+  double lanes[kStepColumns];
+  __builtin_memcpy(lanes, total, sizeof(lanes));
+  for (std::size_t width = kStepColumns / 2; width > 0; width /= 2) {
+    for (std::size_t lane = 0; lane < width; ++lane) lanes[lane] += lanes[lane + width];
+  }
+  return lanes[0];
+}
+
+template <typename T>
+struct SignVectors {
+  static constexpr std::size_t kLanes = kVectorBytes < 32 ? 16 / sizeof(T) : 32 / sizeof(T);
+  static constexpr std::size_t kCount = kStepColumns / kLanes;
+  using Values = Vector<T, kLanes>;
+  using Masks = decltype(Values{} > Values{});
+};
+
+// Bit j of the result is set where lane j of the mask is.
+template <typename Masks>
+[[gnu::always_inline]] inline unsigned mask_bits(Masks masks) {
+#if defined(__AVX__)
+  if constexpr (sizeof(masks[0]) == sizeof(float)) {
+    return static_cast<unsigned>(__builtin_ia32_movmskps256((Vector<float, 8>)masks));
+  } else {
+    return static_cast<unsigned>(__builtin_ia32_movmskpd256((Vector<double, 4>)masks));
+  }
+#elif defined(__SSE2__)
+  if constexpr (sizeof(masks[0]) == sizeof(float)) {
+    return static_cast<unsigned>(__builtin_ia32_movmskps((Vector<float, 4>)masks));
+  } else {
+    return static_cast<unsigned>(__builtin_ia32_movmskpd((Vector<double, 2>)masks));
+  }
+#else
+  unsigned bits = 0;
+  for (std::size_t lane = 0; lane < sizeof(masks) / sizeof(masks[0]); ++lane) {
+    bits |= static_cast<unsigned>(masks[lane] & 1) << lane;
+  }
+  return bits;
+#endif
+}
+
+// Where the code of (target, other) stands.
+[[gnu::always_inline]] inline std::size_t code_index(const GramSigns& signs, std::size_t target,
+                                                     std::size_t other) {
+  const std::size_t from_base = other - signs.other_base;
+  return ((from_base / kGramSignBlock) * signs.targets + target - signs.target_base) * kGramCodes +
+         from_base % kGramSignBlock / kGramSignGroup;
+}
+
+[[gnu::always_inline]] inline std::size_t flag_index(const GramSigns& signs, std::size_t target,
+                                                     std::size_t other) {
+  return (other - signs.other_base) / kGramSignBlock * signs.targets + target - signs.target_base;
+}
+
+// Writes the codes of one sign in both directions; returns whether any pair has sign 0.
+template <typename T, bool kPositive>
+inline bool write_codes(const TilePlace& place, const T* tile, const GramSigns* row_signs,
+                        const GramSigns* column_signs) {
+  using Signs = SignVectors<T>;
+  using Masks = typename Signs::Masks;
+  Masks zeros{};
+  for (std::size_t i = 0; i < place.rows; i += kStepRows) {
+    for (std::size_t j = 0; j < place.columns; j += kStepColumns) {
+      unsigned row_bits[kStepRows] = {};
+      std::uint8_t column_codes[kStepColumns];
+      TAUT_UNROLL
+      for (std::size_t v = 0; v < Signs::kCount; ++v) {
+        Masks column_bits{};
+        TAUT_UNROLL
+        for (std::size_t r = 0; r < kStepRows; ++r) {
+          const auto values = load<typename Signs::Values>(tile + (i + r) * kGramTile + j +
+                                                           v * Signs::kLanes);
+          const Masks masks = kPositive ? values > 0 : values < 0;
+          zeros |= values == 0;
+          row_bits[r] |= mask_bits(masks) << (v * Signs::kLanes);
+          column_bits |= masks & (16 << r);
+        }
+        TAUT_UNROLL
+        for (std::size_t lane = 0; lane < Signs::kLanes; ++lane) {
+          column_codes[v * Signs::kLanes + lane] = static_cast<std::uint8_t>(column_bits[lane]);
+        }
+      }
+      if (row_signs != nullptr) {
+        std::uint8_t* codes = kPositive ? row_signs->positive : row_signs->negative;
+        codes += code_index(*row_signs, place.row + i, place.column + j);
+        const std::size_t rows = place.rows - i < kStepRows ? place.rows - i : kStepRows;
+        for (std::size_t r = 0; r < rows; ++r) {
+          codes[r * kGramCodes] = static_cast<std::uint8_t>(row_bits[r] << 4);
+          codes[r * kGramCodes + 1] = static_cast<std::uint8_t>(row_bits[r] & 0xf0);
+        }
+      }
+      if (column_signs != nullptr) {
+        std::uint8_t* codes = kPositive ? column_signs->positive : column_signs->negative;
+        codes += code_index(*column_signs, place.column + j, place.row + i);
+        const std::size_t left = place.columns - j;
+        const std::size_t columns = left < kStepColumns ? left : kStepColumns;
+        for (std::size_t c = 0; c < columns; ++c) codes[c * kGramCodes] = column_codes[c];
+      }
+    }
+  }
+  return mask_bits(zeros) != 0;
+}
+
+// Flags the targets that have a sign 0 among a block of kGramSignBlock others. The tile is not
+// written elsewhere for these blocks, so the flags are set or cleared here.
+template <typename T>
+inline void write_flags(const TilePlace& place, const T* tile, bool any_zero,
+                        const GramSigns* row_signs, const GramSigns* column_signs) {
+  for (std::size_t block = 0; block < kGramTile; block += kGramSignBlock) {
+    if (row_signs != nullptr && block < place.columns) {
+      const std::size_t left = place.columns - block;
+      const std::size_t columns = left < kGramSignBlock ? left : kGramSignBlock;
+      std::uint8_t* flags =
+          row_signs->has_zero + flag_index(*row_signs, place.row, place.column + block);
+      for (std::size_t i = 0; i < place.rows; ++i) {
+        bool zero = false;
+        for (std::size_t j = 0; any_zero && j < columns; ++j) {
+          zero |= tile[i * kGramTile + block + j] == 0;
+        }
+        flags[i] = zero;
+      }
+    }
+    if (column_signs != nullptr && block < place.rows) {
+      const std::size_t left = place.rows - block;
+      const std::size_t rows = left < kGramSignBlock ? left : kGramSignBlock;
+      std::uint8_t* flags =
+          column_signs->has_zero + flag_index(*column_signs, place.column, place.row + block);
+      for (std::size_t j = 0; j < place.columns; ++j) flags[j] = 0;
+      for (std::size_t i = 0; any_zero && i < rows; ++i) {
+        for (std::size_t j = 0; j < place.columns; ++j) {
+          flags[j] |= tile[(block + i) * kGramTile + j] == 0;
+        }
+      }
+    }
+  }
+}
+
+template <typename T>
+double tile(const GramMatrix& matrix, std::size_t row, std::size_t column,
+            const GramSigns* row_signs, const GramSigns* column_signs, void* scratch) {
+  const std::size_t rows_left = matrix.vectors - row;
+  const std::size_t columns_left = matrix.vectors - column;
+  const TilePlace place{row, column, rows_left < kGramTile ? rows_left : kGramTile,
+                        columns_left < kGramTile ? columns_left : kGramTile};
+  T* products = static_cast<T*>(scratch);
+  multiply_tile(matrix, place, products);
+  complete_tile(place, products);
+  const double sum = sum_tile(matrix, place, products);
+  if (row_signs != nullptr || column_signs != nullptr) {
+    if (place.diagonal()) column_signs = nullptr;
+    const bool any_zero = write_codes<T, true>(place, products, row_signs, column_signs);
+    if (any_zero) write_codes<T, false>(place, products, row_signs, column_signs);
+    write_flags(place, products, any_zero, row_signs, column_signs);
+  }
+  return place.diagonal() ? sum / 2 : sum;  // a diagonal tile has every pair twice
+}
+
+}  // namespace
+}  // namespace taut::TAUT_LEVEL
+
+#endif  // TAUT_KERNELS_GRAM_TILE_HPP_

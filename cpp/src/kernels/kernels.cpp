@@ -1,0 +1,39 @@
+// The kernels of one level. Compiled once per level, with TAUT_LEVEL naming its namespace.
+
+#include "kernels/kernels.hpp"
+
+#include "kernels/elementwise.hpp"
+#include "kernels/gram_finish.hpp"
+#include "kernels/gram_pack.hpp"
+#include "kernels/gram_signs.hpp"
+#include "kernels/gram_tile.hpp"
+
+namespace taut::TAUT_LEVEL {
+namespace {
+
+template <typename Storage>
+constexpr GramKernel gram_kernel() {
+  using T = ComputeOf<Storage>;
+  return {
+      .compute_size = sizeof(T),
+      .register_columns = GramShape<T>::kColumns,
+      .pack = pack<Storage>,
+      .tile = tile<T>,
+      .tile_scratch = kGramTile * kGramTile * sizeof(T),
+      .multiply_signs = multiply_signs<T>,
+      .sign_scratch = kSignScratch<T>,
+      .finish = finish<Storage>,
+  };
+}
+
+}  // namespace
+
+// In the order of DType.
+constexpr Kernels kernels = {
+    .elementwise = {elementwise_kernel<double>(), elementwise_kernel<float>(),
+                    elementwise_kernel<Float16>(), elementwise_kernel<BFloat16>()},
+    .gram = {gram_kernel<double>(), gram_kernel<float>(), gram_kernel<Float16>(),
+             gram_kernel<BFloat16>()},
+};
+
+}  // namespace taut::TAUT_LEVEL

@@ -1,0 +1,157 @@
+// What one instruction-set level offers to the rest of the core: a table of functions per dtype.
+//
+// The functions are plain: contiguous memory in, numbers out, no allocation, no exception, no
+// thread. They expect the default floating-point environment (see float_environment.hpp).
+
+#ifndef TAUT_KERNELS_KERNELS_HPP_
+#define TAUT_KERNELS_KERNELS_HPP_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "taut/dtype.hpp"
+
+namespace taut {
+
+// ---- elementwise ---------------------------------------------------------------------------
+
+// Elements that are summed in 16 lanes before the lanes are added; also the unit in which arrays
+// that are not contiguous are gathered.
+constexpr std::size_t kElementwiseBlock = 2048;
+
+// Which sums a call wants; a term that is not wanted costs nothing and hides no NaN.
+enum Terms : unsigned { kAbsolute = 1, kSquare = 2, kBoth = 3 };
+constexpr std::size_t kTermSets = 3;  // Terms - 1 is an index
+
+struct ElementwiseSums {
+  double absolute;  // sum of |x|
+  double square;    // sum of x * x
+};
+
+// The gradient of the scaled penalty: sign(x) * `sign` + x * `linear`.
+struct ElementwiseSlopes {
+  double sign;
+  double linear;
+};
+
+using SumFunction = ElementwiseSums (*)(const void* x, std::size_t count);
+
+// gradient += slopes (or = slopes), in float64 with one rounding; returns the sums of the same pass.
+using SlopeFunction = ElementwiseSums (*)(const void* x, void* gradient, std::size_t count,
+                                          ElementwiseSlopes slopes);
+
+struct ElementwiseKernel {
+  SumFunction sum[kTermSets];
+  // The gradient has x's own dtype, or float32 where x is a half type.
+  SlopeFunction accumulate[kTermSets];
+  SlopeFunction assign[kTermSets];
+  SlopeFunction accumulate_float32[kTermSets];
+  SlopeFunction assign_float32[kTermSets];
+};
+
+// ---- gram ----------------------------------------------------------------------------------
+
+// The Gram matrix is walked in square tiles of its upper triangle. All sizes below are the same at
+// every level and divide one another, so that every level adds up in the same order.
+constexpr std::size_t kGramTile = 192;         // vectors along each side of a tile
+constexpr std::size_t kGramDepthBlock = 256;   // coordinates per partial dot product
+constexpr std::size_t kGramSignBlock = 96;     // vectors per block of the sign product
+constexpr std::size_t kGramSignGroup = 4;      // vectors per look-up table
+constexpr std::size_t kGramPanel = 16;         // coordinates per panel of the sign product
+constexpr std::size_t kGramCodes = kGramSignBlock / kGramSignGroup;  // code bytes per sign block
+
+// A matrix of `vectors` vectors with `length` coordinates, anywhere in memory.
+struct GramSource {
+  const void* data;
+  std::ptrdiff_t vector_stride;      // bytes from one vector to the next
+  std::ptrdiff_t coordinate_stride;  // bytes from one coordinate to the next
+};
+
+struct GramTarget {
+  void* data;
+  std::ptrdiff_t vector_stride;
+  std::ptrdiff_t coordinate_stride;
+  bool float32;     // the gradient of a half type is float32
+  bool accumulate;  // add to what is there, or overwrite it
+};
+
+// The copies that the kernel works on. Compute is double for float64, else float. Every array that
+// counts vectors counts them up to a whole number of `register_columns`, with zeros at the end.
+struct GramMatrix {
+  std::size_t vectors;
+  std::size_t length;
+  std::size_t padded_vectors;
+  // Per vector x with x̂ = x / max(|x|, 1e-7), where `rows` holds x times a power of two:
+  double* weights;      // x̂ = weight * rows; padded with zeros to whole tiles
+  double* reciprocals;  // 1 / max(|x|, 1e-7)
+  bool* clamped;        // whether |x| < 1e-7
+  void* rows;           // Compute[vector / register_columns][coordinate][vector % register_columns]
+  // For a gradient, else null:
+  void* directions;  // x̂: Compute[coordinate / kGramPanel][vector][coordinate % kGramPanel]
+  void* gradients;   // Σⱼ sign(i, j) x̂ⱼ, laid out as `directions`
+};
+
+// The signs of some targets towards some others. For a target and each group of four others there is
+// one byte, 16 * bits, with bit b set where the sign towards the group's b-th vector is positive.
+// Where `has_zero` says so, a pair may have sign 0, and `negative` is written in the same way.
+struct GramSigns {
+  std::uint8_t* positive;  // [(other - other_base) / kGramSignBlock][target - target_base][group]
+  std::uint8_t* negative;  // likewise
+  std::uint8_t* has_zero;  // [(other - other_base) / kGramSignBlock][target - target_base]
+  std::size_t targets;
+  std::size_t target_base;
+  std::size_t other_base;
+};
+
+struct GramKernel {
+  std::size_t compute_size;      // bytes of Compute
+  std::size_t register_columns;  // divides kGramTile
+
+  // Fills `matrix` with the vectors [begin, begin + register_columns) of the source, with gradients
+  // of zero; false if one has NaN or Inf.
+  bool (*pack)(const GramSource& source, const GramMatrix& matrix, std::size_t begin);
+
+  // Σ |<x̂ᵢ,x̂ⱼ>| over the pairs i < j of the tile that begins at (row, column), row <= column.
+  // Writes the signs of its rows towards its columns and the other way round; either may be null. A
+  // tile on the diagonal writes both into `row_signs`.
+  double (*tile)(const GramMatrix& matrix, std::size_t row, std::size_t column,
+                 const GramSigns* row_signs, const GramSigns* column_signs, void* scratch);
+  std::size_t tile_scratch;  // bytes
+
+  // gradients[target] += Σ sign(target, other) x̂_other, in one panel, for the targets
+  // [target_begin, target_end) and the others from signs.other_base to other_end.
+  void (*multiply_signs)(const GramMatrix& matrix, std::size_t panel, std::size_t target_begin,
+                         std::size_t target_end, std::size_t other_end, const GramSigns& signs,
+                         void* scratch);
+  std::size_t sign_scratch;  // bytes
+
+  // From Σⱼ sign(i, j) x̂ⱼ to the gradient with respect to x, times `coefficient`, into the target,
+  // for the vectors [begin, end).
+  void (*finish)(const GramMatrix& matrix, std::size_t begin, std::size_t end, double coefficient,
+                 const GramTarget& target);
+};
+
+// ---- levels --------------------------------------------------------------------------------
+
+struct Kernels {
+  ElementwiseKernel elementwise[kDTypes];
+  GramKernel gram[kDTypes];
+};
+
+// One definition per level that the target architecture has; each in an object of its own.
+namespace x86_64_v2 {
+extern const Kernels kernels;
+}
+namespace x86_64_v3 {
+extern const Kernels kernels;
+}
+namespace x86_64_v4 {
+extern const Kernels kernels;
+}
+namespace neon {
+extern const Kernels kernels;
+}
+
+}  // namespace taut
+
+#endif  // TAUT_KERNELS_KERNELS_HPP_

@@ -1,0 +1,129 @@
+#include "parallel.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#endif
+
+#include "float_environment.hpp"
+#include "taut/error.hpp"
+#include "taut/runtime.hpp"
+
+namespace taut {
+namespace {
+
+// Waking a thread takes some microseconds; below this much work for each, it does not pay.
+constexpr double kWorthAThread = 20'000;  // nanoseconds
+
+constexpr auto kStopInterval = std::chrono::milliseconds(20);
+
+std::atomic<int> requested_threads{0};  // 0: what OpenMP says
+thread_local StopCheck::Function stop_check = nullptr;
+
+// GNU's OpenMP runtime hangs in a forked child that asks for the threads its parent had.
+std::atomic<bool> is_forked_child{false};
+
+[[maybe_unused]] const bool watches_forks = [] {
+#if defined(__unix__) || defined(__APPLE__)
+  pthread_atfork(nullptr, nullptr, [] { is_forked_child = true; });
+#endif
+  return true;
+}();
+
+bool in_parallel_region() {
+#if defined(_OPENMP)
+  return omp_in_parallel() != 0;
+#else
+  return false;
+#endif
+}
+
+// Asks the caller's StopCheck, but not more often than somebody could notice.
+class StopWatch {
+ public:
+  bool should_stop() {
+    if (stop_check == nullptr) return false;
+    const auto now = std::chrono::steady_clock::now();
+    if (now - last_ < kStopInterval) return false;
+    last_ = now;
+    return stop_check();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+void run_serially(std::size_t pieces, PieceFunction function, void* context) {
+  const DefaultFloatEnvironment environment;
+  if (pieces == 1) {
+    function(context, 0, 0);
+    return;
+  }
+  StopWatch watch;
+  for (std::size_t piece = 0; piece < pieces; ++piece) {
+    if (watch.should_stop()) throw Stopped();
+    function(context, piece, 0);
+  }
+}
+
+}  // namespace
+
+std::size_t count_workers(std::size_t pieces, double nanoseconds) {
+  const double worth = nanoseconds / kWorthAThread;
+  if (pieces < 2 || worth < 2 || is_forked_child || in_parallel_region()) return 1;
+  std::size_t workers = std::min(pieces, static_cast<std::size_t>(get_num_threads()));
+  if (worth < static_cast<double>(workers)) workers = static_cast<std::size_t>(worth);
+  return workers;
+}
+
+void run_pieces(std::size_t pieces, std::size_t workers, PieceFunction function, void* context) {
+#if defined(_OPENMP)
+  if (workers > 1) {
+    std::atomic<std::size_t> next{0};
+    std::atomic<bool> stopped{false};
+#pragma omp parallel num_threads(static_cast<int>(workers))
+    {
+      const DefaultFloatEnvironment environment;
+      const auto worker = static_cast<std::size_t>(omp_get_thread_num());
+      StopWatch watch;
+      while (!stopped.load(std::memory_order_relaxed)) {
+        if (worker == 0 && watch.should_stop()) stopped = true;
+        const std::size_t piece = next.fetch_add(1, std::memory_order_relaxed);
+        if (stopped || piece >= pieces) break;
+        function(context, piece, worker);
+      }
+    }
+    if (stopped) throw Stopped();
+    return;
+  }
+#endif
+  (void)workers;
+  run_serially(pieces, function, context);
+}
+
+void set_num_threads(int threads) {
+  if (threads < 1) throw InvalidArgument("the number of threads must be at least 1");
+  requested_threads = threads;
+}
+
+int get_num_threads() {
+  if (const int requested = requested_threads.load(std::memory_order_relaxed); requested > 0) {
+    return requested;
+  }
+#if defined(_OPENMP)
+  return omp_get_max_threads();
+#else
+  return 1;
+#endif
+}
+
+StopCheck::StopCheck(Function check) : outer_(stop_check) { stop_check = check; }
+StopCheck::~StopCheck() { stop_check = outer_; }
+
+}  // namespace taut

@@ -1,0 +1,10 @@
+"""taut: penalties that keep a model's weights in shape, with their gradients, on the CPU.
+
+`from taut import regularizers` stands in for `from keras import regularizers`.
+"""
+
+from taut import regularizers
+from taut._core import __version__
+from taut.runtime import get_num_threads, set_num_threads, show_config
+
+__all__ = ["__version__", "get_num_threads", "regularizers", "set_num_threads", "show_config"]

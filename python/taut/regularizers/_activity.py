@@ -1,0 +1,53 @@
+"""The penalty of a layer's output."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from taut.regularizers._base import Regularizer
+from taut.regularizers._serialization import get, register_builtin, serialize
+
+
+@register_builtin
+class ActivityRegularizer(Regularizer):
+    """Divides another regularizer's penalty by the batch size, the first dimension of its input.
+
+    So the weight of an activity's penalty beside that of the weights does not change with the batch
+    size. A Keras layer does this itself: give its `activity_regularizer` the plain regularizer.
+
+    Args:
+        regularizer: What to divide: a regularizer, or anything that `get` takes.
+
+    Source: `activity_regularizer` of `keras.layers.Layer`.
+    """
+
+    def __init__(self, regularizer: Any) -> None:
+        self.regularizer = get(regularizer)
+        if self.regularizer is None:
+            raise ValueError("ActivityRegularizer needs a regularizer. Received: None")
+
+    def __call__(self, x: Any) -> Any:
+        """Returns the penalty of `x`, divided by its batch size; 0 for an empty batch."""
+        return self.regularizer(x) / _batch_size(x)
+
+    def value_and_grad(self, x: Any, scale: float = 1.0) -> tuple[Any, Any]:
+        """Returns the penalty of `x` and `scale` times its gradient, both per batch size."""
+        batch_size = _batch_size(x)
+        value, grad = self.regularizer.value_and_grad(x, scale / batch_size)
+        return value / batch_size, grad
+
+    def accumulate_grad(self, x: Any, grad: Any, scale: float = 1.0) -> Any:
+        """Adds `scale` times the gradient, per batch size, to `grad`, in place."""
+        batch_size = _batch_size(x)
+        return self.regularizer.accumulate_grad(x, grad, scale / batch_size) / batch_size
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the config of the regularizer within."""
+        return {"regularizer": serialize(self.regularizer)}
+
+
+def _batch_size(x: Any) -> int:
+    shape = np.shape(x)
+    if not shape:
+        raise ValueError("An activity has a batch dimension. Received: inputs.shape=()")
+    return max(shape[0], 1)  # an empty batch has a penalty of 0, which stays 0

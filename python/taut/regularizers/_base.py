@@ -1,0 +1,156 @@
+"""What all regularizers have in common."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from numbers import Real
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from taut.backends import backend_of
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class Regularizer:
+    """Base class of regularizers; extend it to write your own.
+
+    A subclass defines `__call__`, which takes a weight and returns a scalar penalty. `get_config`
+    makes it serializable; `value_and_grad` lets it take part where no framework differentiates.
+
+    Source: `keras.regularizers.Regularizer`.
+    """
+
+    def __call__(self, x: Any) -> Any:
+        """Returns the penalty of a weight.
+
+        Args:
+            x: An array of any shape.
+
+        Returns:
+            A scalar; 0.0 unless a subclass says otherwise.
+        """
+        return 0.0
+
+    def value_and_grad(self, x: Any, scale: float = 1.0) -> tuple[Any, Any]:
+        """Returns the penalty of `x`, and `scale` times its gradient.
+
+        Args:
+            x: An array of any shape.
+            scale: What the gradient is multiplied with; the penalty is not.
+
+        Raises:
+            NotImplementedError: If a subclass does not define it: NumPy cannot differentiate.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} has no gradient for NumPy arrays, which NumPy cannot "
+            f"differentiate by itself: define {type(self).__name__}.value_and_grad(x, scale=1.0)"
+        )
+
+    def accumulate_grad(self, x: Any, grad: Any, scale: float = 1.0) -> Any:
+        """Adds `scale` times the gradient of the penalty to `grad`, in place.
+
+        Args:
+            x: An array of any shape.
+            grad: A writable array of x's shape.
+            scale: What the gradient is multiplied with before it is added.
+
+        Returns:
+            The penalty of `x`, not scaled.
+        """
+        value, slope = self.value_and_grad(x, scale)
+        grad += slope
+        return value
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments that make an equal regularizer, as JSON has them.
+
+        Raises:
+            NotImplementedError: If a subclass does not define it.
+        """
+        raise NotImplementedError(f"{self} does not implement get_config()")
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Returns the regularizer that `config` describes; the reverse of `get_config`."""
+        return cls(**config)
+
+
+class KernelRegularizer(Regularizer):
+    """A regularizer that one of taut's kernels computes."""
+
+    _kernel: ClassVar[str]
+
+    def _factors(self) -> tuple[Any, ...]:
+        """Returns the kernel's factors, checked: they are attributes that anybody may change."""
+        raise NotImplementedError
+
+    def __call__(self, x: Any) -> Any:
+        """Returns the penalty of `x`.
+
+        Args:
+            x: An array of float64, float32, float16 or bfloat16, of any strides.
+
+        Returns:
+            A float, accumulated in float64 whatever the dtype.
+
+        Raises:
+            TypeError: If `x` has another dtype.
+            ValueError: If a factor is negative or not finite, or `x` has a wrong rank.
+        """
+        return backend_of(x).value(self._kernel, x, self._factors())
+
+    def value_and_grad(self, x: Any, scale: float = 1.0) -> tuple[Any, Any]:
+        """Returns the penalty of `x`, and `scale` times its gradient, in one pass.
+
+        Args:
+            x: An array of float64, float32, float16 or bfloat16, of any strides.
+            scale: What the gradient is multiplied with before it is rounded to x's dtype; the
+                penalty is not scaled.
+
+        Returns:
+            The penalty, and a new array of x's shape and dtype.
+
+        Raises:
+            TypeError: If `x` has another dtype.
+            ValueError: If a factor is negative or not finite, or `x` has a wrong rank.
+        """
+        return backend_of(x).value_and_grad(self._kernel, x, self._factors(), scale)  # type: ignore[no-any-return]
+
+    def accumulate_grad(self, x: Any, grad: Any, scale: float = 1.0) -> Any:
+        """Adds `scale` times the gradient of the penalty to `grad`, in place, in one pass.
+
+        The product and the sum are computed in float64 and rounded once.
+
+        Args:
+            x: An array of float64, float32, float16 or bfloat16, of any strides.
+            grad: A writable array of x's shape and dtype (or of float32, where x is float16 or
+                bfloat16) that overlaps neither x nor itself.
+            scale: What the gradient is multiplied with before it is added.
+
+        Returns:
+            The penalty of `x`, not scaled.
+
+        Raises:
+            TypeError: If an array has another dtype.
+            ValueError: If a factor is negative or not finite, `x` has a wrong rank, or `grad` does
+                not fit. Nothing has been written then.
+        """
+        return backend_of(x).accumulate_grad(self._kernel, x, grad, self._factors(), scale)
+
+
+def check_factor(name: str, factor: Any) -> float:
+    """Returns a factor as a float.
+
+    Raises:
+        ValueError: If it is not a real number, not finite, or negative.
+    """
+    if isinstance(factor, Real):
+        number = float(factor)
+        if math.isfinite(number) and number >= 0:
+            return number
+    raise ValueError(
+        f"Invalid value for argument `{name}`: expected a non-negative float. "
+        f"Received: {name}={factor}"
+    )

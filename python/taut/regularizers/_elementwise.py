@@ -1,0 +1,99 @@
+"""L1, L2, and both: penalties of each weight by itself."""
+
+from typing import Any
+
+from taut.regularizers._base import KernelRegularizer, check_factor
+
+_DEFAULT = 0.01
+
+
+class L1(KernelRegularizer):
+    """Penalizes the absolute values: `l1 * sum(abs(x))`.
+
+    Its gradient is `l1 * sign(x)`, with sign(0) = 0. Its string identifier is 'l1'.
+
+    Args:
+        l1: The factor, not negative. None means the default.
+
+    Raises:
+        ValueError: If the factor is negative or not a finite number.
+
+    Source: `keras.regularizers.L1`.
+    """
+
+    _kernel = "elementwise"
+
+    def __init__(self, l1: float | None = _DEFAULT) -> None:
+        self.l1 = check_factor("l1", _DEFAULT if l1 is None else l1)
+
+    def _factors(self) -> tuple[float, float]:
+        return check_factor("l1", self.l1), 0.0
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns `{"l1": l1}`, exactly the factor that was given."""
+        return {"l1": float(self.l1)}
+
+
+class L2(KernelRegularizer):
+    """Penalizes the squares: `l2 * sum(square(x))`.
+
+    Its gradient is `2 * l2 * x`. Its string identifier is 'l2'.
+
+    Args:
+        l2: The factor, not negative. None means the default.
+
+    Raises:
+        ValueError: If the factor is negative or not a finite number.
+
+    Source: `keras.regularizers.L2`.
+    """
+
+    _kernel = "elementwise"
+
+    def __init__(self, l2: float | None = _DEFAULT) -> None:
+        self.l2 = check_factor("l2", _DEFAULT if l2 is None else l2)
+
+    def _factors(self) -> tuple[float, float]:
+        return 0.0, check_factor("l2", self.l2)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns `{"l2": l2}`, exactly the factor that was given."""
+        return {"l2": float(self.l2)}
+
+
+class L1L2(KernelRegularizer):
+    """Penalizes absolute values and squares: `l1 * sum(abs(x)) + l2 * sum(square(x))`.
+
+    Both in one pass over x; a term whose factor is 0 is skipped. Its string identifiers 'l1_l2' and
+    'l1l2' have 0.01 for both factors.
+
+    Args:
+        l1: The factor of the absolute values, not negative. None means the default.
+        l2: The factor of the squares, not negative. None means the default.
+
+    Raises:
+        ValueError: If a factor is negative or not a finite number.
+
+    Source: `keras.regularizers.L1L2`.
+    """
+
+    _kernel = "elementwise"
+
+    def __init__(self, l1: float | None = 0.0, l2: float | None = 0.0) -> None:
+        self.l1 = check_factor("l1", 0.0 if l1 is None else l1)
+        self.l2 = check_factor("l2", 0.0 if l2 is None else l2)
+
+    def _factors(self) -> tuple[float, float]:
+        return check_factor("l1", self.l1), check_factor("l2", self.l2)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns `{"l1": l1, "l2": l2}`, exactly the factors that were given."""
+        return {"l1": float(self.l1), "l2": float(self.l2)}
+
+
+def l1_l2(l1: float | None = _DEFAULT, l2: float | None = _DEFAULT) -> L1L2:
+    """Returns an `L1L2` whose factors are 0.01 unless given, as its string identifier has them.
+
+    Source: Keras 2's function of this name; in Keras 3 the name is the class itself.
+    """
+    return L1L2(_DEFAULT if l1 is None else l1, _DEFAULT if l2 is None else l2)

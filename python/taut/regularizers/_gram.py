@@ -1,0 +1,52 @@
+"""The orthogonal penalty: of each pair of vectors in a matrix."""
+
+from typing import Any
+
+from taut.regularizers._base import KernelRegularizer, check_factor
+
+_DEFAULT = 0.01
+_MODES = ("rows", "columns")
+
+
+class OrthogonalRegularizer(KernelRegularizer):
+    """Encourages the rows, or the columns, of a matrix to be orthogonal to each other.
+
+    The penalty is `factor` times the mean over all pairs i < j of `abs(dot(u[i], u[j]))`, where
+    `u[i] = x[i] / max(norm(x[i]), 1e-7)`. Fewer than two vectors have a penalty of 0. Its gradient
+    goes through the normalization; a pair that is exactly orthogonal adds nothing to it. A vector
+    with NaN or Inf makes the penalty and the whole gradient NaN.
+
+    The Gram matrix is never stored: memory is proportional to the size of x. Its string identifier
+    is 'orthogonal_regularizer'.
+
+    Args:
+        factor: The factor, not negative. None means the default.
+        mode: "rows" or "columns": which vectors are to be orthogonal.
+
+    Raises:
+        ValueError: If the factor is negative or not a finite number, or the mode is another.
+
+    Source: `keras.regularizers.OrthogonalRegularizer`.
+    """
+
+    _kernel = "gram"
+
+    def __init__(self, factor: float | None = _DEFAULT, mode: str = "rows") -> None:
+        self.factor = check_factor("factor", _DEFAULT if factor is None else factor)
+        self.mode = _check_mode(mode)
+
+    def _factors(self) -> tuple[float, str]:
+        return check_factor("factor", self.factor), _check_mode(self.mode)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns `{"factor": factor, "mode": mode}`, exactly the factor that was given."""
+        return {"factor": float(self.factor), "mode": self.mode}
+
+
+def _check_mode(mode: Any) -> str:
+    if isinstance(mode, str) and mode in _MODES:
+        return mode
+    raise ValueError(
+        'Invalid value for argument `mode`. Expected one of {"rows", "columns"}. '
+        f"Received: mode={mode}"
+    )
