@@ -10,7 +10,7 @@ namespace {
 // ml_dtypes registers bfloat16 with NumPy when it is imported, under a number that is not known
 // before; it is told by its name.
 bool is_bfloat16(const py::dtype& dtype) {
-  static int known_number = -1;  // guarded by the GIL; the same number is found by everyone
+  static int known_number = -1;         // guarded by the GIL; the same number is found by everyone
   if (dtype.num() < 256) return false;  // NumPy's own
   if (dtype.num() == known_number) return true;
   if (std::string(py::str(dtype.attr("name"))) != "bfloat16") return false;
@@ -33,10 +33,10 @@ DType dtype_of(const py::array& array) {
         if (is_bfloat16(dtype)) return DType::kBFloat16;
     }
   }
-  const std::string name = py::str(byte_order == '=' || byte_order == '|' ? dtype.attr("name")
-                                                                          : dtype.attr("str"));
-  throw py::type_error("expected an array of float64, float32, float16 or bfloat16. Received: dtype=" +
-                       name);
+  const std::string name =
+      py::str(byte_order == '=' || byte_order == '|' ? dtype.attr("name") : dtype.attr("str"));
+  throw py::type_error(
+      "expected an array of float64, float32, float16 or bfloat16. Received: dtype=" + name);
 }
 
 py::array checked_array(py::handle object) {

@@ -51,9 +51,10 @@ double gradient_of(GradientFunction function, const Regularizer& regularizer, py
 Mode mode_of(const std::string& mode) {
   if (mode == "rows") return Mode::kRows;
   if (mode == "columns") return Mode::kColumns;
-  throw InvalidArgument("Invalid value for argument `mode`. Expected one of {\"rows\", \"columns\"}. "
-                        "Received: mode=" +
-                        mode);
+  throw InvalidArgument(
+      "Invalid value for argument `mode`. Expected one of {\"rows\", \"columns\"}. "
+      "Received: mode=" +
+      mode);
 }
 
 void register_elementwise(py::module_& module) {

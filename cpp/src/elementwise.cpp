@@ -14,8 +14,8 @@ namespace {
 constexpr std::size_t kMostPieces = 1024;
 constexpr std::size_t kSmallestPiece = 16 * kElementwiseBlock;
 
-// How an array is cut, by its size alone: whole blocks, and few enough pieces that their sums fit on
-// the stack.
+// How an array is cut, by its size alone: whole blocks, and few enough pieces that their sums fit
+// on the stack.
 struct Pieces {
   std::size_t size;
   std::size_t piece;
@@ -23,8 +23,7 @@ struct Pieces {
 
   explicit Pieces(std::size_t elements) : size(elements) {
     const std::size_t blocks = (elements + kElementwiseBlock - 1) / kElementwiseBlock;
-    piece = std::max(kSmallestPiece,
-                     (blocks + kMostPieces - 1) / kMostPieces * kElementwiseBlock);
+    piece = std::max(kSmallestPiece, (blocks + kMostPieces - 1) / kMostPieces * kElementwiseBlock);
     count = (elements + piece - 1) / piece;
   }
   std::size_t begin(std::size_t index) const { return index * piece; }
@@ -69,8 +68,8 @@ ElementwiseSums sum_pieces(std::size_t size, double nanoseconds_per_element, Wor
   return add_tree(sums.data(), pieces.count);
 }
 
-// Calls work(begin, count) for each block and adds what it returns, block after block as the kernels
-// do, so that a gathered array gives the bits of a contiguous one.
+// Calls work(begin, count) for each block and adds what it returns, block after block as the
+// kernels do, so that a gathered array gives the bits of a contiguous one.
 template <typename Work>
 ElementwiseSums sum_blocks(std::size_t begin, std::size_t end, Work work) {
   ElementwiseSums sums{0, 0};

@@ -28,8 +28,8 @@ class DefaultFloatEnvironment {
  private:
 #if defined(__x86_64__) || defined(_M_X64)
   using Word = unsigned;
-  static constexpr Word kDefault = 0x1f80;       // all exceptions masked
-  static constexpr Word kControlBits = 0xffc0;   // the rest are status flags
+  static constexpr Word kDefault = 0x1f80;      // all exceptions masked
+  static constexpr Word kControlBits = 0xffc0;  // the rest are status flags
   static Word read() { return _mm_getcsr(); }
   static void write(Word word) { _mm_setcsr(word); }
 #elif defined(__aarch64__)

@@ -1,7 +1,7 @@
-// The Gram matrix is walked strip by strip: the tiles of kGramStrip rows and everything to the right
-// of the diagonal give the value and the signs, then the signs are multiplied with the directions, for
-// the strip's own rows and for those below, and can be forgotten. So the signs of one strip are all
-// that is ever stored of the n x n matrix.
+// The Gram matrix is walked strip by strip: the tiles of kGramStrip rows and everything to the
+// right of the diagonal give the value and the signs, then the signs are multiplied with the
+// directions, for the strip's own rows and for those below, and can be forgotten. So the signs of
+// one strip are all that is ever stored of the n x n matrix.
 
 #include "gram.hpp"
 
@@ -93,7 +93,7 @@ class Gram {
       directions_ = Buffer<std::byte>(size);
       gradients_ = Buffer<std::byte>(size);
     }
-    matrix_ = {vectors_,       length_,     padded_,           weights_.get(), reciprocals_.get(),
+    matrix_ = {vectors_,       length_,     padded_,           weights_.get(),  reciprocals_.get(),
                clamped_.get(), rows_.get(), directions_.get(), gradients_.get()};
   }
 
@@ -153,7 +153,8 @@ class Gram {
     return sum;
   }
 
-  // The tiles of a strip, row by row; those inside its own square have both directions in row_signs.
+  // The tiles of a strip, row by row; those inside its own square have both directions in
+  // row_signs.
   double tiles(std::size_t begin, std::size_t end, const GramSigns* row_signs,
                const GramSigns* column_signs) {
     struct Place {
@@ -166,19 +167,19 @@ class Gram {
         places.push_back({row, column});
       }
     }
-    const double multiply_adds = static_cast<double>(end - begin) *
-                                 (static_cast<double>(vectors_ - begin) -
-                                  static_cast<double>(end - begin) / 2) *
-                                 static_cast<double>(length_);
+    const double multiply_adds =
+        static_cast<double>(end - begin) *
+        (static_cast<double>(vectors_ - begin) - static_cast<double>(end - begin) / 2) *
+        static_cast<double>(length_);
     const std::size_t workers =
         count_workers(places.size(), multiply_adds / kMultiplyAddsPerNanosecond);
     Buffer<std::byte> scratch(workers * kernel_.tile_scratch);
     std::vector<double> sums(places.size());
     parallel_for(places.size(), workers, [&](std::size_t piece, std::size_t worker) {
       const auto [row, column] = places[piece];
-      sums[piece] = kernel_.tile(matrix_, row, column, row_signs,
-                                 column < end ? row_signs : column_signs,
-                                 scratch.get() + worker * kernel_.tile_scratch);
+      sums[piece] =
+          kernel_.tile(matrix_, row, column, row_signs, column < end ? row_signs : column_signs,
+                       scratch.get() + worker * kernel_.tile_scratch);
     });
     double total = 0;
     for (const double sum : sums) total += sum;
@@ -192,9 +193,10 @@ class Gram {
     const std::size_t row_chunks = divide_up(end - begin, chunk);
     const std::size_t chunks = row_chunks + divide_up(vectors_ - end, chunk);
     const std::size_t pieces = chunks * panels();
-    const double signs = static_cast<double>(end - begin) *
-                         (static_cast<double>(vectors_ - begin) + static_cast<double>(vectors_ - end)) *
-                         static_cast<double>(length_);
+    const double signs =
+        static_cast<double>(end - begin) *
+        (static_cast<double>(vectors_ - begin) + static_cast<double>(vectors_ - end)) *
+        static_cast<double>(length_);
     const std::size_t workers = count_workers(pieces, signs / kSignsPerNanosecond);
     Buffer<std::byte> scratch(workers * kernel_.sign_scratch);
     parallel_for(pieces, workers, [&](std::size_t piece, std::size_t worker) {
@@ -202,7 +204,8 @@ class Gram {
       const std::size_t index = piece % chunks;
       const bool is_row = index < row_chunks;
       const std::size_t first = is_row ? begin + index * chunk : end + (index - row_chunks) * chunk;
-      kernel_.multiply_signs(matrix_, panel, first, std::min(is_row ? end : vectors_, first + chunk),
+      kernel_.multiply_signs(matrix_, panel, first,
+                             std::min(is_row ? end : vectors_, first + chunk),
                              is_row ? vectors_ : end, is_row ? row_signs : column_signs,
                              scratch.get() + worker * kernel_.sign_scratch);
     });

@@ -10,8 +10,8 @@ namespace taut {
 
 double gram_value(const OrthogonalRegularizer& regularizer, const ConstView& x);
 
-// gradient (+)= scale * d(penalty)/dx; returns the value, with the very bits of gram_value. The views
-// have been checked.
+// gradient (+)= scale * d(penalty)/dx; returns the value, with the very bits of gram_value. The
+// views have been checked.
 double gram_gradient(const OrthogonalRegularizer& regularizer, const ConstView& x,
                      const View& gradient, double scale, bool accumulate);
 

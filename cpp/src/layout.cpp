@@ -18,7 +18,9 @@ class LayoutBuilder {
   void add_array(std::size_t array, const BasicView<Pointer>& view) {
     layout_.origins[array] = bytes(view.data());
     layout_.element_sizes[array] = size_of(view.dtype());
-    for (std::size_t axis = 0; axis < view.rank(); ++axis) strides_[array][axis] = view.stride(axis);
+    for (std::size_t axis = 0; axis < view.rank(); ++axis) {
+      strides_[array][axis] = view.stride(axis);
+    }
   }
 
   Layout<kArrays> build() {
@@ -228,8 +230,8 @@ void gather(const Layout<kArrays>& layout, std::size_t array, std::size_t begin,
 }
 
 template <std::size_t kArrays>
-void scatter(const Layout<kArrays>& layout, std::size_t array, std::size_t begin,
-             std::size_t count, const void* from) {
+void scatter(const Layout<kArrays>& layout, std::size_t array, std::size_t begin, std::size_t count,
+             const void* from) {
   const std::size_t element_size = layout.element_sizes[array];
   const auto* in = static_cast<const std::byte*>(from);
   for_each_run(layout, array, begin, count,

@@ -10,21 +10,21 @@
 
 namespace taut {
 
-// Arrays of one shape, walked together. Axes are flipped and sorted so that the first array's strides
-// are positive and grow outwards, extents of 1 are dropped, and axes are merged where every array
-// allows it. A transposed array therefore walks like the contiguous one that it is.
+// Arrays of one shape, walked together. Axes are flipped and sorted so that the first array's
+// strides are positive and grow outwards, extents of 1 are dropped, and axes are merged where every
+// array allows it. A transposed array therefore walks like the contiguous one that it is.
 template <std::size_t kArrays>
 struct Layout {
   std::array<const std::byte*, kArrays> origins;
   std::array<std::size_t, kArrays> element_sizes;
-  std::size_t size;  // elements
-  std::size_t rank;  // 0: a single element, or none
+  std::size_t size;                           // elements
+  std::size_t rank;                           // 0: a single element, or none
   std::array<std::size_t, kMaxRank> extents;  // innermost first; the first `rank` count
   std::array<std::array<std::ptrdiff_t, kMaxRank>, kArrays> strides;  // bytes
 
   bool is_contiguous(std::size_t array) const {
-    return rank == 0 || (rank == 1 && strides[array][0] ==
-                                          static_cast<std::ptrdiff_t>(element_sizes[array]));
+    return rank == 0 ||
+           (rank == 1 && strides[array][0] == static_cast<std::ptrdiff_t>(element_sizes[array]));
   }
 };
 
@@ -38,8 +38,8 @@ template <std::size_t kArrays>
 void gather(const Layout<kArrays>& layout, std::size_t array, std::size_t begin, std::size_t count,
             void* to);
 template <std::size_t kArrays>
-void scatter(const Layout<kArrays>& layout, std::size_t array, std::size_t begin,
-             std::size_t count, const void* from);
+void scatter(const Layout<kArrays>& layout, std::size_t array, std::size_t begin, std::size_t count,
+             const void* from);
 
 // Whether two elements of the view, or an element of each view, share a byte.
 bool overlaps_itself(const View& view);

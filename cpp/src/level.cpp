@@ -69,8 +69,8 @@ const Level* find_level(std::string_view name) {
   for (const Level& level : kLevels) {
     if (level.name == name) return &level;
   }
-  throw InvalidArgument("'" + std::string(name) + "' is not an instruction-set level of this build: " +
-                        names_of_levels());
+  throw InvalidArgument("'" + std::string(name) +
+                        "' is not an instruction-set level of this build: " + names_of_levels());
 }
 
 const Level* choose_level() {

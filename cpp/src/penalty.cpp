@@ -16,6 +16,8 @@ template <typename... Functions>
 struct Overloaded : Functions... {
   using Functions::operator()...;
 };
+template <typename... Functions>
+Overloaded(Functions...) -> Overloaded<Functions...>;
 
 void check_factor(const char* name, double factor) {
   if (std::isfinite(factor) && factor >= 0) return;
@@ -46,9 +48,10 @@ void check(const Regularizer& regularizer, const ConstView& x) {
                  [&](const OrthogonalRegularizer& r) {
                    check_factor("factor", r.factor);
                    if (x.rank() != 2) {
-                     throw InvalidArgument("Inputs to OrthogonalRegularizer must have rank 2. "
-                                           "Received: inputs.shape=" +
-                                           shape_of(x));
+                     throw InvalidArgument(
+                         "Inputs to OrthogonalRegularizer must have rank 2. "
+                         "Received: inputs.shape=" +
+                         shape_of(x));
                    }
                  },
              },
@@ -71,7 +74,8 @@ void check_gradient(const ConstView& x, const View& gradient) {
                           name_of(gradient.dtype()) + " and " + name_of(x.dtype()));
   }
   if (overlaps_itself(gradient)) {
-    throw InvalidArgument("The gradient must not overlap itself: some of its elements share memory");
+    throw InvalidArgument(
+        "The gradient must not overlap itself: some of its elements share memory");
   }
   if (overlap(x, gradient)) {
     throw InvalidArgument("The gradient must not overlap the input: they share memory");
@@ -85,14 +89,13 @@ template <typename Call>
 }
 
 double evaluate(const Regularizer& regularizer, const ConstView& x) {
-  return std::visit(
-      Overloaded{
-          [&](const L1& r) { return elementwise_value({r.l1, 0}, x); },
-          [&](const L2& r) { return elementwise_value({0, r.l2}, x); },
-          [&](const L1L2& r) { return elementwise_value({r.l1, r.l2}, x); },
-          [&](const OrthogonalRegularizer& r) { return gram_value(r, x); },
-      },
-      regularizer);
+  return std::visit(Overloaded{
+                        [&](const L1& r) { return elementwise_value({r.l1, 0}, x); },
+                        [&](const L2& r) { return elementwise_value({0, r.l2}, x); },
+                        [&](const L1L2& r) { return elementwise_value({r.l1, r.l2}, x); },
+                        [&](const OrthogonalRegularizer& r) { return gram_value(r, x); },
+                    },
+                    regularizer);
 }
 
 double differentiate(const Regularizer& regularizer, const ConstView& x, const View& gradient,
@@ -100,16 +103,15 @@ double differentiate(const Regularizer& regularizer, const ConstView& x, const V
   const auto elementwise = [&](double l1, double l2) {
     return elementwise_gradient({l1, l2}, x, gradient, scale, accumulate);
   };
-  return std::visit(
-      Overloaded{
-          [&](const L1& r) { return elementwise(r.l1, 0); },
-          [&](const L2& r) { return elementwise(0, r.l2); },
-          [&](const L1L2& r) { return elementwise(r.l1, r.l2); },
-          [&](const OrthogonalRegularizer& r) {
-            return gram_gradient(r, x, gradient, scale, accumulate);
-          },
-      },
-      regularizer);
+  return std::visit(Overloaded{
+                        [&](const L1& r) { return elementwise(r.l1, 0); },
+                        [&](const L2& r) { return elementwise(0, r.l2); },
+                        [&](const L1L2& r) { return elementwise(r.l1, r.l2); },
+                        [&](const OrthogonalRegularizer& r) {
+                          return gram_gradient(r, x, gradient, scale, accumulate);
+                        },
+                    },
+                    regularizer);
 }
 
 double checked_gradient(const Regularizer& regularizer, const ConstView& x, const View& gradient,
@@ -117,8 +119,7 @@ double checked_gradient(const Regularizer& regularizer, const ConstView& x, cons
   check(regularizer, x);
   check_gradient(x, gradient);
   const DefaultFloatEnvironment environment;
-  return call_isolated(
-      [&] { return differentiate(regularizer, x, gradient, scale, accumulate); });
+  return call_isolated([&] { return differentiate(regularizer, x, gradient, scale, accumulate); });
 }
 
 }  // namespace

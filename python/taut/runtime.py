@@ -12,8 +12,8 @@ from taut import _core
 def set_num_threads(threads: int) -> None:
     """Sets how many threads one call of taut may use.
 
-    It concerns taut alone: the settings of other libraries stay as they are. Small work stays on the
-    calling thread whatever the number, and the result has the same bits for every number.
+    It concerns taut alone: the settings of other libraries stay as they are. Small work stays on
+    the calling thread whatever the number, and the result has the same bits for every number.
 
     Args:
         threads: At least 1.

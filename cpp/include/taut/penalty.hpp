@@ -22,8 +22,9 @@ double value(const Regularizer& regularizer, const ConstView& x);
 // gradient += scale * d(penalty)/dx, and returns the penalty (not scaled).
 //
 // The product with `scale` and the sum are formed in float64 and rounded once. The subgradient is
-// used where the penalty has no derivative: sign(0) = 0. `gradient` has the shape of x and its dtype
-// (or float32 where x has a half type), and overlaps neither x nor itself: else InvalidArgument.
+// used where the penalty has no derivative: sign(0) = 0. `gradient` has the shape of x and its
+// dtype (or float32 where x has a half type), and overlaps neither x nor itself: else
+// InvalidArgument.
 double accumulate_grad(const Regularizer& regularizer, const ConstView& x, const View& gradient,
                        double scale = 1.0);
 

@@ -9,14 +9,14 @@
 
 namespace taut {
 
-// How many threads a call may use. Until it is set, what OpenMP would use (OMP_NUM_THREADS, else the
-// processors this process may run on). It concerns taut alone. Throws InvalidArgument below 1.
+// How many threads a call may use. Until it is set, what OpenMP would use (OMP_NUM_THREADS, else
+// the processors this process may run on). It concerns taut alone. Throws InvalidArgument below 1.
 void set_num_threads(int threads);
 int get_num_threads();
 
-// The instruction-set level in use: x86-64-v2, x86-64-v3, x86-64-v4 or neon. It is the best one that
-// the processor has, capped by the environment variable TAUT_SIMD when it is first asked for. Throws
-// InvalidArgument if TAUT_SIMD names no level of this build.
+// The instruction-set level in use: x86-64-v2, x86-64-v3, x86-64-v4 or neon. It is the best one
+// that the processor has, capped by the environment variable TAUT_SIMD when it is first asked for.
+// Throws InvalidArgument if TAUT_SIMD names no level of this build.
 std::string level();
 
 // The levels that this build holds and this processor has, from the lowest to the highest.

@@ -1,7 +1,7 @@
 // L1, L2 and both: the sums of |x| and x², and their slopes, in one pass over contiguous memory.
 //
-// Element i of a block goes to lane i mod 16 whatever the width of the hardware's vectors; lanes are
-// added in a fixed tree, blocks one after the other. So every level gives the same bits.
+// Element i of a block goes to lane i mod 16 whatever the width of the hardware's vectors; lanes
+// are added in a fixed tree, blocks one after the other. So every level gives the same bits.
 
 #ifndef TAUT_KERNELS_ELEMENTWISE_HPP_
 #define TAUT_KERNELS_ELEMENTWISE_HPP_

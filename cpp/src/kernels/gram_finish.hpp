@@ -23,8 +23,7 @@ inline void write_block(const double (&values)[kGramPanel][kGramPanel], const Gr
   const std::size_t count = along_coordinates ? coordinates : vectors;
   const std::ptrdiff_t line_stride =
       along_coordinates ? target.vector_stride : target.coordinate_stride;
-  const std::ptrdiff_t stride =
-      along_coordinates ? target.coordinate_stride : target.vector_stride;
+  const std::ptrdiff_t stride = along_coordinates ? target.coordinate_stride : target.vector_stride;
   for (std::size_t i = 0; i < lines; ++i) {
     double slopes[kGramPanel];
     for (std::size_t j = 0; j < kGramPanel; ++j) {

@@ -1,6 +1,6 @@
 // From the caller's matrix, whatever its dtype and strides, to the copies that the kernels read:
-// every vector scaled by a power of two (exactly), so that its largest coordinate is in [1, 2) and no
-// dot product overflows or underflows; and its direction x̂.
+// every vector scaled by a power of two (exactly), so that its largest coordinate is in [1, 2) and
+// no dot product overflows or underflows; and its direction x̂.
 
 #ifndef TAUT_KERNELS_GRAM_PACK_HPP_
 #define TAUT_KERNELS_GRAM_PACK_HPP_
@@ -22,7 +22,9 @@ template <typename T>
   }
   for (std::size_t i = 0; i < kGramPanel; ++i) {
     line[i] = T{};
-    if (i < count) __builtin_memcpy(line + i, from + static_cast<std::ptrdiff_t>(i) * stride, sizeof(T));
+    if (i < count) {
+      __builtin_memcpy(line + i, from + static_cast<std::ptrdiff_t>(i) * stride, sizeof(T));
+    }
   }
 }
 
@@ -63,8 +65,7 @@ inline void load_block(const GramSource& source, std::size_t vector, std::size_t
   const std::size_t count = along_coordinates ? coordinates : vectors;
   const std::ptrdiff_t line_stride =
       along_coordinates ? source.vector_stride : source.coordinate_stride;
-  const std::ptrdiff_t stride =
-      along_coordinates ? source.coordinate_stride : source.vector_stride;
+  const std::ptrdiff_t stride = along_coordinates ? source.coordinate_stride : source.vector_stride;
   T converted[kGramPanel][kGramPanel];
   for (std::size_t i = 0; i < kGramPanel; ++i) {
     Storage line[kGramPanel];

@@ -23,16 +23,20 @@ struct GramCompute<double> {
 // and one broadcast number of the other must fit the level's registers.
 template <typename T>
 struct GramShape {
-#if defined(__AVX512F__)  // 32 registers
+#if defined(__AVX512F__)
+  // 32 registers
   static constexpr std::size_t kRows = 8;
   static constexpr std::size_t kColumnVectors = 3;
-#elif defined(__AVX__)  // 16 registers
+#elif defined(__AVX__)
+  // 16 registers
   static constexpr std::size_t kRows = 4;
   static constexpr std::size_t kColumnVectors = 3;
-#elif defined(__aarch64__)  // 32 registers
+#elif defined(__aarch64__)
+  // 32 registers
   static constexpr std::size_t kRows = 4;
   static constexpr std::size_t kColumnVectors = 4;
-#else  // 16 registers, and no fused multiply-add that would ask for more
+#else
+  // 16 registers, and no fused multiply-add that would ask for more
   static constexpr std::size_t kRows = 4;
   static constexpr std::size_t kColumnVectors = 2;
 #endif

@@ -5,8 +5,9 @@
 // multiply-adds (the Method of Four Russians; Arlazarov, Dinic, Kronrod and Faradzev 1970). No
 // product is rounded, so this is as exact as adding the directions one by one.
 //
-// A pair of sign 0 must be left out rather than subtracted again. Targets with such pairs look up two
-// sums, of the positive and of the negative directions, in tables that have 0 where a bit is clear.
+// A pair of sign 0 must be left out rather than subtracted again. Targets with such pairs look up
+// two sums, of the positive and of the negative directions, in tables that have 0 where a bit is
+// clear.
 
 #ifndef TAUT_KERNELS_GRAM_SIGNS_HPP_
 #define TAUT_KERNELS_GRAM_SIGNS_HPP_
@@ -118,9 +119,8 @@ void multiply_signs(const GramMatrix& matrix, std::size_t panel, std::size_t tar
 
   for (std::size_t other = signs.other_base; other < other_end; other += kGramSignBlock) {
     const std::size_t left = other_end - other;
-    const std::size_t groups = left < kGramSignBlock
-                                   ? (left + kGramSignGroup - 1) / kGramSignGroup
-                                   : kGramCodes;
+    const std::size_t groups =
+        left < kGramSignBlock ? (left + kGramSignGroup - 1) / kGramSignGroup : kGramCodes;
     const std::size_t first = (other - signs.other_base) / kGramSignBlock * signs.targets +
                               target_begin - signs.target_base;
     const std::uint8_t* positive = signs.positive + first * kGramCodes;
@@ -133,8 +133,9 @@ void multiply_signs(const GramMatrix& matrix, std::size_t panel, std::size_t tar
       T* gradient = gradients + target * kGramPanel;
       Panel<T> sum = Panel<T>::read(gradient);
       if (*has_zero == 0) {
-        const Panel<T> block = groups == kGramCodes ? look_up<T, kGramCodes>(positive, tables, groups)
-                                                    : look_up<T, 0>(positive, tables, groups);
+        const Panel<T> block = groups == kGramCodes
+                                   ? look_up<T, kGramCodes>(positive, tables, groups)
+                                   : look_up<T, 0>(positive, tables, groups);
         TAUT_UNROLL
         for (std::size_t v = 0; v < Panel<T>::kVectors; ++v) sum.vectors[v] += block.vectors[v];
       } else {

@@ -65,7 +65,8 @@ inline void multiply_tile(const GramMatrix& matrix, const TilePlace& place, T* t
       for (std::size_t i = 0; i < place.rows; i += Shape::kRows) {
         if (place.diagonal() && i >= j + Shape::kColumns) break;  // below the diagonal
         const std::size_t within = (place.row + i) % Shape::kColumns;
-        const T* a = packed + (place.row + i - within) * matrix.length + k * Shape::kColumns + within;
+        const T* a =
+            packed + (place.row + i - within) * matrix.length + k * Shape::kColumns + within;
         T* to = tile + i * kGramTile + j;
         if (k == 0) {
           multiply_registers<T, true>(a, b, depth, to);
@@ -85,9 +86,9 @@ constexpr std::size_t round_up(std::size_t number, std::size_t multiple) {
   return (number + multiple - 1) / multiple * multiple;
 }
 
-// Makes the tile one that needs no special case: the lower half of a diagonal tile mirrors the upper
-// one, a vector has no pair with itself (sign 0), and vectors beyond the last (weight 0) have sign 1,
-// so that nobody takes them for orthogonal.
+// Makes the tile one that needs no special case: the lower half of a diagonal tile mirrors the
+// upper one, a vector has no pair with itself (sign 0), and vectors beyond the last (weight 0) have
+// sign 1, so that nobody takes them for orthogonal.
 template <typename T>
 inline void complete_tile(const TilePlace& place, T* tile) {
   if (place.diagonal()) {
@@ -105,8 +106,8 @@ inline void complete_tile(const TilePlace& place, T* tile) {
   }
 }
 
-// Σ |tile[i][j]| weightᵢ weightⱼ: per row in 8 float64 lanes, column j to lane j mod 8; rows are then
-// added in order, lanes in a tree.
+// Σ |tile[i][j]| weightᵢ weightⱼ: per row in 8 float64 lanes, column j to lane j mod 8; rows are
+// then added in order, lanes in a tree.
 template <typename T>
 inline double sum_tile(const GramMatrix& matrix, const TilePlace& place, const T* tile) {
   constexpr std::size_t kVectors = kStepColumns / kDoubles;
@@ -202,8 +203,8 @@ inline bool write_codes(const TilePlace& place, const T* tile, const GramSigns* 
         Masks column_bits{};
         TAUT_UNROLL
         for (std::size_t r = 0; r < kStepRows; ++r) {
-          const auto values = load<typename Signs::Values>(tile + (i + r) * kGramTile + j +
-                                                           v * Signs::kLanes);
+          const auto values =
+              load<typename Signs::Values>(tile + (i + r) * kGramTile + j + v * Signs::kLanes);
           const Masks masks = kPositive ? values > 0 : values < 0;
           zeros |= values == 0;
           row_bits[r] |= mask_bits(masks) << (v * Signs::kLanes);

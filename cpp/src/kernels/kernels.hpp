@@ -36,7 +36,8 @@ struct ElementwiseSlopes {
 
 using SumFunction = ElementwiseSums (*)(const void* x, std::size_t count);
 
-// gradient += slopes (or = slopes), in float64 with one rounding; returns the sums of the same pass.
+// gradient += slopes (or = slopes), in float64 with one rounding; returns the sums of the same
+// pass.
 using SlopeFunction = ElementwiseSums (*)(const void* x, void* gradient, std::size_t count,
                                           ElementwiseSlopes slopes);
 
@@ -53,11 +54,11 @@ struct ElementwiseKernel {
 
 // The Gram matrix is walked in square tiles of its upper triangle. All sizes below are the same at
 // every level and divide one another, so that every level adds up in the same order.
-constexpr std::size_t kGramTile = 192;         // vectors along each side of a tile
-constexpr std::size_t kGramDepthBlock = 256;   // coordinates per partial dot product
-constexpr std::size_t kGramSignBlock = 96;     // vectors per block of the sign product
-constexpr std::size_t kGramSignGroup = 4;      // vectors per look-up table
-constexpr std::size_t kGramPanel = 16;         // coordinates per panel of the sign product
+constexpr std::size_t kGramTile = 192;        // vectors along each side of a tile
+constexpr std::size_t kGramDepthBlock = 256;  // coordinates per partial dot product
+constexpr std::size_t kGramSignBlock = 96;    // vectors per block of the sign product
+constexpr std::size_t kGramSignGroup = 4;     // vectors per look-up table
+constexpr std::size_t kGramPanel = 16;        // coordinates per panel of the sign product
 constexpr std::size_t kGramCodes = kGramSignBlock / kGramSignGroup;  // code bytes per sign block
 
 // A matrix of `vectors` vectors with `length` coordinates, anywhere in memory.
@@ -91,9 +92,10 @@ struct GramMatrix {
   void* gradients;   // Σⱼ sign(i, j) x̂ⱼ, laid out as `directions`
 };
 
-// The signs of some targets towards some others. For a target and each group of four others there is
-// one byte, 16 * bits, with bit b set where the sign towards the group's b-th vector is positive.
-// Where `has_zero` says so, a pair may have sign 0, and `negative` is written in the same way.
+// The signs of some targets towards some others. For a target and each group of four others there
+// is one byte, 16 * bits, with bit b set where the sign towards the group's b-th vector is
+// positive. Where `has_zero` says so, a pair may have sign 0, and `negative` is written in the same
+// way.
 struct GramSigns {
   std::uint8_t* positive;  // [(other - other_base) / kGramSignBlock][target - target_base][group]
   std::uint8_t* negative;  // likewise

@@ -1,9 +1,9 @@
 // Vectors of one instruction-set level, and the one place that loads, stores and converts them.
 //
 // Everything here has internal linkage and is built from the compiler's vector extensions alone, so
-// that an object compiled for a newer processor defines no symbol that another object could pick up.
-// Nothing is contracted: a fused multiply-add happens where `multiply_add` is called, and nowhere
-// else.
+// that an object compiled for a newer processor defines no symbol that another object could pick
+// up. Nothing is contracted: a fused multiply-add happens where `multiply_add` is called, and
+// nowhere else.
 
 #ifndef TAUT_KERNELS_VECTORS_HPP_
 #define TAUT_KERNELS_VECTORS_HPP_
@@ -132,8 +132,8 @@ constexpr std::int64_t kSignBit64 = INT64_MIN;
   const UInt32s is_nan = (UInt32s)(magnitude > (255u << 23));
   const UInt32s overflows = (UInt32s)(magnitude >= (143u << 23));
   // Lanes that are not subnormal are emptied first: their conversion to an integer may not exist.
-  const UInt32s subnormal = (UInt32s)__builtin_convertvector(
-      (Floats)(is_subnormal & magnitude) * 0x1p24f, Int32s);
+  const UInt32s subnormal =
+      (UInt32s) __builtin_convertvector((Floats)(is_subnormal & magnitude) * 0x1p24f, Int32s);
   UInt32s half = (is_subnormal & subnormal) | (~is_subnormal & ((magnitude >> 13) - (112u << 10)));
   half = (~overflows & half) | (overflows & 0x7c00) | (is_nan & 0x200);
   return __builtin_convertvector(half | ((bits >> 16) & 0x8000), UInt16s);
@@ -169,8 +169,8 @@ template <typename T>
   constexpr int kDropped = 52 - Format::kMantissaBits;
   const Int64s bits = (Int64s)x;
   const Int64s odd = (bits >> kDropped) & 1;
-  const Int64s normal = (bits + ((INT64_C(1) << (kDropped - 1)) - 1) + odd) &
-                        ~((INT64_C(1) << kDropped) - 1);
+  const Int64s normal =
+      (bits + ((INT64_C(1) << (kDropped - 1)) - 1) + odd) & ~((INT64_C(1) << kDropped) - 1);
   // Adding 1.5 * 2^52 units of the smallest subnormal leaves a whole number of them.
   const Doubles magnitude = absolute(x);
   const double kShift = 0x1.8p52 * Format::kSmallestNormal / (1 << Format::kMantissaBits);

@@ -1,19 +1,25 @@
 """NumPy arrays, and whatever shares its memory with NumPy: the compiled kernels."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from taut import _core
 
+
+class _Kernel(NamedTuple):
+    value: Callable[..., float]
+    value_and_grad: Callable[..., float]
+    accumulate_grad: Callable[..., float]
+
+
 _KERNELS = {
-    "elementwise": (
-        _core.elementwise_value,
-        _core.elementwise_value_and_grad,
-        _core.elementwise_accumulate_grad,
+    "elementwise": _Kernel(
+        _core.elementwise_value, _core.elementwise_value_and_grad, _core.elementwise_accumulate_grad
     ),
-    "gram": (_core.gram_value, _core.gram_value_and_grad, _core.gram_accumulate_grad),
+    "gram": _Kernel(_core.gram_value, _core.gram_value_and_grad, _core.gram_accumulate_grad),
 }
 
 
@@ -28,7 +34,7 @@ def _as_array(x: Any) -> NDArray[Any]:
 
 def value(kernel: str, x: Any, factors: tuple[Any, ...]) -> float:
     """Returns the penalty of `x`."""
-    return _KERNELS[kernel][0](_as_array(x), *factors)
+    return _KERNELS[kernel].value(_as_array(x), *factors)
 
 
 def value_and_grad(
@@ -37,7 +43,7 @@ def value_and_grad(
     """Returns the penalty of `x`, and `scale` times its gradient in x's shape and dtype."""
     x = _as_array(x)
     grad = np.empty_like(x, subok=False)
-    return _KERNELS[kernel][1](x, grad, *factors, scale), grad
+    return _KERNELS[kernel].value_and_grad(x, grad, *factors, scale), grad
 
 
 def accumulate_grad(
@@ -49,4 +55,4 @@ def accumulate_grad(
             "accumulate_grad writes in place and needs a NumPy array for the gradient. "
             f"Received: {type(grad).__name__}"
         )
-    return _KERNELS[kernel][2](_as_array(x), grad, *factors, scale)
+    return _KERNELS[kernel].accumulate_grad(_as_array(x), grad, *factors, scale)

@@ -1,11 +1,11 @@
 """Layer weight regularizers, with the API of `keras.regularizers`.
 
-    from taut import regularizers
+from taut import regularizers
 
-    regularizer = regularizers.L1L2(l1=1e-5, l2=1e-4)
-    regularizer(w)                                   # the penalty
-    value, grad = regularizer.value_and_grad(w)      # and its gradient
-    value = regularizer.accumulate_grad(w, grad)     # grad += gradient, in place
+regularizer = regularizers.L1L2(l1=1e-5, l2=1e-4)
+regularizer(w)                                   # the penalty
+value, grad = regularizer.value_and_grad(w)      # and its gradient
+value = regularizer.accumulate_grad(w, grad)     # grad += gradient, in place
 """
 
 from taut.regularizers._activity import ActivityRegularizer

@@ -1,9 +1,9 @@
 """The penalty of a layer's output."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+
 from taut.regularizers._base import Regularizer
 from taut.regularizers._serialization import get, register_builtin, serialize
 
@@ -47,7 +47,7 @@ class ActivityRegularizer(Regularizer):
 
 
 def _batch_size(x: Any) -> int:
-    shape = np.shape(x)
+    shape: tuple[int, ...] = np.shape(x)
     if not shape:
         raise ValueError("An activity has a batch dimension. Received: inputs.shape=()")
     return max(shape[0], 1)  # an empty batch has a penalty of 0, which stays 0

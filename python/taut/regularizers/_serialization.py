@@ -137,7 +137,7 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
         return None
     if not isinstance(config, Mapping) or not isinstance(config.get("class_name"), str):
         raise ValueError(
-            'A config is a dictionary with "class_name" and "config". ' f"Received: {config!r}"
+            f'A config is a dictionary with "class_name" and "config". Received: {config!r}'
         )
     arguments = config.get("config", {})
     is_function = config["class_name"] == "function"
@@ -152,12 +152,16 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     if is_function:
         return found
     if not isinstance(arguments, Mapping) or not inspect.isclass(found):
-        raise ValueError(f"The config of a class is a dictionary of arguments. Received: {config!r}")
+        raise ValueError(
+            f"The config of a class is a dictionary of arguments. Received: {config!r}"
+        )
     try:
         from_config = getattr(found, "from_config", None)
         return found(**arguments) if from_config is None else from_config(dict(arguments))
     except TypeError as error:
-        raise ValueError(f"{found.__name__} does not take this config: {config!r}: {error}") from error
+        raise ValueError(
+            f"{found.__name__} does not take this config: {config!r}: {error}"
+        ) from error
 
 
 def get(identifier: Any) -> Any:

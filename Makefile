@@ -1,0 +1,79 @@
+# make demo   sets everything up and shows what each penalty does to a network
+# make test   sets everything up and runs all tests, Python's and C++'s
+# make lint   what CI checks beside the tests
+# All of it goes into .venv and build/; `make clean` removes both.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+CMAKE_PREFIX := $(CURDIR)/build/cpp
+
+BUILD_REQUIREMENTS := "scikit-build-core>=0.11" "pybind11>=3.0" cmake ninja
+SOURCES := $(shell find cpp python -type f -not -name '*.pyc') CMakeLists.txt pyproject.toml README.md LICENSE
+
+.PHONY: all demo test test-python test-cpp test-quick sanitize lint format clean
+all: test
+
+$(VENV)/created:
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --upgrade "pip>=25.1"
+	$(PIP) $(BUILD_REQUIREMENTS)
+	touch $@
+
+# Built without isolation, so that a second build compiles only what has changed.
+$(VENV)/installed: $(VENV)/created $(SOURCES)
+	$(PIP) --no-build-isolation --config-settings=build-dir=build/python .
+	touch $@
+
+$(VENV)/demo: $(VENV)/installed
+	$(PIP) --no-build-isolation --config-settings=build-dir=build/python ".[demo]"
+	touch $@
+
+$(VENV)/tests: $(VENV)/demo pyproject.toml
+	$(PIP) --group test
+	$(PIP) --ignore-requires-python --no-deps comma-deps-catch2
+	touch $@
+
+$(VENV)/lint: $(VENV)/created pyproject.toml
+	$(PIP) --group lint --group test numpy
+	touch $@
+
+demo: $(VENV)/demo
+	$(BIN)/python -m taut demo --output demo.png
+
+test: test-python test-cpp
+
+test-python: $(VENV)/tests
+	$(BIN)/python -m pytest
+
+test-quick: $(VENV)/tests
+	$(BIN)/python -m pytest -m "not slow"
+
+# $(1): the preset to configure, build and test the core with.
+define run_cpp_tests
+	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --preset $(1) \
+	  -DTAUT_CATCH2_INCLUDE_DIR="$$($(BIN)/python tests/cpp/catch2_include_dir.py)"
+	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build --preset $(1)
+	PATH="$(CURDIR)/$(BIN):$$PATH" ctest --preset $(1)
+endef
+
+test-cpp: $(VENV)/tests
+	$(call run_cpp_tests,release)
+
+sanitize: $(VENV)/tests
+	$(call run_cpp_tests,sanitizers)
+
+lint: $(VENV)/lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run --Werror $$(git ls-files '*.cpp' '*.hpp')
+
+format: $(VENV)/lint
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $$(git ls-files '*.cpp' '*.hpp')
+
+clean:
+	rm -rf $(VENV) build

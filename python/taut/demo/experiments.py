@@ -1,0 +1,64 @@
+"""The penalties that the demo compares."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from taut import regularizers
+from taut.demo.network import HIDDEN_KERNEL, HIDDEN_OUTPUT
+from taut.regularizers import Regularizer
+
+Measure: TypeAlias = Literal["near zero", "norm", "units", "pixels", "output"]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One penalty, and where it acts.
+
+    Attributes:
+        name: What tables and pictures call it.
+        effect: What it does, in a few words.
+        regularizer: The penalty, or None for the loss alone.
+        target: The array it penalizes: HIDDEN_KERNEL or HIDDEN_OUTPUT.
+        seen_in: The measures that show the effect, see `taut.demo.metrics`.
+    """
+
+    name: str
+    effect: str
+    regularizer: Regularizer | None
+    target: str = HIDDEN_KERNEL
+    seen_in: tuple[Measure, ...] = ()
+
+
+# The factors are large enough for each effect to be plain to see, and small enough for the accuracy
+# to stay. L1 and L2 are sums over all weights, the orthogonal penalty is a mean over pairs: hence
+# its larger factor.
+EXPERIMENTS = (
+    Experiment("none", "the loss alone", None),
+    Experiment("L1", "most weights zero", regularizers.L1(1e-3), seen_in=("near zero",)),
+    Experiment("L2", "all weights small", regularizers.L2(2e-3), seen_in=("norm",)),
+    Experiment(
+        "L1L2",
+        "zero or small",
+        regularizers.L1L2(l1=5e-4, l2=1e-3),
+        seen_in=("near zero", "norm"),
+    ),
+    Experiment(
+        "orthogonal columns",
+        "units differ",
+        regularizers.OrthogonalRegularizer(3.0, mode="columns"),
+        seen_in=("units",),
+    ),
+    Experiment(
+        "orthogonal rows",
+        "pixels differ",
+        regularizers.OrthogonalRegularizer(3.0, mode="rows"),
+        seen_in=("pixels",),
+    ),
+    Experiment(
+        "activity L1",
+        "few units active",
+        regularizers.ActivityRegularizer(regularizers.L1(2e-2)),
+        target=HIDDEN_OUTPUT,
+        seen_in=("output",),
+    ),
+)

@@ -1,0 +1,60 @@
+// Levels and thread counts that a test uses, and that are as they were afterwards.
+
+#ifndef TAUT_TESTS_RUNTIME_GUARDS_HPP_
+#define TAUT_TESTS_RUNTIME_GUARDS_HPP_
+
+#include <string>
+#include <taut/taut.hpp>
+#include <vector>
+
+#include "catch2.hpp"
+
+namespace taut_test {
+
+class UsedLevel {
+ public:
+  explicit UsedLevel(const std::string& name) : before_(taut::level()) {
+    taut::set_level(name);
+    REQUIRE(taut::level() == name);
+  }
+  ~UsedLevel() { taut::set_level(before_); }
+  UsedLevel(const UsedLevel&) = delete;
+  UsedLevel& operator=(const UsedLevel&) = delete;
+
+ private:
+  std::string before_;
+};
+
+class UsedThreads {
+ public:
+  explicit UsedThreads(int threads) : before_(taut::get_num_threads()) {
+    taut::set_num_threads(threads);
+    REQUIRE(taut::get_num_threads() == threads);
+  }
+  ~UsedThreads() { taut::set_num_threads(before_); }
+  UsedThreads(const UsedThreads&) = delete;
+  UsedThreads& operator=(const UsedThreads&) = delete;
+
+ private:
+  int before_;
+};
+
+template <typename Test>
+void at_every_level(Test test) {
+  for (const std::string& name : taut::available_levels()) {
+    INFO("level " << name);
+    const UsedLevel used(name);
+    test();
+  }
+}
+
+// The levels that have a fused multiply-add.
+inline std::vector<std::string> fused_levels() {
+  std::vector<std::string> names = taut::available_levels();
+  std::erase(names, "x86-64-v2");
+  return names;
+}
+
+}  // namespace taut_test
+
+#endif  // TAUT_TESTS_RUNTIME_GUARDS_HPP_

@@ -1,0 +1,30 @@
+// TAUT_SIMD caps the level that is used from the start. CTest runs this once for each of its values.
+
+#include <algorithm>
+#include <cstdlib>
+#include <string>
+#include <taut/taut.hpp>
+#include <vector>
+
+#include "catch2.hpp"
+
+namespace {
+
+TEST_CASE("the level is the best one that TAUT_SIMD allows") {
+  const char* set = std::getenv("TAUT_SIMD");
+  const std::string cap = set == nullptr ? "" : set;
+  std::vector<std::string> levels = taut::available_levels();
+  REQUIRE_FALSE(levels.empty());
+  REQUIRE(std::is_sorted(levels.begin(), levels.end()));  // v2, v3, v4
+  const std::vector<std::string> names =
+      levels.front() == "neon" ? std::vector<std::string>{"neon"}
+                               : std::vector<std::string>{"x86-64-v2", "x86-64-v3", "x86-64-v4"};
+  if (std::find(names.begin(), names.end(), cap) == names.end()) {
+    REQUIRE_THROWS_AS(taut::level(), taut::InvalidArgument);
+    return;
+  }
+  std::erase_if(levels, [&](const std::string& name) { return name > cap; });
+  REQUIRE(taut::level() == levels.back());
+}
+
+}  // namespace

@@ -1,0 +1,125 @@
+// Any number of threads, and any level that the design says so of, gives the same bits.
+
+#include <optional>
+
+#include "check_penalty.hpp"
+#include "runtime_guards.hpp"
+
+#if defined(__linux__)
+#include <dirent.h>
+#endif
+
+namespace taut_test {
+namespace {
+
+constexpr int kThreads[] = {1, 2, 3, 8};
+
+struct Case {
+  taut::Regularizer regularizer;
+  std::size_t rows;
+  std::size_t columns;
+};
+
+const Case kElementwiseCases[] = {
+    {taut::L1{0.3}, 5, 17},
+    {taut::L1{0.3}, 611, 701},
+    {taut::L2{0.07}, 611, 701},
+    {taut::L1L2{0.3, 0.07}, 611, 701},
+};
+const Case kGramCases[] = {
+    {taut::OrthogonalRegularizer{}, 400, 70},
+    {taut::OrthogonalRegularizer{}, 1300, 33},
+    {taut::OrthogonalRegularizer{}, 30, 4000},
+    {taut::OrthogonalRegularizer{.mode = taut::Mode::kColumns}, 270, 400},
+};
+
+// What the three functions give for one input.
+template <typename G>
+struct Everything {
+  double value;
+  Result<G> overwritten;
+  Result<G> accumulated;
+
+  bool operator==(const Everything& other) const {
+    return same_bits(value, other.value) && same_bits(overwritten.value, other.overwritten.value) &&
+           same_bits(accumulated.value, other.accumulated.value) &&
+           same_bits(overwritten.gradient, other.overwritten.gradient) &&
+           same_bits(accumulated.gradient, other.accumulated.gradient);
+  }
+};
+
+template <typename T, typename G>
+void check_threads_and_levels(const Case& test, const std::vector<std::string>& levels) {
+  const std::size_t size = test.rows * test.columns;
+  const std::vector<T> x = store<T>(random_numbers<T>(size));
+  const std::vector<double> before = random_numbers<G>(size, 2);
+  const auto view = taut::ConstView::matrix(x.data(), test.rows, test.columns,
+                                            static_cast<std::ptrdiff_t>(test.columns));
+  std::optional<Everything<G>> first;
+  for (const std::string& level : levels) {
+    const UsedLevel used_level(level);
+    for (const int threads : kThreads) {
+      const UsedThreads used_threads(threads);
+      INFO("level " << level << ", threads " << threads << ", rows " << test.rows);
+      const Everything<G> results{taut::value(test.regularizer, view),
+                                  value_and_grad<G>(test.regularizer, view, 0.9),
+                                  accumulate_grad<G>(test.regularizer, view, before, 0.9)};
+      if (!first) first = results;
+      CHECK(results == *first);
+    }
+  }
+}
+
+TEMPLATE_LIST_TEST_CASE("elementwise penalties have the same bits for all threads and levels", "",
+                        EveryDtype) {
+  for (const Case& test : kElementwiseCases) {
+    check_threads_and_levels<typename TestType::Element, typename TestType::Gradient>(
+        test, taut::available_levels());
+  }
+}
+
+TEMPLATE_LIST_TEST_CASE("orthogonal penalties have the same bits for all threads and fused levels",
+                        "", EveryDtype) {
+  for (const Case& test : kGramCases) {
+    check_threads_and_levels<typename TestType::Element, typename TestType::Gradient>(
+        test, fused_levels());
+  }
+}
+
+TEMPLATE_LIST_TEST_CASE("orthogonal penalties have the same bits for all threads at every level",
+                        "", EveryDtype) {
+  for (const std::string& level : taut::available_levels()) {
+    check_threads_and_levels<typename TestType::Element, typename TestType::Gradient>(
+        kGramCases[1], {level});
+  }
+}
+
+#if defined(__linux__) && defined(_OPENMP)
+std::size_t count_threads_of_process() {
+  std::size_t count = 0;
+  DIR* directory = opendir("/proc/self/task");
+  REQUIRE(directory != nullptr);
+  while (const dirent* entry = readdir(directory)) count += entry->d_name[0] != '.';
+  closedir(directory);
+  return count;
+}
+
+TEST_CASE("large calls do run on the threads that were asked for") {
+  const std::vector<float> large(500'000, 1.0f);
+  const std::vector<float> small(1'000, 1.0f);
+  const auto of = [](const std::vector<float>& x) { return taut::ConstView(x.data(), x.size()); };
+  {
+    const UsedThreads threads(1);
+    taut::value(taut::L1{1}, of(large));
+  }
+  const std::size_t before = count_threads_of_process();
+  const UsedThreads threads(static_cast<int>(before) + 3);
+  taut::value(taut::L1{1}, of(small));
+  CHECK(count_threads_of_process() == before);
+  taut::value(taut::L1{1}, of(large));
+  CHECK(count_threads_of_process() >= before + 3);
+}
+#endif
+
+}  // namespace
+}  // namespace taut_test

@@ -1,0 +1,87 @@
+// What a view knows about an array.
+
+#include <array>
+#include <type_traits>
+
+#include "check_penalty.hpp"
+
+namespace taut_test {
+namespace {
+
+using taut::ConstView;
+using taut::DType;
+using taut::View;
+using Extents = std::vector<std::ptrdiff_t>;
+
+TEST_CASE("a view of contiguous elements has one axis") {
+  std::vector<float> numbers(7);
+  const View view(numbers.data(), numbers.size());
+  CHECK(view.data() == numbers.data());
+  CHECK(view.dtype() == DType::kFloat32);
+  CHECK(view.rank() == 1);
+  CHECK(view.extent(0) == 7);
+  CHECK(view.stride(0) == 4);
+  CHECK(view.size() == 7);
+}
+
+TEST_CASE("a span is a view, and what can be written can be read") {
+  std::array<double, 3> numbers{1, -2, 3};
+  const View view = std::span(numbers);
+  const ConstView read = view;
+  const ConstView of_constants = std::span(std::as_const(numbers));
+  CHECK(read.data() == numbers.data());
+  CHECK(read.extent(0) == 3);
+  CHECK(read.stride(0) == 8);
+  CHECK(taut::value(taut::L1{1}, view) == 6);
+  CHECK(taut::value(taut::L1{1}, of_constants) == 6);
+  STATIC_REQUIRE_FALSE(std::is_constructible_v<View, ConstView>);
+}
+
+TEST_CASE("the strides of a matrix count elements") {
+  std::vector<Float16> numbers(40);
+  const View view = View::matrix(numbers.data(), 3, 4, 10);
+  CHECK(view.rank() == 2);
+  CHECK(view.extent(0) == 3);
+  CHECK(view.extent(1) == 4);
+  CHECK(view.stride(0) == 20);
+  CHECK(view.stride(1) == 2);
+  const ConstView transposed = ConstView::matrix(numbers.data(), 4, 3, 1, 10);
+  CHECK(transposed.stride(0) == 2);
+  CHECK(transposed.stride(1) == 20);
+  CHECK(transposed.size() == 12);
+}
+
+TEST_CASE("a view without axes is one element, and one with an extent of 0 is none") {
+  const double number = -2.5;
+  const ConstView scalar(&number, DType::kFloat64, {}, {});
+  CHECK(scalar.size() == 1);
+  CHECK(taut::value(taut::L1{1}, scalar) == 2.5);
+  const ConstView empty(nullptr, DType::kFloat64, Extents{3, 0, 2}, Extents{8, 8, 8});
+  CHECK(empty.size() == 0);
+  CHECK(taut::value(taut::L1L2{1, 1}, empty) == 0);
+}
+
+TEST_CASE("what is no array is refused") {
+  double number = 0;
+  const auto view = [&](const Extents& shape, const Extents& strides) {
+    return View(&number, DType::kFloat64, shape, strides);
+  };
+  CHECK_THROWS_AS(view({-1}, {8}), taut::InvalidArgument);
+  CHECK_THROWS_AS(view({1, 1}, {8}), taut::InvalidArgument);
+  CHECK_THROWS_AS(view(Extents(65, 1), Extents(65, 8)), taut::InvalidArgument);
+  CHECK(view(Extents(64, 1), Extents(64, 8)).size() == 1);
+}
+
+TEST_CASE("dtypes have a size and a name") {
+  CHECK(taut::size_of(DType::kFloat64) == sizeof(double));
+  CHECK(taut::size_of(DType::kFloat32) == sizeof(float));
+  CHECK(taut::size_of(DType::kFloat16) == sizeof(Float16));
+  CHECK(taut::size_of(DType::kBFloat16) == sizeof(BFloat16));
+  CHECK(std::string(taut::name_of(DType::kFloat64)) == "float64");
+  CHECK(std::string(taut::name_of(DType::kFloat32)) == "float32");
+  CHECK(std::string(taut::name_of(DType::kFloat16)) == "float16");
+  CHECK(std::string(taut::name_of(DType::kBFloat16)) == "bfloat16");
+}
+
+}  // namespace
+}  // namespace taut_test

@@ -1,0 +1,38 @@
+"""What every test may use, and nothing that a test could leave switched."""
+
+from collections.abc import Iterator
+
+import pytest
+import taut
+from hypothesis import settings
+from taut import _core
+
+# Deterministic runs: an example that fails once fails always, and is then written down as a test.
+settings.register_profile("taut", derandomize=True, deadline=None, database=None)
+settings.load_profile("taut")
+
+LEVELS = _core.available_levels()
+X86_LEVELS = ["x86-64-v2", "x86-64-v3", "x86-64-v4"]
+
+
+def pytest_report_header() -> str:
+    missing = [name for name in X86_LEVELS if name not in LEVELS and "neon" not in LEVELS]
+    return f"taut levels: {', '.join(LEVELS)}; not run on this processor: {', '.join(missing)}"
+
+
+@pytest.fixture(params=LEVELS)
+def level(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Runs the test once at each level that this processor has."""
+    before = _core.level()
+    _core.set_level(request.param)
+    assert _core.level() == request.param
+    yield request.param
+    _core.set_level(before)
+
+
+@pytest.fixture(autouse=True)
+def restored_threads() -> Iterator[None]:
+    before = taut.get_num_threads()
+    yield
+    if taut.get_num_threads() != before:
+        taut.set_num_threads(before)

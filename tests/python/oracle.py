@@ -1,0 +1,142 @@
+"""The slow reference that all tests share, straight from the formulas, and the tolerances.
+
+Sums are exact (`math.fsum`) or in long double; the sign of a pair comes from an exact dot product.
+"""
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.floating]
+
+EPSILON = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
+SMALLEST = {"float64": 2.0**-1074, "float32": 2.0**-149, "float16": 2.0**-24, "bfloat16": 2.0**-133}
+# Dot products are computed in float32 for the half types, whose own numbers are exact in it.
+GRAM_EPSILON = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-24, "bfloat16": 2.0**-24}
+NORM_FLOOR = 1e-7
+
+
+def as_doubles(x: Array) -> Array:
+    """Returns the numbers of any dtype as float64, exactly."""
+    return np.asarray(x).astype(np.float64)
+
+
+def elementwise_value(x: Array, l1: float, l2: float) -> float:
+    numbers = as_doubles(x).ravel()
+    value = 0.0
+    if l1 != 0:
+        value += l1 * _sum(np.abs(numbers))
+    if l2 != 0:
+        with np.errstate(over="ignore", under="ignore"):
+            value += l2 * _sum(numbers * numbers)
+    return value
+
+
+def elementwise_grad(x: Array, l1: float, l2: float) -> Array:
+    """Returns the gradient in long double; a term whose factor is 0 is left out."""
+    numbers = as_doubles(x).astype(np.longdouble)
+    grad = np.zeros_like(numbers)
+    if l1 != 0:
+        grad += np.longdouble(l1) * np.sign(numbers)
+    if l2 != 0:
+        grad += 2 * np.longdouble(l2) * numbers
+    return grad
+
+
+def elementwise_value_tolerance(x: Array, l1: float, l2: float) -> float:
+    """n additions of float64 numbers, and a product in each."""
+    return (x.size + 8) * EPSILON["float64"] * elementwise_value(np.abs(as_doubles(x)), l1, l2)
+
+
+def grad_tolerance(exact: Array, dtype: str, terms: Array) -> Array:
+    """One rounding to the dtype, and float64's own on the way, for terms that may cancel."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        rounding = EPSILON[dtype] * np.abs(exact) * (1 + 2**-6)
+        rounding += np.longdouble(SMALLEST[dtype]) / 2 * (1 + 2**-6)
+        return rounding + 4 * EPSILON["float64"] * terms + 2 * SMALLEST["float64"]
+
+
+def _sum(numbers: Array) -> float:
+    if not np.isfinite(numbers).all():
+        return float(np.sum(numbers))
+    return math.fsum(numbers)
+
+
+@dataclass
+class Gram:
+    """The orthogonal penalty of a matrix of vectors, and what a computed one may differ by."""
+
+    value: float  # with factor 1
+    value_tolerance: float
+    grad: Array
+    grad_tolerance: Array  # without the rounding to the gradient's dtype
+    grad_rounding: Array  # the part of it that remains when no sign is in doubt
+    doubtful: int  # pairs whose sign is within rounding of the other one
+
+
+def gram(x: Array, mode: str = "rows", dtype: str | None = None) -> Gram:
+    """Computes it in long double, with the signs of exact dot products where x is small."""
+    dtype = dtype or x.dtype.name
+    columns = mode == "columns"
+    # float64 is enough to judge what was computed in float32.
+    precise = np.longdouble if dtype == "float64" else np.float64
+    vectors = as_doubles(x.T if columns else x).astype(precise)
+    count, length = vectors.shape
+    if count < 2 or length == 0:
+        zeros = np.zeros(x.shape)
+        return Gram(0.0, 0.0, zeros, zeros, zeros, 0)
+    largest = np.abs(vectors).max(axis=1, keepdims=True)
+    scaled = vectors / np.where(largest > 0, largest, 1)
+    norms = np.sqrt((scaled**2).sum(axis=1, keepdims=True)) * largest
+    denominators = np.maximum(norms, precise(NORM_FLOOR))
+    units = vectors / denominators
+    cosines = units @ units.T
+    np.fill_diagonal(cosines, 0)
+    signs = _exact_signs(vectors) if count * count * length <= 20_000 else np.sign(cosines)
+    pairs = count * (count - 1) / 2
+
+    epsilon = GRAM_EPSILON[dtype]
+    # A chain of `length` roundings; and numbers that vanish beside the largest of their vector.
+    vanishing = 2.0**-1000 if dtype == "float64" else 2.0**-120
+    bound = (length + 8) * (epsilon * (np.abs(units) @ np.abs(units).T) + vanishing)
+    doubtful = (np.abs(cosines) <= bound) & ~np.eye(count, dtype=bool)
+    value = float(np.abs(cosines).sum() / 2 / pairs)
+    value_tolerance = float(bound.sum() / 2 / pairs) + 16 * count * EPSILON["float64"] * value
+
+    directed = signs @ units
+    is_clamped = norms < NORM_FLOOR
+    along = np.where(is_clamped, 0, (units * directed).sum(axis=1, keepdims=True))
+    grad = (directed - units * along) / denominators / pairs
+
+    def after_projection(error: Array) -> Array:
+        """What an error of the directed sum becomes in the gradient."""
+        error_along = np.where(is_clamped, 0, (np.abs(units) * error).sum(axis=1, keepdims=True))
+        error = (error + np.abs(units) * error_along) / denominators / pairs
+        return error.T if columns else error
+
+    # A sign in doubt changes the sum by up to two directions.
+    swing = 2 * doubtful.astype(precise) @ np.abs(units)
+    rounding = (count + 8) * epsilon * (np.abs(signs) @ np.abs(units))
+    rounding += 8 * epsilon * np.abs(units) * np.abs(along)
+    rounding += 2 * count * precise(SMALLEST["float64" if dtype == "float64" else "float32"])
+    return Gram(
+        value,
+        value_tolerance,
+        grad.T if columns else grad,
+        after_projection(swing + rounding),
+        after_projection(rounding),
+        int(doubtful.sum()) // 2,
+    )
+
+
+def _exact_signs(vectors: Array) -> Array:
+    rows = [[Fraction(float(number)) for number in vector] for vector in vectors]
+    signs = np.zeros((len(rows), len(rows)), dtype=np.longdouble)
+    for i, first in enumerate(rows):
+        for j in range(i):
+            dot = sum((a * b for a, b in zip(first, rows[j], strict=True)), Fraction(0))
+            signs[i, j] = signs[j, i] = (dot > 0) - (dot < 0)
+    return signs

@@ -1,0 +1,135 @@
+"""What the array arguments may be, and that a mistake is told before anything is written."""
+
+import numpy as np
+import pytest
+from arrays import DTYPES
+from taut.regularizers import L1L2, L2, OrthogonalRegularizer
+
+REGULARIZERS = [L1L2(0.1, 0.2), OrthogonalRegularizer(0.1)]
+
+
+@pytest.fixture(params=REGULARIZERS, ids=["elementwise", "gram"])
+def regularizer(request):
+    return request.param
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    ["int32", "int64", "uint8", "bool", "complex64", "complex128", "longdouble", ">f4", "O"],
+)
+def test_other_dtypes_are_a_type_error_that_names_them(regularizer, dtype):
+    x = np.ones((3, 3), dtype)
+    name = dtype if dtype == ">f4" else np.dtype(dtype).name
+    with pytest.raises(TypeError, match=f"float64, float32, float16 or bfloat16.*{name}"):
+        regularizer(x)
+    with pytest.raises(TypeError, match=name):
+        regularizer.value_and_grad(x)
+    grad = np.ones((3, 3))
+    with pytest.raises(TypeError, match=name):
+        regularizer.accumulate_grad(x, grad)
+    with pytest.raises(TypeError, match=name):
+        regularizer.accumulate_grad(np.ones((3, 3)), x)
+    assert (grad == 1).all()
+
+
+def test_what_numpy_can_read_is_an_input():
+    assert L2(1.0)([[1.0, 2.0], [3.0, 4.0]]) == 30
+    assert L2(1.0)(memoryview(np.array([1.0, 2.0]))) == 5
+    assert L2(1.0)(3.0) == 9
+
+    class Exchanged:
+        def __init__(self, array):
+            self.array = array
+
+        def __dlpack__(self, **options):
+            return self.array.__dlpack__(**options)
+
+        def __dlpack_device__(self):
+            return self.array.__dlpack_device__()
+
+    assert L2(1.0)(Exchanged(np.array([1.0, 2.0], np.float32))) == 5
+    with pytest.raises(TypeError, match="int64"):
+        L2(1.0)([1, 2])
+
+
+def test_a_read_only_input_is_fine(regularizer):
+    x = np.ones((3, 3))
+    x.flags.writeable = False
+    regularizer(x)
+    _, grad = regularizer.value_and_grad(x)
+    regularizer.accumulate_grad(x, grad)
+
+
+def assert_refused(regularizer, x, grad, message, error=ValueError):
+    before = np.array(grad)
+    with pytest.raises(error, match=message):
+        regularizer.accumulate_grad(x, grad)
+    np.testing.assert_array_equal(grad, before)
+
+
+def test_a_read_only_gradient(regularizer):
+    grad = np.ones((3, 3))
+    grad.flags.writeable = False
+    assert_refused(regularizer, np.ones((3, 3)), grad, "must be writable")
+
+
+@pytest.mark.parametrize("shape", [(3,), (3, 4), (4, 3), (3, 3, 1), (1, 3), ()])
+def test_a_gradient_of_another_shape(regularizer, shape):
+    assert_refused(regularizer, np.ones((3, 3)), np.ones(shape), "must have the shape of the input")
+
+
+def test_a_gradient_of_another_dtype(regularizer):
+    for x_dtype, x_kind in DTYPES.items():
+        for grad_dtype, grad_kind in DTYPES.items():
+            is_wider = x_dtype in ("float16", "bfloat16") and grad_dtype == "float32"
+            if x_dtype == grad_dtype or is_wider:
+                continue
+            assert_refused(
+                regularizer,
+                np.ones((3, 3), x_kind),
+                np.ones((3, 3), grad_kind),
+                f"must have the dtype of the input.*{grad_dtype} and {x_dtype}",
+            )
+
+
+def test_a_gradient_that_is_not_an_array(regularizer):
+    with pytest.raises(TypeError, match="needs a NumPy array"):
+        regularizer.accumulate_grad(np.ones((3, 3)), [[1.0] * 3] * 3)
+
+
+def test_a_gradient_that_overlaps_the_input(regularizer):
+    memory = np.ones((8, 8))
+    assert_refused(regularizer, memory, memory, "must not overlap the input")
+    assert_refused(regularizer, memory[:4], memory[3:7], "must not overlap the input")
+    assert_refused(regularizer, memory[:, :4], memory[:, 3:7], "must not overlap the input")
+    assert_refused(regularizer, memory, memory.T, "must not overlap the input")
+
+
+def test_a_gradient_that_shares_no_element_with_the_input(regularizer):
+    memory = np.ones((8, 8))
+    for x, grad in (
+        (memory[:, :4], memory[:, 4:]),
+        (memory[:, ::2], memory[:, 1::2]),
+        (memory[::2], memory[1::2]),
+        (memory[:4, 4:], memory[4:, :4]),
+    ):
+        before = grad.copy()
+        value, slope = regularizer.value_and_grad(x.copy())
+        assert regularizer.accumulate_grad(x, grad) == value
+        np.testing.assert_array_equal(grad, before + slope)
+        memory[...] = 1
+
+
+def test_a_gradient_that_overlaps_itself(regularizer):
+    grad = np.lib.stride_tricks.as_strided(np.ones(9), (3, 3), (8, 16))
+    assert_refused(regularizer, np.ones((3, 3)), grad, "must not overlap itself")
+    grad = np.lib.stride_tricks.as_strided(np.ones(3), (3, 3), (0, 8))
+    assert_refused(regularizer, np.ones((3, 3)), grad, "must not overlap itself")
+
+
+def test_a_scale_that_is_not_a_number(regularizer):
+    grad = np.ones((3, 3))
+    for scale in ("1", None, [1.0]):
+        with pytest.raises(TypeError):
+            regularizer.accumulate_grad(np.ones((3, 3)), grad, scale=scale)
+    assert (grad == 1).all()

@@ -1,0 +1,200 @@
+"""The demo: that each penalty does what the picture is to show, and that the command works."""
+
+# ruff: noqa: E402 (what needs a library is imported once it is known to be there)
+
+import dataclasses
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from frameworks import require
+
+for library in ("matplotlib", "rich", "sklearn", "threadpoolctl"):
+    require(library)
+
+from taut.demo import data, metrics, network, training
+from taut.demo.experiments import EXPERIMENTS
+
+EPOCHS = 15
+SEED = 3
+BY_NAME = {experiment.name: experiment for experiment in EXPERIMENTS}
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return data.load(SEED)
+
+
+@pytest.fixture(scope="module")
+def runs(digits):
+    return {name: training.train(BY_NAME[name], digits, EPOCHS, SEED) for name in BY_NAME}
+
+
+def mean_off_diagonal(matrix):
+    count = len(matrix)
+    return (matrix.sum() - np.trace(matrix)) / (count * (count - 1))
+
+
+def test_all_runs_start_from_the_same_weights(runs):
+    for run in runs.values():
+        np.testing.assert_array_equal(run.kernel_before, runs["none"].kernel_before)
+        assert run.kernel_after.dtype == np.float32
+        assert not np.array_equal(run.kernel_after, run.kernel_before)
+
+
+def test_training_is_deterministic(runs, digits):
+    again = training.train(BY_NAME["orthogonal rows"], digits, EPOCHS, SEED)
+    np.testing.assert_array_equal(again.kernel_after, runs["orthogonal rows"].kernel_after)
+    assert again.curves == runs["orthogonal rows"].curves
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_accuracy_stays(runs, name):
+    assert runs[name].curves.accuracy[-1] > 0.93
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_curves_have_a_value_before_training_and_one_per_epoch(runs, name):
+    for curve in dataclasses.astuple(runs[name].curves):
+        assert len(curve) == EPOCHS + 1
+
+
+@pytest.mark.parametrize("name", [name for name in BY_NAME if name != "none"])
+def test_penalty_is_timed_and_ends_below_that_of_the_loss_alone(runs, name):
+    regularizer = BY_NAME[name].regularizer
+    alone = runs["none"]
+    is_activity = BY_NAME[name].target == network.HIDDEN_OUTPUT
+    after = runs[name].output_after if is_activity else runs[name].kernel_after
+    alone_after = alone.output_after if is_activity else alone.kernel_after
+    assert regularizer(after) < 0.6 * regularizer(alone_after)
+    assert runs[name].penalty_seconds > 0
+
+
+def test_without_a_penalty_none_is_noted(runs):
+    assert runs["none"].penalty_seconds == 0
+    assert set(runs["none"].curves.penalty) == {0.0}
+
+
+def test_l1_makes_weights_sparse(runs):
+    assert metrics.share_near_zero(runs["none"].kernel_after) < 0.1
+    assert metrics.share_near_zero(runs["L1"].kernel_after) > 0.4
+    assert metrics.share_near_zero(runs["L1L2"].kernel_after) > 0.2
+
+
+@pytest.mark.parametrize("name", ["L2", "L1L2"])
+def test_l2_makes_weights_small(runs, name):
+    norms = [np.linalg.norm(runs[run].kernel_after) for run in (name, "none")]
+    assert norms[0] < 0.7 * norms[1]
+
+
+@pytest.mark.parametrize(("mode", "share"), [("columns", 0.2), ("rows", 0.6)])
+def test_orthogonal_penalty_makes_vectors_orthogonal(runs, mode, share):
+    def mean_cosine(name):
+        return mean_off_diagonal(metrics.cosines(runs[name].kernel_after, mode))
+
+    assert mean_cosine(f"orthogonal {mode}") < share * mean_cosine("none")
+
+
+def test_more_rows_than_dimensions_stay_above_the_bound(runs):
+    rows, columns = runs["none"].kernel_after.shape
+    least = metrics.least_mean_cosine(rows, columns)
+    assert 0 < least < metrics.mean_cosine(runs["orthogonal rows"].kernel_after, "rows")
+    assert metrics.least_mean_cosine(columns, rows) == 0
+
+
+@pytest.mark.parametrize("mode", ["columns", "rows"])
+def test_mean_cosine_is_that_of_the_matrix(runs, mode):
+    kernel = runs["none"].kernel_after.astype(np.float64)
+    expected = mean_off_diagonal(metrics.cosines(kernel, mode))
+    assert metrics.mean_cosine(kernel, mode) == pytest.approx(expected, rel=1e-12)
+
+
+def test_activity_penalty_makes_outputs_small(runs):
+    assert runs["activity L1"].output_after.mean() < 0.5 * runs["none"].output_after.mean()
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_gradients_against_central_differences(name):
+    generator = np.random.default_rng(SEED)
+    inputs, units, classes, images = 5, 4, 3, 7
+    parameters = network.initial_parameters(generator, inputs, units, classes, np.float64)
+    batch = generator.normal(size=(images, inputs))
+    labels = generator.integers(classes, size=images)
+
+    def step():
+        penalize = training.TimedPenalty(BY_NAME[name])
+        return network.loss_and_gradients(parameters, batch, labels, penalize)
+
+    gradients = step().gradients
+    # Far below the distance to any kink. The differences' error is about 1e-16 / width from
+    # rounding and width² from truncation.
+    width = 1e-5
+    for key, values in parameters.items():
+        for index in np.ndindex(values.shape):
+            kept = values[index]
+            objectives = []
+            for offset in (width, -width):
+                values[index] = kept + offset
+                objectives.append(step().loss + step().penalty)
+            values[index] = kept
+            difference = (objectives[0] - objectives[1]) / (2 * width)
+            assert gradients[key][index] == pytest.approx(difference, rel=0, abs=1e-8)
+
+
+def run_python(*arguments, cwd):
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        encoding="ascii",  # the least that a log can take
+        env={**os.environ, "PYTHONIOENCODING": "ascii", "COLUMNS": "80"},
+        timeout=120,
+    )
+
+
+def test_command_prints_a_table_and_writes_a_picture(tmp_path):
+    result = run_python("-m", "taut", "demo", "--output", "tmp.png", "--epochs", "2", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    table = result.stdout.partition("The first layer after training")[2]
+    for name in BY_NAME:
+        assert re.search(rf"^{name}[ |]", table, re.MULTILINE)
+    assert "\x1b" not in result.stdout  # not a terminal: no colours, no moving cursor
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    picture = (tmp_path / "tmp.png").read_bytes()
+    assert picture.startswith(b"\x89PNG\r\n")
+    assert len(picture) > 100_000
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--epochs", "0"], ["--seed", "-1"], ["--output", "no/a.png"]]
+)
+def test_wrong_arguments_are_named_before_the_training(capsys, arguments):
+    from taut.__main__ import main
+
+    with pytest.raises(SystemExit, match="2"):
+        main(["demo", *arguments])
+    assert arguments[0] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("library", ["matplotlib", "rich", "sklearn"])
+def test_missing_extra_is_named(tmp_path, library):
+    code = (
+        f"import sys; sys.modules[{library!r}] = None\n"
+        "from taut.__main__ import main; sys.exit(main(['demo']))"
+    )
+    result = run_python("-c", code, cwd=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr == f'The demo needs {library}: pip install "taut[demo]"\n'
+
+
+def test_taut_itself_imports_nothing_of_the_demo(tmp_path):
+    code = (
+        "import sys, taut, taut.__main__\n"
+        "print({name.partition('.')[0] for name in sys.modules}"
+        " & {'matplotlib', 'rich', 'sklearn', 'scipy'})"
+    )
+    assert run_python("-c", code, cwd=tmp_path).stdout == "set()\n"

@@ -1,0 +1,127 @@
+"""Threads, processes, levels, and what a long call does meanwhile."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import taut
+from arrays import random_array
+from conftest import LEVELS
+from taut import _core
+from taut.regularizers import L1L2, OrthogonalRegularizer
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+
+
+def penalties():
+    """Returns values and gradients of work that is large enough for several threads."""
+    elementwise = L1L2(0.1, 0.2).value_and_grad(random_array(400_000, "float32"))
+    gram = OrthogonalRegularizer(0.1).value_and_grad(random_array((500, 200), "float32"))
+    return [(value, grad.tobytes()) for value, grad in (elementwise, gram)]
+
+
+def test_number_of_threads():
+    taut.set_num_threads(3)
+    assert taut.get_num_threads() == 3
+    for threads in (0, -1):
+        with pytest.raises(ValueError, match="at least 1"):
+            taut.set_num_threads(threads)
+    assert taut.get_num_threads() == 3
+
+
+def test_levels_by_name():
+    assert _core.level() == LEVELS[-1]
+    with pytest.raises(ValueError, match="is not an instruction-set level"):
+        _core.set_level("sse9")
+
+
+def run_python(code, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("name", LEVELS)
+def test_taut_simd_caps_the_level(name):
+    result = run_python("from taut import _core; print(_core.level())", TAUT_SIMD=name)
+    assert result.stdout.strip() == name
+
+
+def test_taut_simd_that_names_no_level_fails_the_import():
+    result = run_python("import taut", TAUT_SIMD="sse9")
+    assert result.returncode != 0
+    assert "'sse9' is not an instruction-set level of this build" in result.stderr
+
+
+@needs_fork
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_gives_the_same_and_never_hangs():
+    taut.set_num_threads(2)
+    expected = penalties()
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        results = [pool.apply_async(penalties) for _ in range(2)]
+        assert [result.get(timeout=60) for result in results] == [expected, expected]
+    assert penalties() == expected
+
+
+def test_eight_threads_at_once():
+    taut.set_num_threads(2)
+    expected = penalties()
+    start = threading.Barrier(8)
+
+    def work(_):
+        start.wait()
+        return [penalties() for _ in range(3)]
+
+    with ThreadPoolExecutor(8) as executor:
+        for results in executor.map(work, range(8)):
+            assert results == [expected] * 3
+
+
+def test_other_threads_run_meanwhile():
+    x = random_array((3000, 1000), "float32")
+    finished = threading.Event()
+    ticks = 0
+
+    def tick():
+        nonlocal ticks
+        while not finished.wait(0.001):
+            ticks += 1
+
+    ticker = threading.Thread(target=tick)
+    ticker.start()
+    OrthogonalRegularizer().value_and_grad(x)
+    finished.set()
+    ticker.join()
+    assert ticks > 5
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are sent as POSIX has them")
+def test_ctrl_c_stops_a_long_call():
+    x = np.ones((20_000, 1000), np.float32)  # more than ten seconds
+    main = threading.main_thread()
+    assert threading.current_thread() is main
+    timer = threading.Timer(0.3, lambda: signal.pthread_kill(main.ident, signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        OrthogonalRegularizer().value_and_grad(x)
+    timer.join()
+    assert OrthogonalRegularizer(1.0)(x[:10]) == pytest.approx(1.0)
+
+
+def test_the_stubs_mirror_the_compiled_module():
+    pytest.importorskip("mypy")
+    result = subprocess.run(
+        [sys.executable, "-m", "mypy.stubtest", "taut._core"], capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stdout

@@ -1,0 +1,216 @@
+"""Identifiers, configs, and registration."""
+
+import json
+
+import numpy as np
+import pytest
+from taut import regularizers
+from taut.regularizers import (
+    L1,
+    L1L2,
+    L2,
+    ActivityRegularizer,
+    OrthogonalRegularizer,
+    Regularizer,
+    _serialization,
+    deserialize,
+    get,
+    register_serializable,
+    serialize,
+)
+
+ALL = [
+    L1(0.1),
+    L2(0.2),
+    L1L2(0.1, 0.2),
+    OrthogonalRegularizer(0.3, "columns"),
+    ActivityRegularizer(L1L2(0.1, 0.2)),
+]
+
+
+@pytest.fixture(autouse=True)
+def fresh_registry(monkeypatch):
+    monkeypatch.setattr(_serialization, "_registered", {})
+
+
+@pytest.mark.parametrize("regularizer", ALL, ids=lambda each: type(each).__name__)
+def test_a_config_survives_json(regularizer):
+    config = serialize(regularizer)
+    restored = deserialize(json.loads(json.dumps(config)))
+    assert type(restored) is type(regularizer)
+    assert serialize(restored) == config
+    assert get(config) is not regularizer
+
+
+def test_the_format_is_keras():
+    assert serialize(L2(0.1)) == {
+        "module": "taut.regularizers",
+        "class_name": "L2",
+        "config": {"l2": 0.1},
+        "registered_name": "taut>L2",
+    }
+
+
+@pytest.mark.parametrize("module", ["keras.regularizers", "keras.src.regularizers.regularizers"])
+@pytest.mark.parametrize("regularizer", ALL[:4], ids=lambda each: type(each).__name__)
+def test_reads_what_keras_wrote(regularizer, module):
+    config = {
+        "module": module,
+        "class_name": type(regularizer).__name__,
+        "config": regularizer.get_config(),
+        "registered_name": None,
+    }
+    restored = deserialize(config)
+    assert type(restored) is type(regularizer)
+    assert restored.get_config() == regularizer.get_config()
+
+
+def test_reads_a_config_that_only_names_a_class_and_its_arguments():
+    assert deserialize({"class_name": "L1L2", "config": {"l1": 0.5}}).get_config() == {
+        "l1": 0.5,
+        "l2": 0.0,
+    }
+    assert deserialize({"class_name": "L2"}).l2 == 0.01
+
+
+@pytest.mark.parametrize(
+    ("identifier", "cls", "config"),
+    [
+        ("l1", L1, {"l1": 0.01}),
+        ("l2", L2, {"l2": 0.01}),
+        ("l1_l2", L1L2, {"l1": 0.01, "l2": 0.01}),
+        ("l1l2", L1L2, {"l1": 0.01, "l2": 0.01}),
+        ("L1", L1, {"l1": 0.01}),
+        ("L1L2", L1L2, {"l1": 0.0, "l2": 0.0}),
+        ("orthogonal_regularizer", OrthogonalRegularizer, {"factor": 0.01, "mode": "rows"}),
+        ("OrthogonalRegularizer", OrthogonalRegularizer, {"factor": 0.01, "mode": "rows"}),
+        (L2, L2, {"l2": 0.01}),
+    ],
+)
+def test_identifiers(identifier, cls, config):
+    regularizer = get(identifier)
+    assert type(regularizer) is cls
+    assert regularizer.get_config() == config
+
+
+def test_what_is_a_regularizer_already_is_returned():
+    regularizer = L2()
+    assert get(regularizer) is regularizer
+    assert get(len) is len
+    assert get(None) is None
+    assert deserialize(None) is None
+    assert serialize(None) is None
+
+
+@pytest.mark.parametrize("identifier", ["typo", "", 5, 0.01, [L2()], ("l2",)])
+def test_what_is_no_regularizer(identifier):
+    with pytest.raises(ValueError, match="Could not interpret regularizer identifier"):
+        get(identifier)
+
+
+def test_an_unknown_class_lists_the_known_ones():
+    with pytest.raises(ValueError, match=r"Typo\. Known: .*L1.*OrthogonalRegularizer.*l1_l2"):
+        deserialize({"class_name": "Typo", "config": {}})
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        5,
+        "l2",
+        {},
+        {"config": {}},
+        {"class_name": 3, "config": {}},
+        {"class_name": "L2", "config": 5},
+        {"class_name": "L2", "config": None},
+        {"class_name": "L2", "config": {"l3": 0.1}},
+        {"class_name": "L2", "config": {"l2": "a"}},
+        {"class_name": "function", "config": {}},
+    ],
+)
+def test_a_malformed_config(config):
+    with pytest.raises(ValueError, match=r"config|expected a non-negative float"):
+        deserialize(config)
+
+
+def test_a_class_of_the_same_name_is_not_mistaken_for_ours():
+    for other in (
+        {"class_name": "L2", "config": {}, "registered_name": "theirs>L2"},
+        {"class_name": "L2", "config": {}, "module": "theirs", "registered_name": "L2"},
+    ):
+        with pytest.raises(ValueError, match="Could not interpret"):
+            deserialize(other)
+
+
+def test_a_registered_class():
+    @register_serializable(package="mine")
+    class Custom(Regularizer):
+        def __init__(self, strength):
+            self.strength = strength
+
+        def get_config(self):
+            return {"strength": self.strength}
+
+    config = json.loads(json.dumps(serialize(Custom(0.5))))
+    assert config["registered_name"] == "mine>Custom"
+    assert deserialize(config).strength == 0.5
+    assert type(deserialize(config)) is Custom
+    with pytest.raises(ValueError, match="has already been registered"):
+        register_serializable(package="mine", name="Custom")(L2)
+    register_serializable(package="mine")(Custom)
+
+
+def test_a_registered_function():
+    @register_serializable(package="mine")
+    def penalty(x):
+        return np.sum(x)
+
+    config = serialize(penalty)
+    assert config["class_name"] == "function"
+    assert deserialize(json.loads(json.dumps(config))) is penalty
+    assert get("mine>penalty") is penalty
+
+
+def test_custom_objects_come_first():
+    class Custom(Regularizer):
+        def get_config(self):
+            return {}
+
+    config = serialize(Custom())
+    with pytest.raises(ValueError, match="Could not interpret"):
+        deserialize(config)
+    assert type(deserialize(config, custom_objects={"Custom": Custom})) is Custom
+    assert deserialize({"class_name": "function", "config": "f"}, custom_objects={"f": len}) is len
+
+
+def test_what_cannot_be_serialized():
+    with pytest.raises(NotImplementedError, match="get_config"):
+        serialize(Regularizer())
+    for thing in (5, "l2", L2):
+        with pytest.raises(TypeError, match="can be serialized"):
+            serialize(thing)
+
+    class NoConfig:
+        pass
+
+    with pytest.raises(ValueError, match="without a get_config"):
+        register_serializable()(NoConfig)
+
+
+def test_the_module_exports_what_keras_does():
+    for name in [
+        "L1",
+        "L2",
+        "L1L2",
+        "OrthogonalRegularizer",
+        "Regularizer",
+        "deserialize",
+        "get",
+        "l1",
+        "l1_l2",
+        "l2",
+        "orthogonal_regularizer",
+        "serialize",
+    ]:
+        assert name in regularizers.__all__
+        assert hasattr(regularizers, name)
