@@ -99,6 +99,11 @@ def test_an_orthogonal_penalty_is_of_a_matrix(shape):
     )
 
 
+def test_a_regularizer_shows_its_arguments():
+    assert repr(L1L2(0.5, 1e-4)) == "L1L2(l1=0.5, l2=0.0001)"
+    assert repr(OrthogonalRegularizer(0.1)) == "OrthogonalRegularizer(factor=0.1, mode='rows')"
+
+
 def test_equality_is_identity():
     assert L2(0.1) != L2(0.1)
     regularizer = L2(0.1)

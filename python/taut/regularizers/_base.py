@@ -86,6 +86,10 @@ class KernelRegularizer(Regularizer):
         """Returns the kernel's factors, checked: they are attributes that anybody may change."""
         raise NotImplementedError
 
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+        return f"{type(self).__name__}({arguments})"
+
     def __call__(self, x: Any) -> Any:
         """Returns the penalty of `x`.
 

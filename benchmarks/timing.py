@@ -1,0 +1,58 @@
+"""Interleaved timing: every contestant in each round, medians of ratios to one baseline."""
+
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+
+from rich.console import Console
+from rich.table import Table
+
+Contestants = Mapping[str, Callable[[], object]]
+
+
+def interleave(contestants: Contestants, rounds: int, calls: int = 1) -> dict[str, list[float]]:
+    """Returns the seconds per call of each contestant in each round, after two rounds unseen."""
+    seconds: dict[str, list[float]] = {name: [] for name in contestants}
+    for round_number in range(rounds + 2):
+        for name, call in contestants.items():
+            start = time.perf_counter()
+            for _ in range(calls):
+                call()
+            elapsed = (time.perf_counter() - start) / calls
+            if round_number >= 2:
+                seconds[name].append(elapsed)
+    return seconds
+
+
+def ratios(seconds: Mapping[str, list[float]], baseline: str) -> dict[str, float]:
+    """Returns each contestant's median ratio to the baseline of the same round."""
+    return {
+        name: statistics.median(
+            own / base for own, base in zip(times, seconds[baseline], strict=True)
+        )
+        for name, times in seconds.items()
+    }
+
+
+def processor() -> str:
+    """Returns the processor's name, where the system tells it."""
+    try:
+        with open("/proc/cpuinfo", encoding="ascii") as lines:
+            names = {line.partition(":")[2].strip() for line in lines if "model name" in line}
+        return ", ".join(sorted(names))
+    except OSError:
+        return platform.processor()
+
+
+def print_ratios(title: str, seconds: Mapping[str, list[float]], baseline: str) -> None:
+    """Prints medians and their ratios to the baseline."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("")
+    table.add_column("median", justify="right")
+    table.add_column(f"over {baseline}", justify="right")
+    for name, ratio in ratios(seconds, baseline).items():
+        median = statistics.median(seconds[name])
+        shown = f"{median * 1e3:.2f} ms" if median >= 1e-3 else f"{median * 1e6:.2f} µs"
+        table.add_row(name, shown, f"{ratio:.3f}")
+    Console(width=100).print(table)
