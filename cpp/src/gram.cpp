@@ -8,10 +8,9 @@
 #include <algorithm>
 #include <atomic>
 #include <limits>
-#include <memory>
-#include <new>
 #include <vector>
 
+#include "buffer.hpp"
 #include "elementwise.hpp"
 #include "kernels/kernels.hpp"
 #include "level.hpp"
@@ -34,23 +33,6 @@ constexpr std::size_t divide_up(std::size_t number, std::size_t divisor) {
 constexpr std::size_t round_up(std::size_t number, std::size_t multiple) {
   return divide_up(number, multiple) * multiple;
 }
-
-// Memory aligned to a cache line, not initialized.
-template <typename T>
-class Buffer {
- public:
-  Buffer() = default;
-  explicit Buffer(std::size_t count)
-      : data_(static_cast<T*>(::operator new(count * sizeof(T), kAlignment))) {}
-  T* get() const { return data_.get(); }
-
- private:
-  static constexpr std::align_val_t kAlignment{64};
-  struct Deleter {
-    void operator()(T* data) const { ::operator delete(data, kAlignment); }
-  };
-  std::unique_ptr<T, Deleter> data_;
-};
 
 // The signs of a strip in one direction, with the memory they stand in.
 struct SignStore {

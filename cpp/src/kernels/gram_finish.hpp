@@ -5,39 +5,58 @@
 #define TAUT_KERNELS_GRAM_FINISH_HPP_
 
 #include "kernels/elementwise.hpp"
-#include "kernels/gram_pack.hpp"
+#include "kernels/gram_lines.hpp"
 
 namespace taut::TAUT_LEVEL {
 namespace {
 
-// target (+)= values, for kGramPanel vectors by kGramPanel coordinates, in lines along whichever
-// axis is nearer in memory.
+// target (+)= slopes, for a line of the caller's gradient.
 template <typename G>
-inline void write_block(const double (&values)[kGramPanel][kGramPanel], const GramTarget& target,
+[[gnu::always_inline]] inline void write_line(const double (&slopes)[kGramPanel],
+                                              std::size_t count, bool accumulate, char* to,
+                                              std::ptrdiff_t stride) {
+  G line[kGramPanel];
+  gather_line(to, stride, accumulate ? count : 0, line);
+  TAUT_UNROLL
+  for (std::size_t i = 0; i < kGramPanel; i += kDoubles) {
+    Doubles slope = load<Doubles>(slopes + i);
+    if (accumulate) slope += load_doubles(line + i);
+    store_doubles(line + i, slope);
+  }
+  scatter_line(line, count, to, stride);
+}
+
+// target (+)= slopes, for up to kGramPanel vectors by kGramPanel coordinates, in lines along
+// whichever axis is nearer in memory.
+template <typename G>
+inline void write_block(const double (&slopes)[kGramPanel][kGramPanel], const GramTarget& target,
                         std::size_t vector, std::size_t vectors, std::size_t coordinate,
                         std::size_t coordinates) {
   char* base = static_cast<char*>(target.data) + offset(vector, target.vector_stride) +
                offset(coordinate, target.coordinate_stride);
-  const bool along_coordinates = is_near(target.coordinate_stride, target.vector_stride);
-  const std::size_t lines = along_coordinates ? vectors : coordinates;
-  const std::size_t count = along_coordinates ? coordinates : vectors;
-  const std::ptrdiff_t line_stride =
-      along_coordinates ? target.vector_stride : target.coordinate_stride;
-  const std::ptrdiff_t stride = along_coordinates ? target.coordinate_stride : target.vector_stride;
-  for (std::size_t i = 0; i < lines; ++i) {
-    double slopes[kGramPanel];
-    for (std::size_t j = 0; j < kGramPanel; ++j) {
-      slopes[j] = along_coordinates ? values[i][j] : values[j][i];
+  if (is_nearer(target.coordinate_stride, target.vector_stride)) {
+    for (std::size_t v = 0; v < vectors; ++v) {
+      write_line<G>(slopes[v], coordinates, target.accumulate,
+                    base + offset(v, target.vector_stride), target.coordinate_stride);
     }
-    G line[kGramPanel];
-    gather_line(base + offset(i, line_stride), stride, target.accumulate ? count : 0, line);
-    TAUT_UNROLL
-    for (std::size_t j = 0; j < kGramPanel; j += kDoubles) {
-      Doubles slope = load<Doubles>(slopes + j);
-      if (target.accumulate) slope += load_doubles(line + j);
-      store_doubles(line + j, slope);
+    return;
+  }
+  double turned[kGramPanel][kGramPanel];
+  for (std::size_t part = 0; part < kGramPanel; part += kDoubles) {
+    for (std::size_t v = 0; v < kGramPanel; v += kDoubles) {
+      Square<double> square;
+      TAUT_UNROLL
+      for (std::size_t i = 0; i < kDoubles; ++i) {
+        square.lines[i] = load<Doubles>(slopes[v + i] + part);
+      }
+      square.transpose();
+      TAUT_UNROLL
+      for (std::size_t i = 0; i < kDoubles; ++i) store(turned[part + i] + v, square.lines[i]);
     }
-    scatter_line(line, count, base + offset(i, line_stride), stride);
+  }
+  for (std::size_t c = 0; c < coordinates; ++c) {
+    write_line<G>(turned[c], vectors, target.accumulate,
+                  base + offset(c, target.coordinate_stride), target.vector_stride);
   }
 }
 
@@ -69,19 +88,19 @@ void finish(const GramMatrix& matrix, std::size_t begin, std::size_t end, double
     for (std::size_t c = 0; c < matrix.length; c += kGramPanel) {
       const std::size_t left = matrix.length - c;
       const std::size_t coordinates = left < kGramPanel ? left : kGramPanel;
-      double values[kGramPanel][kGramPanel] = {};
+      double slopes[kGramPanel][kGramPanel];
       for (std::size_t v = 0; v < vectors; ++v) {
         const std::size_t at = c / kGramPanel * panel_size + (first + v) * kGramPanel;
         TAUT_UNROLL
         for (std::size_t i = 0; i < kGramPanel; i += kDoubles) {
           const Doubles along = load_doubles(directions + at + i) * projections[v];
-          store(values[v] + i, (load_doubles(gradients + at + i) - along) * factors[v]);
+          store(slopes[v] + i, (load_doubles(gradients + at + i) - along) * factors[v]);
         }
       }
       if (target.float32 && sizeof(Storage) == 2) {
-        write_block<float>(values, target, first, vectors, c, coordinates);
+        write_block<float>(slopes, target, first, vectors, c, coordinates);
       } else {
-        write_block<Storage>(values, target, first, vectors, c, coordinates);
+        write_block<Storage>(slopes, target, first, vectors, c, coordinates);
       }
     }
   }

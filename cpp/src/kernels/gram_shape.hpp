@@ -19,6 +19,9 @@ struct GramCompute<double> {
   using type = double;
 };
 
+template <typename Storage>
+using ComputeOf = typename GramCompute<Storage>::type;
+
 // A register tile is kRows vectors by kColumns vectors: its accumulators, kColumns of the one side
 // and one broadcast number of the other must fit the level's registers.
 template <typename T>
@@ -42,9 +45,6 @@ struct GramShape {
 #endif
   static constexpr std::size_t kColumns = kColumnVectors * kLanesOf<T>;
   static_assert(kGramTile % kColumns == 0 && kColumns % kRows == 0 && kColumns % 4 == 0);
-
-  static constexpr T kLargestFinite =
-      sizeof(T) == sizeof(double) ? static_cast<T>(__DBL_MAX__) : static_cast<T>(__FLT_MAX__);
 };
 
 }  // namespace

@@ -42,6 +42,10 @@ struct Panel {
     TAUT_UNROLL
     for (std::size_t v = 0; v < kVectors; ++v) vectors[v] += load<V>(from + v * kLanes);
   }
+  [[gnu::always_inline]] void keep_order() {
+    TAUT_UNROLL
+    for (std::size_t v = 0; v < kVectors; ++v) keep_in_register(vectors[v]);
+  }
   [[gnu::always_inline]] void subtract(const T* from) {
     TAUT_UNROLL
     for (std::size_t v = 0; v < kVectors; ++v) vectors[v] -= load<V>(from + v * kLanes);
@@ -90,21 +94,63 @@ inline void build_tables(const T* directions, std::size_t groups, T* tables) {
 // A code byte is 16 * bits, which is where the entry begins, since an entry has 16 numbers.
 static_assert(kGramPanel == kTableEntries);
 
-template <typename T, std::size_t kGroups>
-[[gnu::always_inline]] inline Panel<T> look_up(const std::uint8_t* codes, const T* tables,
-                                               std::size_t groups) {
-  Panel<T> sum = Panel<T>::read(tables + codes[0]);
-  if constexpr (kGroups != 0) {
+// gradients += Σ of the entries that the codes name, for kTargets targets one after the other in
+// memory. The codes are read eight at a time, since each look-up already needs the load units;
+// `keep_order` stops the compiler from gathering all addresses first, for which there are not enough
+// registers.
+template <typename T, std::size_t kTargets>
+[[gnu::always_inline]] inline void add_block(const std::uint8_t* codes, const T* tables,
+                                             T* gradients) {
+  constexpr std::size_t kCodesPerWord = sizeof(std::uint64_t);
+  static_assert(kGramCodes % kCodesPerWord == 0);
+  Panel<T> sums[kTargets] = {};
+  TAUT_UNROLL
+  for (std::size_t group = 0; group < kGramCodes; group += kCodesPerWord) {
+    std::uint64_t words[kTargets];
     TAUT_UNROLL
-    for (std::size_t group = 1; group < kGroups; ++group) {
-      sum.add(tables + group * Panel<T>::kTable + codes[group]);
+    for (std::size_t t = 0; t < kTargets; ++t) {
+      words[t] = load<std::uint64_t>(codes + t * kGramCodes + group);
     }
-  } else {
-    for (std::size_t group = 1; group < groups; ++group) {
-      sum.add(tables + group * Panel<T>::kTable + codes[group]);
+    TAUT_UNROLL
+    for (std::size_t i = 0; i < kCodesPerWord; ++i) {
+      TAUT_UNROLL
+      for (std::size_t t = 0; t < kTargets; ++t) {
+        const auto code = static_cast<std::uint8_t>(words[t]);
+        sums[t].add(tables + (group + i) * Panel<T>::kTable + code);
+        words[t] >>= 8;
+        sums[t].keep_order();
+      }
     }
   }
-  return sum;
+  TAUT_UNROLL
+  for (std::size_t t = 0; t < kTargets; ++t) {
+    sums[t].add(gradients + t * kGramPanel);
+    sums[t].write(gradients + t * kGramPanel);
+  }
+}
+
+// The same for one target and a block of fewer groups.
+template <typename T>
+inline void add_groups(const std::uint8_t* codes, const T* tables, std::size_t groups,
+                       T* gradient) {
+  Panel<T> sum{};
+  for (std::size_t group = 0; group < groups; ++group) {
+    sum.add(tables + group * Panel<T>::kTable + codes[group]);
+  }
+  sum.add(gradient);
+  sum.write(gradient);
+}
+
+// The same for a target with signs of 0.
+template <typename T>
+inline void add_subsets(const std::uint8_t* positive, const std::uint8_t* negative,
+                        const T* tables, std::size_t groups, T* gradient) {
+  Panel<T> sum = Panel<T>::read(gradient);
+  for (std::size_t group = 0; group < groups; ++group) {
+    sum.add(tables + group * Panel<T>::kTable + positive[group]);
+    sum.subtract(tables + group * Panel<T>::kTable + negative[group]);
+  }
+  sum.write(gradient);
 }
 
 template <typename T>
@@ -119,40 +165,39 @@ void multiply_signs(const GramMatrix& matrix, std::size_t panel, std::size_t tar
 
   for (std::size_t other = signs.other_base; other < other_end; other += kGramSignBlock) {
     const std::size_t left = other_end - other;
-    const std::size_t groups =
-        left < kGramSignBlock ? (left + kGramSignGroup - 1) / kGramSignGroup : kGramCodes;
-    const std::size_t first = (other - signs.other_base) / kGramSignBlock * signs.targets +
-                              target_begin - signs.target_base;
-    const std::uint8_t* positive = signs.positive + first * kGramCodes;
-    const std::uint8_t* negative = signs.negative + first * kGramCodes;
-    const std::uint8_t* has_zero = signs.has_zero + first;
+    const std::size_t groups = left < kGramSignBlock
+                                   ? (left + kGramSignGroup - 1) / kGramSignGroup
+                                   : kGramCodes;
+    const std::size_t block = (other - signs.other_base) / kGramSignBlock * signs.targets;
     build_tables<T, true>(directions + other * kGramPanel, groups, tables);
     bool has_subset_tables = false;
 
-    for (std::size_t target = target_begin; target < target_end; ++target) {
+    for (std::size_t target = target_begin; target < target_end;) {
+      const std::size_t at = block + target - signs.target_base;
+      const std::uint8_t* positive = signs.positive + at * kGramCodes;
+      const std::uint8_t* has_zero = signs.has_zero + at;
       T* gradient = gradients + target * kGramPanel;
-      Panel<T> sum = Panel<T>::read(gradient);
+      const bool is_whole = groups == kGramCodes;
+      // Two at once, so that one's additions fill the other's latency.
+      if (is_whole && target + 2 <= target_end && (has_zero[0] | has_zero[1]) == 0) {
+        add_block<T, 2>(positive, tables, gradient);
+        target += 2;
+        continue;
+      }
       if (*has_zero == 0) {
-        const Panel<T> block = groups == kGramCodes
-                                   ? look_up<T, kGramCodes>(positive, tables, groups)
-                                   : look_up<T, 0>(positive, tables, groups);
-        TAUT_UNROLL
-        for (std::size_t v = 0; v < Panel<T>::kVectors; ++v) sum.vectors[v] += block.vectors[v];
+        if (is_whole) {
+          add_block<T, 1>(positive, tables, gradient);
+        } else {
+          add_groups(positive, tables, groups, gradient);
+        }
       } else {
         if (!has_subset_tables) {
           build_tables<T, false>(directions + other * kGramPanel, groups, subset_tables);
           has_subset_tables = true;
         }
-        for (std::size_t group = 0; group < groups; ++group) {
-          const T* table = subset_tables + group * Panel<T>::kTable;
-          sum.add(table + positive[group]);
-          sum.subtract(table + negative[group]);
-        }
+        add_subsets(positive, signs.negative + at * kGramCodes, subset_tables, groups, gradient);
       }
-      sum.write(gradient);
-      positive += kGramCodes;
-      negative += kGramCodes;
-      ++has_zero;
+      ++target;
     }
   }
 }

@@ -53,6 +53,43 @@ template <typename V, typename T>
   return value - V{};  // x - 0 keeps the sign of zero, x + 0 does not
 }
 
+template <std::size_t kBytes>
+struct IntegerOf {
+  using type = std::int32_t;
+};
+template <>
+struct IntegerOf<8> {
+  using type = std::int64_t;
+};
+
+// Lane i of the result is lane index[i] of the two vectors' lanes in a row. With constant indices
+// that a compiler can see, this is an instruction or two.
+template <typename V, typename Index>
+[[gnu::always_inline]] inline V shuffle(V first, V second, Index index) {
+#if defined(__clang__)
+  V result;
+  constexpr std::size_t kLanes = sizeof(V) / sizeof(first[0]);
+  TAUT_UNROLL
+  for (std::size_t lane = 0; lane < kLanes; ++lane) {
+    const auto from = static_cast<std::size_t>(index[lane]);
+    result[lane] = from < kLanes ? first[from] : second[from - kLanes];
+  }
+  return result;
+#else
+  return __builtin_shuffle(first, second, index);
+#endif
+}
+
+// A point that the compiler moves no computation of `vector` across.
+template <typename V>
+[[gnu::always_inline]] inline void keep_in_register(V& vector) {
+#if defined(__x86_64__)
+  asm("" : "+v"(vector));
+#elif defined(__aarch64__)
+  asm("" : "+w"(vector));
+#endif
+}
+
 // a * b + c: fused where the level has the instruction, else rounded twice.
 template <typename V>
 [[gnu::always_inline]] inline V multiply_add(V a, V b, V c) {

@@ -1,0 +1,102 @@
+// Short lines of the caller's matrices, read and written whatever their strides, and small squares of
+// them that can be transposed in registers.
+
+#ifndef TAUT_KERNELS_GRAM_LINES_HPP_
+#define TAUT_KERNELS_GRAM_LINES_HPP_
+
+#include "kernels/gram_shape.hpp"
+
+namespace taut::TAUT_LEVEL {
+namespace {
+
+[[gnu::always_inline]] inline std::ptrdiff_t offset(std::size_t index, std::ptrdiff_t stride) {
+  return static_cast<std::ptrdiff_t>(index) * stride;
+}
+
+[[gnu::always_inline]] inline bool is_nearer(std::ptrdiff_t stride, std::ptrdiff_t other) {
+  return (stride < 0 ? -stride : stride) <= (other < 0 ? -other : other);
+}
+
+// Copies the first `count` of kLength numbers that are `stride` bytes apart; the rest become zero.
+template <typename T, std::size_t kLength>
+[[gnu::always_inline]] inline void gather_line(const char* from, std::ptrdiff_t stride,
+                                               std::size_t count, T (&line)[kLength]) {
+  if (count == kLength && stride == static_cast<std::ptrdiff_t>(sizeof(T))) {
+    __builtin_memcpy(line, from, sizeof(line));
+    return;
+  }
+  for (std::size_t i = 0; i < kLength; ++i) {
+    line[i] = T{};
+    if (i < count) __builtin_memcpy(line + i, from + offset(i, stride), sizeof(T));
+  }
+}
+
+template <typename T, std::size_t kLength>
+[[gnu::always_inline]] inline void scatter_line(const T (&line)[kLength], std::size_t count,
+                                                char* to, std::ptrdiff_t stride) {
+  if (count == kLength && stride == static_cast<std::ptrdiff_t>(sizeof(T))) {
+    __builtin_memcpy(to, line, sizeof(line));
+    return;
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    __builtin_memcpy(to + offset(i, stride), line + i, sizeof(T));
+  }
+}
+
+// A vector of the numbers in a line, in the type that the kernel computes in.
+template <typename Storage>
+[[gnu::always_inline]] inline auto read_line(const char* from, std::ptrdiff_t stride,
+                                             std::size_t count) {
+  using T = ComputeOf<Storage>;
+  constexpr std::size_t kLanes = kLanesOf<T>;
+  Storage line[kLanes];
+  gather_line(from, stride, count, line);
+  T converted[kLanes];
+  TAUT_UNROLL
+  for (std::size_t i = 0; i < kLanes; i += kDoubles) {
+    if constexpr (sizeof(Storage) == sizeof(T)) {
+      __builtin_memcpy(converted + i, line + i, kDoubles * sizeof(T));
+    } else {
+      store_doubles(converted + i, load_doubles(line + i));
+    }
+  }
+  return load<Vector<T, kLanes>>(converted);
+}
+
+// As many lines as a vector has lanes.
+template <typename T>
+struct Square {
+  static constexpr std::size_t kLanes = kLanesOf<T>;
+  using V = Vector<T, kLanes>;
+  using Index = Vector<typename IntegerOf<sizeof(T)>::type, kLanes>;
+
+  V lines[kLanes];
+
+  // Exchanges the off-diagonal quarters of ever larger squares.
+  [[gnu::always_inline]] void transpose() {
+    TAUT_UNROLL
+    for (std::size_t width = 1; width < kLanes; width *= 2) {
+      Index low{};
+      Index high{};
+      TAUT_UNROLL
+      for (std::size_t lane = 0; lane < kLanes; ++lane) {
+        const bool second = (lane & width) != 0;
+        low[lane] = static_cast<int>(second ? kLanes + lane - width : lane);
+        high[lane] = static_cast<int>(second ? kLanes + lane : lane + width);
+      }
+      TAUT_UNROLL
+      for (std::size_t i = 0; i < kLanes; ++i) {
+        if ((i & width) != 0) continue;
+        const V first = lines[i];
+        const V second = lines[i + width];
+        lines[i] = shuffle(first, second, low);
+        lines[i + width] = shuffle(first, second, high);
+      }
+    }
+  }
+};
+
+}  // namespace
+}  // namespace taut::TAUT_LEVEL
+
+#endif  // TAUT_KERNELS_GRAM_LINES_HPP_
