@@ -76,8 +76,7 @@ void check_penalty(const taut::Regularizer& regularizer, const taut::ConstView& 
                 << static_cast<double>(factor * reference.value));
   const Real value_rounding = 2 * kRoundoff64 * std::abs(factor * reference.value) + kSmallest64;
   CHECK(is_close(value, factor * reference.value,
-                 factor * reference.value_tolerance + value_rounding,
-                 kFormat<double>));
+                 factor * reference.value_tolerance + value_rounding, kFormat<double>));
   const std::vector<double> before = random_numbers<G>(x.size(), 7);
   for (const double scale : {1.0, -0.7}) {
     INFO("scale " << scale);

@@ -10,9 +10,10 @@ set(failures "")
 string(LENGTH ${NAMESPACE} namespace_length)
 set(own "^_ZN[KV]*4taut${namespace_length}${NAMESPACE}[0-9]")
 set(needed "^(memcpy|memset|sqrt|ilogb|ldexp|_GLOBAL_OFFSET_TABLE_|__stack_chk_fail)$")
-set(instrumentation "^(a^)$")  # matches nothing
+set(instrumentation "^$")
 if(SANITIZE)
-  set(instrumentation "^__(asan|ubsan|sanitizer|odr_asan)[_.]")
+  # Clang's checks of function pointers come with the type information of functions: data, no code.
+  set(instrumentation "^(__(asan|ubsan|odr_asan)[_.]|_ZT[IS]F|_ZTVN10__cxxabiv1)")
 endif()
 
 execute_process(
@@ -45,19 +46,15 @@ if(definitions EQUAL 0)
   list(APPEND failures "defines nothing of its own")
 endif()
 
-# A constructor is a pointer in one of these sections. The address sanitizer adds one of its own.
+# Pointers to what runs at start stand in these sections. The address sanitizer has one of its own,
+# by its priority: 99 is GCC's, 1 is Clang's.
 execute_process(
   COMMAND ${OBJDUMP} -h ${OBJECT} OUTPUT_VARIABLE sections COMMAND_ERROR_IS_FATAL ANY)
-string(REGEX MATCHALL "\\.(init_array|ctors|preinit_array)[.0-9]*" constructors "${sections}")
+string(REGEX MATCHALL "\\.(preinit_array|init_array|ctors)[.0-9]*" constructors "${sections}")
 foreach(section IN LISTS constructors)
-  execute_process(
-    COMMAND ${OBJDUMP} -r -j ${section} ${OBJECT} OUTPUT_VARIABLE entries COMMAND_ERROR_IS_FATAL ANY)
-  string(REGEX MATCHALL "R_[^ ]+ +[^\n]+" entries "${entries}")
-  foreach(entry IN LISTS entries)
-    if(NOT (SANITIZE MATCHES "address" AND entry MATCHES " (_sub_I_[0-9_]+|asan\\.module_ctor)$"))
-      list(APPEND failures "runs something at start: ${section}, ${entry}")
-    endif()
-  endforeach()
+  if(NOT (SANITIZE MATCHES "address" AND section MATCHES "^\\.init_array\\.(00099|1)$"))
+    list(APPEND failures "runs something at start: ${section}")
+  endif()
 endforeach()
 
 if(failures)

@@ -4,10 +4,11 @@
 #define TAUT_TESTS_NUMBERS_HPP_
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <initializer_list>
 #include <limits>
 #include <random>
@@ -104,6 +105,7 @@ T from_double(double x) {
 template <typename T>
 std::vector<T> store(const std::vector<double>& numbers) {
   std::vector<T> stored;
+  stored.reserve(numbers.size());
   for (const double number : numbers) stored.push_back(from_double<T>(number));
   return stored;
 }
@@ -111,6 +113,7 @@ std::vector<T> store(const std::vector<double>& numbers) {
 template <typename T>
 std::vector<double> to_doubles(const std::vector<T>& numbers) {
   std::vector<double> doubles;
+  doubles.reserve(numbers.size());
   for (const T number : numbers) doubles.push_back(to_double(number));
   return doubles;
 }
@@ -127,13 +130,18 @@ std::vector<double> random_numbers(std::size_t count, unsigned seed = 1) {
   return numbers;
 }
 
+template <typename T>
+std::array<std::byte, sizeof(T)> bytes_of(T number) {
+  return std::bit_cast<std::array<std::byte, sizeof(T)>>(number);
+}
+
 // Whether two arrays hold the same bits, NaN payloads excepted.
 template <typename T>
 bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
   if (a.size() != b.size()) return false;
   for (std::size_t i = 0; i < a.size(); ++i) {
     if (std::isnan(to_double(a[i])) && std::isnan(to_double(b[i]))) continue;
-    if (std::memcmp(&a[i], &b[i], sizeof(T)) != 0) return false;
+    if (bytes_of(a[i]) != bytes_of(b[i])) return false;
   }
   return true;
 }

@@ -179,8 +179,8 @@ inline Reference gram(const std::vector<double>& x, std::size_t rows, std::size_
   return GramReference(x, rows, columns, mode, dtype).result();
 }
 
-// Whether a computed number is within `tolerance` of the exact one: NaN for NaN, Inf for Inf, and Inf
-// too where the exact number rounds to it.
+// Whether a computed number is within `tolerance` of the exact one: NaN for NaN, Inf for Inf, and
+// Inf too where the exact number rounds to it.
 inline bool is_close(double computed, Real exact, Real tolerance, const Format& format) {
   if (std::isnan(exact)) return std::isnan(computed);
   if (!std::isfinite(exact)) return static_cast<Real>(computed) == exact;
@@ -191,8 +191,8 @@ inline bool is_close(double computed, Real exact, Real tolerance, const Format& 
   return std::abs(static_cast<Real>(computed) - exact) <= tolerance;
 }
 
-// Says where a gradient is not before + scale * reference.gradient, rounded once to G; an empty text
-// if it is everywhere. `before` is empty where the gradient was overwritten.
+// Says where a gradient is not before + scale * reference.gradient, rounded once to G; an empty
+// text if it is everywhere. `before` is empty where the gradient was overwritten.
 template <typename G>
 std::string gradient_error(const Reference& reference, Real scale,
                            const std::vector<double>& before, const std::vector<G>& computed) {

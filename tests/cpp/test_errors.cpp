@@ -29,7 +29,8 @@ bool contains(const std::string& text, const std::string& part) {
 }
 
 // The three functions refuse; returns what value_and_grad says.
-std::string refusal(const taut::Regularizer& regularizer, const ConstView& x, const View& gradient) {
+std::string refusal(const taut::Regularizer& regularizer, const ConstView& x,
+                    const View& gradient) {
   CHECK_THROWS_AS(taut::accumulate_grad(regularizer, x, gradient), taut::InvalidArgument);
   return message_of([&] { taut::value_and_grad(regularizer, x, gradient); });
 }
@@ -118,8 +119,7 @@ void check_dtypes() {
   std::vector<T> x = store<T>({1, 2, 3, 4});
   std::vector<G> gradient = store<G>({7, 7, 7, 7});
   const taut::DType dtype = taut::DTypeOf<G>::value;
-  if (taut::DTypeOf<T>::value == dtype ||
-      (sizeof(T) == 2 && dtype == taut::DType::kFloat32)) {
+  if (taut::DTypeOf<T>::value == dtype || (sizeof(T) == 2 && dtype == taut::DType::kFloat32)) {
     CHECK(taut::value_and_grad(taut::L1{1}, contiguous_view(x, {2, 2}),
                                contiguous_view(gradient, {2, 2})) == 10);
     return;
@@ -143,14 +143,14 @@ TEST_CASE("a gradient shares no byte with the input") {
   double* data = memory.data();
   const auto matrix = View::matrix<double>;
   const std::pair<View, View> overlapping[] = {
-      {matrix(data, 4, 5, 5, 1), matrix(data, 4, 5, 5, 1)},           // the same
-      {matrix(data, 4, 5, 5, 1), matrix(data, 4, 5, 1, 4)},           // and transposed
-      {matrix(data, 4, 5, 5, 1), matrix(data + 19, 4, 5, 5, 1)},      // one element
+      {matrix(data, 4, 5, 5, 1), matrix(data, 4, 5, 5, 1)},       // the same
+      {matrix(data, 4, 5, 5, 1), matrix(data, 4, 5, 1, 4)},       // and transposed
+      {matrix(data, 4, 5, 5, 1), matrix(data + 19, 4, 5, 5, 1)},  // one element
       {matrix(data + 19, 4, 5, -5, -1), matrix(data + 19, 4, 5, 5, 1)},
-      {matrix(data, 4, 5, 10, 2), matrix(data + 2, 4, 5, 10, 2)},     // every second one
-      {matrix(data, 4, 5, 10, 2), matrix(data + 1, 4, 5, 10, 3)},     // now and then
-      {matrix(data, 4, 5, 10, 1), matrix(data + 4, 4, 5, 10, 1)},     // column blocks that meet
-      {matrix(data + 20, 4, 5, 0, 0), matrix(data + 10, 4, 5, 5, 1)}, // a broadcast input
+      {matrix(data, 4, 5, 10, 2), matrix(data + 2, 4, 5, 10, 2)},      // every second one
+      {matrix(data, 4, 5, 10, 2), matrix(data + 1, 4, 5, 10, 3)},      // now and then
+      {matrix(data, 4, 5, 10, 1), matrix(data + 4, 4, 5, 10, 1)},      // column blocks that meet
+      {matrix(data + 20, 4, 5, 0, 0), matrix(data + 10, 4, 5, 5, 1)},  // a broadcast input
   };
   for (const auto& [x, gradient] : overlapping) {
     check_refused(x, gradient, "must not overlap the input");
@@ -173,12 +173,12 @@ TEST_CASE("a gradient may lie between the elements of the input") {
     std::vector<double> memory = before;
     double* data = memory.data();
     const std::pair<View, View> disjoint[] = {
-        {matrix(data, 4, 5, 10, 2), matrix(data + 1, 4, 5, 10, 2)},      // a[::2], a[1::2]
-        {matrix(data, 4, 5, 10, 1), matrix(data + 5, 4, 5, 10, 1)},      // blocks of columns
-        {matrix(data, 4, 5, 5, 1), matrix(data + 20, 4, 5, 5, 1)},       // neighbours
-        {matrix(data + 39, 4, 5, -10, -2), matrix(data, 4, 5, 10, 2)},   // backwards
-        {matrix(data + 1, 4, 5, 0, 0), matrix(data, 4, 5, 10, 2)},       // broadcast
-        {matrix(data, 0, 5, 5, 1), matrix(data, 0, 5, 5, 1)},            // nothing
+        {matrix(data, 4, 5, 10, 2), matrix(data + 1, 4, 5, 10, 2)},     // a[::2], a[1::2]
+        {matrix(data, 4, 5, 10, 1), matrix(data + 5, 4, 5, 10, 1)},     // blocks of columns
+        {matrix(data, 4, 5, 5, 1), matrix(data + 20, 4, 5, 5, 1)},      // neighbours
+        {matrix(data + 39, 4, 5, -10, -2), matrix(data, 4, 5, 10, 2)},  // backwards
+        {matrix(data + 1, 4, 5, 0, 0), matrix(data, 4, 5, 10, 2)},      // broadcast
+        {matrix(data, 0, 5, 5, 1), matrix(data, 0, 5, 5, 1)},           // nothing
     };
     for (const auto& [x, gradient] : disjoint) {
       memory = before;
@@ -201,8 +201,8 @@ TEST_CASE("the elements of a gradient share no byte with each other") {
   std::vector<double> x(20, 1.0);
   const auto matrix = View::matrix<double>;
   const View overlapping[] = {
-      matrix(data, 4, 5, 0, 1),  matrix(data, 4, 5, 1, 0),       matrix(data, 4, 5, 0, 0),
-      matrix(data, 4, 5, 4, 1),  matrix(data + 30, 4, 5, -4, 1), matrix(data, 4, 5, 2, 3),
+      matrix(data, 4, 5, 0, 1), matrix(data, 4, 5, 1, 0),       matrix(data, 4, 5, 0, 0),
+      matrix(data, 4, 5, 4, 1), matrix(data + 30, 4, 5, -4, 1), matrix(data, 4, 5, 2, 3),
       matrix(data, 4, 5, 1, 1),
   };
   for (const View& gradient : overlapping) {

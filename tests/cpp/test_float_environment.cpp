@@ -46,9 +46,9 @@ void write_word(Word word) { asm volatile("msr fpcr, %0" : : "r"(word) : "memory
 constexpr Word kDefault = 0;
 constexpr Word kWords[] = {
     kDefault,
-    1u << 24,               // flush to zero
-    3u << 22,               // round towards zero
-    1u << 22,               // round up
+    1u << 24,  // flush to zero
+    3u << 22,  // round towards zero
+    1u << 22,  // round up
     (1u << 24) | (1u << 22),
 };
 #endif

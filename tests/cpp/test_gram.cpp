@@ -15,13 +15,13 @@ struct Size {
   std::size_t length;
 };
 
-// Around the register tiles, the sign groups and blocks, the tiles and the strips; around the panels
-// and the depth blocks.
+// Around the register tiles, the sign groups and blocks, the tiles and the strips; around the
+// panels and the depth blocks.
 constexpr Size kSizes[] = {
-    {2, 1},   {2, 5},    {3, 1},    {3, 7},     {4, 16},     {5, 15},    {5, 17},
-    {7, 255}, {8, 256},  {9, 257},  {9, 513},   {23, 20},    {24, 3},    {25, 33},
-    {31, 9},  {47, 16},  {48, 1},   {49, 31},   {95, 8},     {96, 17},   {97, 12},
-    {100, 1}, {191, 11}, {192, 10}, {193, 300}, {1151, 5},   {1152, 6},  {1153, 17},
+    {2, 1},   {2, 5},    {3, 1},    {3, 7},     {4, 16},   {5, 15},   {5, 17},
+    {7, 255}, {8, 256},  {9, 257},  {9, 513},   {23, 20},  {24, 3},   {25, 33},
+    {31, 9},  {47, 16},  {48, 1},   {49, 31},   {95, 8},   {96, 17},  {97, 12},
+    {100, 1}, {191, 11}, {192, 10}, {193, 300}, {1151, 5}, {1152, 6}, {1153, 17},
 };
 
 template <typename T>
@@ -36,8 +36,7 @@ void check_gram(const std::vector<double>& numbers, std::size_t rows, std::size_
   const std::vector<T> x = store<T>(numbers);
   const taut::OrthogonalRegularizer regularizer{.factor = 0.3, .mode = mode};
   const Reference reference = gram(numbers, rows, columns, mode, taut::DTypeOf<T>::value);
-  at_every_level(
-      [&] { check_penalty<G>(regularizer, matrix(x, rows, columns), reference, 0.3); });
+  at_every_level([&] { check_penalty<G>(regularizer, matrix(x, rows, columns), reference, 0.3); });
 }
 
 TEMPLATE_LIST_TEST_CASE("the orthogonal penalty of rows is what the formula says at every size", "",

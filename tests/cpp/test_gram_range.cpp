@@ -26,8 +26,8 @@ void check_rows(const Numbers& magnitudes) {
     numbers[i] = round_to(kFormat<T>, numbers[i] / 2 * magnitudes[i / kColumns]);
   }
   const std::vector<T> x = store<T>(numbers);
-  const Reference reference = gram(numbers, magnitudes.size(), kColumns, taut::Mode::kRows,
-                                   taut::DTypeOf<T>::value);
+  const Reference reference =
+      gram(numbers, magnitudes.size(), kColumns, taut::Mode::kRows, taut::DTypeOf<T>::value);
   at_every_level([&] {
     check_penalty<G>(taut::OrthogonalRegularizer{.factor = 1}, matrix(x, magnitudes.size()),
                      reference);

@@ -17,17 +17,17 @@ template <typename T, typename G>
 Result<G> evaluate(const Numbers& numbers, std::size_t rows) {
   const std::vector<T> x = store<T>(numbers);
   const std::size_t columns = x.size() / rows;
-  return value_and_grad<G>(kRegularizer,
-                           taut::ConstView::matrix(x.data(), rows, columns,
-                                                   static_cast<std::ptrdiff_t>(columns)));
+  return value_and_grad<G>(
+      kRegularizer,
+      taut::ConstView::matrix(x.data(), rows, columns, static_cast<std::ptrdiff_t>(columns)));
 }
 
 template <typename T, typename G>
 void check(const Numbers& numbers, std::size_t rows) {
   const std::vector<T> x = store<T>(numbers);
   const std::size_t columns = x.size() / rows;
-  const auto view = taut::ConstView::matrix(x.data(), rows, columns,
-                                            static_cast<std::ptrdiff_t>(columns));
+  const auto view =
+      taut::ConstView::matrix(x.data(), rows, columns, static_cast<std::ptrdiff_t>(columns));
   const Reference reference =
       gram(numbers, rows, columns, taut::Mode::kRows, taut::DTypeOf<T>::value);
   check_penalty<G>(kRegularizer, view, reference);
@@ -63,7 +63,7 @@ TEMPLATE_LIST_TEST_CASE("one-hot rows that repeat are orthogonal or parallel", "
         pairs += seen[place]++;
       }
       const auto result = evaluate<T, G>(numbers, count);
-      const auto all_pairs = static_cast<double>(count * (count - 1) / 2);
+      const double all_pairs = static_cast<double>(count) * static_cast<double>(count - 1) / 2;
       CHECK(result.value == pairs / all_pairs);
       // A vector's slope is along itself, and the norm does not count.
       CHECK(to_doubles(result.gradient) == Numbers(numbers.size(), 0.0));

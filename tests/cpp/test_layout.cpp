@@ -68,12 +68,12 @@ TEMPLATE_LIST_TEST_CASE("an array that is walked backwards has the value of the 
     StridedMatrix<T> plain(numbers, kRows, kColumns, kPlacements[0]);
     const double value = taut::value(taut::L2{1}, plain.view());
     const taut::ConstView view = plain.view();
-    const auto transposed = taut::ConstView::matrix(static_cast<const T*>(view.data()), kColumns,
-                                                    kRows, 1, kColumns);
+    const auto transposed =
+        taut::ConstView::matrix(static_cast<const T*>(view.data()), kColumns, kRows, 1, kColumns);
     CHECK(same_bits(taut::value(taut::L2{1}, transposed), value));
-    const auto reversed = taut::ConstView::matrix(
-        static_cast<const T*>(view.data()) + kRows * kColumns - 1, kRows, kColumns,
-        -static_cast<std::ptrdiff_t>(kColumns), -1);
+    const auto reversed =
+        taut::ConstView::matrix(static_cast<const T*>(view.data()) + kRows * kColumns - 1, kRows,
+                                kColumns, -static_cast<std::ptrdiff_t>(kColumns), -1);
     CHECK(same_bits(taut::value(taut::L2{1}, reversed), value));
   });
 }
@@ -116,17 +116,17 @@ TEMPLATE_LIST_TEST_CASE("elementwise penalties of arrays with more axes", "", Ev
   using G = typename TestType::Gradient;
   const std::vector<T> memory = store<T>(random_numbers<T>(7 * 11 * 13 * 5));
   const FourAxes<T> arrays[] = {
-      {{7, 11, 13, 5}, {715, 65, 5, 1}, 0},              // contiguous
-      {{5, 13, 11, 7}, {1, 5, 65, 715}, 0},              // transposed
-      {{11, 5, 7, 13}, {65, 1, 715, 5}, 0},              // permuted
-      {{7, 6, 13, 5}, {715, 130, 5, 1}, 0},              // sliced
-      {{7, 6, 13, 5}, {715, -130, 5, 1}, 10 * 65},       // sliced backwards
-      {{7, 1, 13, 1}, {715, 9999, -5, 9999}, 12 * 5},    // an extent of 1 has no stride
-      {{7, 4, 13, 5}, {715, 0, 5, 1}, 0},                // broadcast along an axis
-      {{3, 11, 13, 6}, {0, 65, 5, 0}, 0},                // and along the outer ones
-      {{7, 11, 13, 5}, {0, 0, 0, 0}, 3},                 // one number everywhere
-      {{7, 0, 13, 5}, {715, 65, 5, 1}, 0},               // none
-      {{100, 20, 2, 1}, {3, 7, 1, 1}, 0},                // some elements several times
+      {{7, 11, 13, 5}, {715, 65, 5, 1}, 0},            // contiguous
+      {{5, 13, 11, 7}, {1, 5, 65, 715}, 0},            // transposed
+      {{11, 5, 7, 13}, {65, 1, 715, 5}, 0},            // permuted
+      {{7, 6, 13, 5}, {715, 130, 5, 1}, 0},            // sliced
+      {{7, 6, 13, 5}, {715, -130, 5, 1}, 10 * 65},     // sliced backwards
+      {{7, 1, 13, 1}, {715, 9999, -5, 9999}, 12 * 5},  // an extent of 1 has no stride
+      {{7, 4, 13, 5}, {715, 0, 5, 1}, 0},              // broadcast along an axis
+      {{3, 11, 13, 6}, {0, 65, 5, 0}, 0},              // and along the outer ones
+      {{7, 11, 13, 5}, {0, 0, 0, 0}, 3},               // one number everywhere
+      {{7, 0, 13, 5}, {715, 65, 5, 1}, 0},             // none
+      {{100, 20, 2, 1}, {3, 7, 1, 1}, 0},              // some elements several times
   };
   at_every_level([&] {
     for (const FourAxes<T>& array : arrays) {
@@ -144,9 +144,9 @@ TEMPLATE_LIST_TEST_CASE("orthogonal penalties of broadcast matrices", "", EveryD
   at_every_level([&] {
     // 40 equal rows; and 40 rows, each of one number.
     for (const std::size_t row_stride : Sizes{0, 1}) {
-      const auto view = taut::ConstView::matrix(x.data(), 40, 40,
-                                                static_cast<std::ptrdiff_t>(row_stride),
-                                                static_cast<std::ptrdiff_t>(1 - row_stride));
+      const auto view =
+          taut::ConstView::matrix(x.data(), 40, 40, static_cast<std::ptrdiff_t>(row_stride),
+                                  static_cast<std::ptrdiff_t>(1 - row_stride));
       std::vector<double> numbers;
       for (std::size_t i = 0; i < 1600; ++i) {
         numbers.push_back(row[row_stride == 0 ? i % 40 : i / 40]);

@@ -1,4 +1,5 @@
-// TAUT_SIMD caps the level that is used from the start. CTest runs this once for each of its values.
+// TAUT_SIMD caps the level that is used from the start. CTest runs this once for each of its
+// values.
 
 #include <algorithm>
 #include <cstdlib>

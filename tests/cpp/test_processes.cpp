@@ -31,8 +31,8 @@ class Work {
 
   Output run() const {
     const taut::ConstView vector(x_.data(), x_.size());
-    const auto matrix = taut::ConstView::matrix(x_.data(), kRows, kColumns,
-                                                std::ptrdiff_t{kColumns});
+    const auto matrix =
+        taut::ConstView::matrix(x_.data(), kRows, kColumns, std::ptrdiff_t{kColumns});
     return {taut::value(taut::L1L2{0.3, 0.07}, vector),
             value_and_grad<float>(taut::OrthogonalRegularizer{}, matrix)};
   }
@@ -50,6 +50,7 @@ TEST_CASE("calls from many threads at once give what one gives") {
   constexpr std::size_t kCallers = 4;
   std::vector<Work::Output> outputs(kCallers);
   std::vector<std::thread> callers;
+  callers.reserve(kCallers);
   for (Work::Output& output : outputs) {
     callers.emplace_back([&] {
       for (int repeat = 0; repeat < 3; ++repeat) output = work.run();

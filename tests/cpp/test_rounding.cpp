@@ -27,8 +27,8 @@ double number_at(int bits) {
 }
 
 template <typename Half>
-constexpr int kInfinityBits = (kFormat<Half>.max_exponent - kFormat<Half>.min_exponent + 2)
-                              << (kFormat<Half>.digits - 1);
+constexpr int kInfinityBits =
+    (kFormat<Half>.max_exponent - kFormat<Half>.min_exponent + 2) << (kFormat<Half>.digits - 1);
 
 TEMPLATE_TEST_CASE("every number of a half type is read as it is", "", Float16, BFloat16) {
   at_every_level([] {
@@ -95,8 +95,8 @@ std::vector<Half> every_number() {
   return numbers;
 }
 
-using HalfDtypes = std::tuple<Dtypes<Float16>, Dtypes<BFloat16>, Dtypes<Float16, float>,
-                              Dtypes<BFloat16, float>>;
+using HalfDtypes =
+    std::tuple<Dtypes<Float16>, Dtypes<BFloat16>, Dtypes<Float16, float>, Dtypes<BFloat16, float>>;
 
 TEMPLATE_LIST_TEST_CASE("slopes are rounded as the float64 expression is", "", HalfDtypes) {
   using T = typename TestType::Element;
@@ -115,8 +115,8 @@ TEMPLATE_LIST_TEST_CASE("slopes are rounded as the float64 expression is", "", H
       const taut::ConstView view(x.data(), x.size());
       // L2{0.5} has a slope of x.
       CHECK(same_bits(value_and_grad<G>(taut::L2{0.5}, view, slope).gradient, overwritten));
-      CHECK(same_bits(accumulate_grad<G>(taut::L2{0.5}, view, before, slope).gradient,
-                      accumulated));
+      CHECK(
+          same_bits(accumulate_grad<G>(taut::L2{0.5}, view, before, slope).gradient, accumulated));
     });
   }
 }

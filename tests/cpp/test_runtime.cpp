@@ -104,7 +104,9 @@ TEST_CASE("a check ends with its scope, and the outer one is asked again") {
   const UsedThreads used(1);
   {
     const taut::StopCheck outer(stop);
-    { const taut::StopCheck inner(go_on); }
+    {
+      const taut::StopCheck inner(go_on);
+    }
     CHECK_THROWS_AS(call.value(), taut::Stopped);
   }
   const std::vector<float> x(1'000'000, 1.0f);

@@ -89,8 +89,8 @@ TEMPLATE_LIST_TEST_CASE("orthogonal penalties have the same bits for all threads
 TEMPLATE_LIST_TEST_CASE("orthogonal penalties have the same bits for all threads at every level",
                         "", EveryDtype) {
   for (const std::string& level : taut::available_levels()) {
-    check_threads_and_levels<typename TestType::Element, typename TestType::Gradient>(
-        kGramCases[1], {level});
+    check_threads_and_levels<typename TestType::Element, typename TestType::Gradient>(kGramCases[1],
+                                                                                      {level});
   }
 }
 
