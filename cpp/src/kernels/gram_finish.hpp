@@ -12,9 +12,8 @@ namespace {
 
 // target (+)= slopes, for a line of the caller's gradient.
 template <typename G>
-[[gnu::always_inline]] inline void write_line(const double (&slopes)[kGramPanel],
-                                              std::size_t count, bool accumulate, char* to,
-                                              std::ptrdiff_t stride) {
+[[gnu::always_inline]] inline void write_line(const double (&slopes)[kGramPanel], std::size_t count,
+                                              bool accumulate, char* to, std::ptrdiff_t stride) {
   G line[kGramPanel];
   gather_line(to, stride, accumulate ? count : 0, line);
   TAUT_UNROLL
@@ -55,8 +54,8 @@ inline void write_block(const double (&slopes)[kGramPanel][kGramPanel], const Gr
     }
   }
   for (std::size_t c = 0; c < coordinates; ++c) {
-    write_line<G>(turned[c], vectors, target.accumulate,
-                  base + offset(c, target.coordinate_stride), target.vector_stride);
+    write_line<G>(turned[c], vectors, target.accumulate, base + offset(c, target.coordinate_stride),
+                  target.vector_stride);
   }
 }
 

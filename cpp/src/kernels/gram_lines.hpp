@@ -1,5 +1,5 @@
-// Short lines of the caller's matrices, read and written whatever their strides, and small squares of
-// them that can be transposed in registers.
+// Short lines of the caller's matrices, read and written whatever their strides, and small squares
+// of them that can be transposed in registers.
 
 #ifndef TAUT_KERNELS_GRAM_LINES_HPP_
 #define TAUT_KERNELS_GRAM_LINES_HPP_

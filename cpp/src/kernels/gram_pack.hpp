@@ -1,6 +1,6 @@
-// From the caller's matrix, whatever its dtype and strides, to the copies that the kernels read: the
-// vectors side by side, and their directions. A vector whose numbers are so large or so small that a
-// dot product could leave the range is scaled by a power of two, which is exact.
+// From the caller's matrix, whatever its dtype and strides, to the copies that the kernels read:
+// the vectors side by side, and their directions. A vector whose numbers are so large or so small
+// that a dot product could leave the range is scaled by a power of two, which is exact.
 
 #ifndef TAUT_KERNELS_GRAM_PACK_HPP_
 #define TAUT_KERNELS_GRAM_PACK_HPP_

@@ -96,8 +96,8 @@ static_assert(kGramPanel == kTableEntries);
 
 // gradients += Σ of the entries that the codes name, for kTargets targets one after the other in
 // memory. The codes are read eight at a time, since each look-up already needs the load units;
-// `keep_order` stops the compiler from gathering all addresses first, for which there are not enough
-// registers.
+// `keep_order` stops the compiler from gathering all addresses first, for which there are not
+// enough registers.
 template <typename T, std::size_t kTargets>
 [[gnu::always_inline]] inline void add_block(const std::uint8_t* codes, const T* tables,
                                              T* gradients) {
@@ -143,8 +143,8 @@ inline void add_groups(const std::uint8_t* codes, const T* tables, std::size_t g
 
 // The same for a target with signs of 0.
 template <typename T>
-inline void add_subsets(const std::uint8_t* positive, const std::uint8_t* negative,
-                        const T* tables, std::size_t groups, T* gradient) {
+inline void add_subsets(const std::uint8_t* positive, const std::uint8_t* negative, const T* tables,
+                        std::size_t groups, T* gradient) {
   Panel<T> sum = Panel<T>::read(gradient);
   for (std::size_t group = 0; group < groups; ++group) {
     sum.add(tables + group * Panel<T>::kTable + positive[group]);
@@ -165,9 +165,8 @@ void multiply_signs(const GramMatrix& matrix, std::size_t panel, std::size_t tar
 
   for (std::size_t other = signs.other_base; other < other_end; other += kGramSignBlock) {
     const std::size_t left = other_end - other;
-    const std::size_t groups = left < kGramSignBlock
-                                   ? (left + kGramSignGroup - 1) / kGramSignGroup
-                                   : kGramCodes;
+    const std::size_t groups =
+        left < kGramSignBlock ? (left + kGramSignGroup - 1) / kGramSignGroup : kGramCodes;
     const std::size_t block = (other - signs.other_base) / kGramSignBlock * signs.targets;
     build_tables<T, true>(directions + other * kGramPanel, groups, tables);
     bool has_subset_tables = false;
