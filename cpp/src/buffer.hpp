@@ -5,40 +5,33 @@
 
 #include <cstddef>
 #include <memory>
-#include <new>
-
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
 
 namespace taut {
 
-// Memory for `count` numbers, aligned to a cache line and not initialized. Large ones ask for huge
-// pages: working memory is new in every call, and each page of it costs a fault.
+// Memory aligned to a cache line, not initialized. Large blocks are kept for the next call that
+// asks for the same size, since each of their pages would cost a fault again; together they are at
+// most kMostKept bytes. Throws std::bad_alloc.
+void* allocate_working_memory(std::size_t bytes);
+void release_working_memory(void* memory, std::size_t bytes) noexcept;
+
+constexpr std::size_t kMostKept = std::size_t{64} << 20;
+
+// Working memory for `count` numbers.
 template <typename T>
 class Buffer {
  public:
   Buffer() = default;
-  explicit Buffer(std::size_t count) {
-    const std::size_t bytes = count * sizeof(T);
-    const std::align_val_t alignment{bytes >= kLarge ? kHugePage : kCacheLine};
-    data_ = {static_cast<T*>(::operator new(bytes, alignment)), Deleter{alignment}};
-#if defined(__linux__)
-    if (bytes >= kLarge) madvise(data_.get(), bytes, MADV_HUGEPAGE);  // a hint: it may fail
-#endif
-  }
+  explicit Buffer(std::size_t count)
+      : data_(static_cast<T*>(allocate_working_memory(count * sizeof(T))),
+              Release{count * sizeof(T)}) {}
   T* get() const { return data_.get(); }
 
  private:
-  static constexpr std::size_t kCacheLine = 64;
-  static constexpr std::size_t kHugePage = std::size_t{2} << 20;
-  static constexpr std::size_t kLarge = 2 * kHugePage;
-
-  struct Deleter {
-    std::align_val_t alignment{kCacheLine};
-    void operator()(T* data) const { ::operator delete(data, alignment); }
+  struct Release {
+    std::size_t bytes = 0;
+    void operator()(T* data) const { release_working_memory(data, bytes); }
   };
-  std::unique_ptr<T, Deleter> data_;
+  std::unique_ptr<T, Release> data_;
 };
 
 }  // namespace taut

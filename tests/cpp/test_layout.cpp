@@ -8,7 +8,7 @@ namespace taut_test {
 namespace {
 
 constexpr std::size_t kRows = 67;  // several blocks of 2048 elements
-constexpr std::size_t kColumns = 101;
+constexpr std::size_t kColumns = 121;
 
 template <typename T, typename G>
 void check_placements(const taut::Regularizer& regularizer, std::size_t rows, std::size_t columns,
@@ -58,6 +58,24 @@ TEMPLATE_LIST_TEST_CASE("orthogonal penalties of matrices in every layout", "", 
                              kGramColumns, reference, numbers);
     });
   }
+}
+
+TEMPLATE_LIST_TEST_CASE("an array with gaps has the value of the one without, bit by bit", "",
+                        EveryDtype) {
+  using T = typename TestType::Element;
+  constexpr std::size_t kManyRows = 301;  // more than one piece
+  const std::vector<double> numbers = random_numbers<T>(kManyRows * kColumns);
+  at_every_level([&] {
+    StridedMatrix<T> plain(numbers, kManyRows, kColumns, kPlacements[0]);
+    const double value = taut::value(taut::L1L2{0.3, 0.07}, plain.view());
+    for (const Placement& placement : kPlacements) {
+      // In the others, memory has another order, in which the elements are added.
+      if (placement.column_major || placement.step < 0 || placement.reversed) continue;
+      INFO(placement.name);
+      StridedMatrix<T> x(numbers, kManyRows, kColumns, placement);
+      CHECK(same_bits(taut::value(taut::L1L2{0.3, 0.07}, x.view()), value));
+    }
+  });
 }
 
 TEMPLATE_LIST_TEST_CASE("an array that is walked backwards has the value of the one in order", "",

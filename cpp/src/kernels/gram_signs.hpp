@@ -46,10 +46,6 @@ struct Panel {
     TAUT_UNROLL
     for (std::size_t v = 0; v < kVectors; ++v) keep_in_register(vectors[v]);
   }
-  [[gnu::always_inline]] void subtract(const T* from) {
-    TAUT_UNROLL
-    for (std::size_t v = 0; v < kVectors; ++v) vectors[v] -= load<V>(from + v * kLanes);
-  }
 };
 
 // Entry `bits` is Σ ±x_b with + where bit b is set (kSigned), or Σ x_b over the set bits.
@@ -141,14 +137,20 @@ inline void add_groups(const std::uint8_t* codes, const T* tables, std::size_t g
   sum.write(gradient);
 }
 
-// The same for a target with signs of 0.
+// The same for a target with signs of 0. What is left out is an entry of zeros.
 template <typename T>
 inline void add_subsets(const std::uint8_t* positive, const std::uint8_t* negative, const T* tables,
                         std::size_t groups, T* gradient) {
-  Panel<T> sum = Panel<T>::read(gradient);
+  Panel<T> added{};
+  Panel<T> subtracted{};
   for (std::size_t group = 0; group < groups; ++group) {
-    sum.add(tables + group * Panel<T>::kTable + positive[group]);
-    sum.subtract(tables + group * Panel<T>::kTable + negative[group]);
+    added.add(tables + group * Panel<T>::kTable + positive[group]);
+    subtracted.add(tables + group * Panel<T>::kTable + negative[group]);
+  }
+  Panel<T> sum = Panel<T>::read(gradient);
+  TAUT_UNROLL
+  for (std::size_t v = 0; v < Panel<T>::kVectors; ++v) {
+    sum.vectors[v] += added.vectors[v] - subtracted.vectors[v];
   }
   sum.write(gradient);
 }

@@ -55,7 +55,7 @@ struct ElementwiseKernel {
 // The Gram matrix is walked in square tiles of its upper triangle. All sizes below are the same at
 // every level and divide one another, so that every level adds up in the same order.
 constexpr std::size_t kGramTile = 192;        // vectors along each side of a tile
-constexpr std::size_t kGramDepthBlock = 128;  // coordinates per partial dot product
+constexpr std::size_t kGramDepthBlock = 256;  // coordinates per partial dot product
 constexpr std::size_t kGramSignBlock = 64;    // vectors per block of the sign product
 constexpr std::size_t kGramSignGroup = 4;     // vectors per look-up table
 constexpr std::size_t kGramPanel = 16;        // coordinates per panel of the sign product
