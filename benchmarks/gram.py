@@ -36,7 +36,7 @@ def torch_contestant(penalty: Callable[..., torch.Tensor], x: np.ndarray) -> Cal
         weight.grad = None
         value = penalty(weight)
         value.backward()
-        return float(value), weight.grad.numpy()
+        return value.item(), weight.grad.numpy()
 
     return call
 
