@@ -24,6 +24,9 @@ TEST_CASE("a view of contiguous elements has one axis") {
   CHECK(view.size() == 7);
 }
 
+static_assert(!std::is_constructible_v<View, std::span<const float>>);
+static_assert(std::is_constructible_v<ConstView, std::span<float>>);
+
 TEST_CASE("a span is a view, and what can be written can be read") {
   std::array<double, 3> numbers{1, -2, 3};
   const View view = std::span(numbers);

@@ -43,6 +43,7 @@ class BasicView {
 
   // `count` contiguous elements.
   template <typename T>
+    requires(kConst || !std::is_const_v<T>)
   BasicView(T* data, std::size_t count)
       : data_(data), dtype_(DTypeOf<std::remove_const_t<T>>::value), rank_(1) {
     shape_[0] = static_cast<std::ptrdiff_t>(count);
@@ -50,6 +51,7 @@ class BasicView {
   }
 
   template <typename T, std::size_t kExtent>
+    requires(kConst || !std::is_const_v<T>)
   BasicView(std::span<T, kExtent> elements)  // NOLINT: implicit, as a span is from an array
       : BasicView(elements.data(), elements.size()) {}
 
