@@ -36,14 +36,14 @@ constexpr std::size_t round_up(std::size_t number, std::size_t multiple) {
 
 // The signs of a strip in one direction, with the memory they stand in.
 struct SignStore {
-  Buffer<std::uint8_t> positive;
-  Buffer<std::uint8_t> negative;  // touched only where there are zeros
+  Buffer<std::uint64_t> positive;
+  Buffer<std::uint64_t> negative;  // touched only where there are zeros
   Buffer<std::uint8_t> has_zero;
 
   SignStore() = default;
   SignStore(std::size_t targets, std::size_t others)
-      : positive(targets * divide_up(others, kGramSignBlock) * kGramCodes),
-        negative(targets * divide_up(others, kGramSignBlock) * kGramCodes),
+      : positive(targets * divide_up(others, kGramSignBlock)),
+        negative(targets * divide_up(others, kGramSignBlock)),
         has_zero(targets * divide_up(others, kGramSignBlock)) {}
 
   GramSigns signs(std::size_t targets, std::size_t target_base, std::size_t other_base) const {

@@ -25,82 +25,108 @@ template <typename G>
   scatter_line(line, count, to, stride);
 }
 
-// target (+)= slopes, for up to kGramPanel vectors by kGramPanel coordinates, in lines along
-// whichever axis is nearer in memory.
+// target (+)= slopes, for up to kGramPanel coordinates by kGramPanel vectors, in lines along the
+// vectors.
 template <typename G>
-inline void write_block(const double (&slopes)[kGramPanel][kGramPanel], const GramTarget& target,
-                        std::size_t vector, std::size_t vectors, std::size_t coordinate,
-                        std::size_t coordinates) {
-  char* base = static_cast<char*>(target.data) + offset(vector, target.vector_stride) +
-               offset(coordinate, target.coordinate_stride);
-  if (is_nearer(target.coordinate_stride, target.vector_stride)) {
-    for (std::size_t v = 0; v < vectors; ++v) {
-      write_line<G>(slopes[v], coordinates, target.accumulate,
-                    base + offset(v, target.vector_stride), target.coordinate_stride);
-    }
-    return;
-  }
-  double turned[kGramPanel][kGramPanel];
-  for (std::size_t part = 0; part < kGramPanel; part += kDoubles) {
-    for (std::size_t v = 0; v < kGramPanel; v += kDoubles) {
-      Square<double> square;
-      TAUT_UNROLL
-      for (std::size_t i = 0; i < kDoubles; ++i) {
-        square.lines[i] = load<Doubles>(slopes[v + i] + part);
-      }
-      square.transpose();
-      TAUT_UNROLL
-      for (std::size_t i = 0; i < kDoubles; ++i) store(turned[part + i] + v, square.lines[i]);
-    }
-  }
+inline void write_turned(const double (&slopes)[kGramPanel][kGramPanel], const GramTarget& target,
+                         std::size_t vectors, std::size_t coordinates, char* to) {
   for (std::size_t c = 0; c < coordinates; ++c) {
-    write_line<G>(turned[c], vectors, target.accumulate, base + offset(c, target.coordinate_stride),
+    double line[kGramPanel];
+    TAUT_UNROLL
+    for (std::size_t v = 0; v < kGramPanel; ++v) line[v] = slopes[v][c];
+    write_line<G>(line, vectors, target.accumulate, to + offset(c, target.coordinate_stride),
                   target.vector_stride);
   }
 }
 
+// Up to kGramPanel vectors that are finished together.
+template <typename Storage, typename G>
+class FinishedVectors {
+ public:
+  using T = ComputeOf<Storage>;
+
+  FinishedVectors(const GramMatrix& matrix, std::size_t first, std::size_t vectors,
+                  double coefficient)
+      : matrix_(matrix), first_(first), vectors_(vectors) {
+    // Panel by panel, as they lie in memory.
+    SumLanes lanes[kGramPanel] = {};
+    for (std::size_t c = 0; c < matrix.length; c += kGramPanel) {
+      for (std::size_t v = 0; v < vectors; ++v) {
+        TAUT_UNROLL
+        for (std::size_t part = 0; part < kParts; ++part) {
+          lanes[v].parts[part] =
+              multiply_add(direction(v, c, part), gradient(v, c, part), lanes[v].parts[part]);
+        }
+      }
+    }
+    for (std::size_t v = 0; v < vectors; ++v) {
+      projections_[v] = matrix.clamped[first + v] ? 0 : add_lanes(lanes[v]);
+      factors_[v] = coefficient * matrix.reciprocals[first + v];
+    }
+  }
+
+  void write(const GramTarget& target) const {
+    char* base = static_cast<char*>(target.data) + offset(first_, target.vector_stride);
+    if (is_nearer(target.coordinate_stride, target.vector_stride)) {
+      for (std::size_t v = 0; v < vectors_; ++v) {
+        for (std::size_t c = 0; c < matrix_.length; c += kGramPanel) {
+          double slopes[kGramPanel];
+          compute(v, c, slopes);
+          write_line<G>(
+              slopes, coordinates_from(c), target.accumulate,
+              base + offset(v, target.vector_stride) + offset(c, target.coordinate_stride),
+              target.coordinate_stride);
+        }
+      }
+      return;
+    }
+    double slopes[kGramPanel][kGramPanel] = {};
+    for (std::size_t c = 0; c < matrix_.length; c += kGramPanel) {
+      for (std::size_t v = 0; v < vectors_; ++v) compute(v, c, slopes[v]);
+      write_turned<G>(slopes, target, vectors_, coordinates_from(c),
+                      base + offset(c, target.coordinate_stride));
+    }
+  }
+
+ private:
+  std::size_t coordinates_from(std::size_t c) const {
+    return matrix_.length - c < kGramPanel ? matrix_.length - c : kGramPanel;
+  }
+  std::size_t at(std::size_t v, std::size_t c, std::size_t part) const {
+    return c * matrix_.padded_vectors + (first_ + v) * kGramPanel + part * kDoubles;
+  }
+  [[gnu::always_inline]] Doubles direction(std::size_t v, std::size_t c, std::size_t part) const {
+    return load_doubles(static_cast<const T*>(matrix_.directions) + at(v, c, part));
+  }
+  [[gnu::always_inline]] Doubles gradient(std::size_t v, std::size_t c, std::size_t part) const {
+    return load_doubles(static_cast<const T*>(matrix_.gradients) + at(v, c, part));
+  }
+  [[gnu::always_inline]] void compute(std::size_t v, std::size_t c,
+                                      double (&slopes)[kGramPanel]) const {
+    TAUT_UNROLL
+    for (std::size_t part = 0; part < kParts; ++part) {
+      const Doubles along = direction(v, c, part) * projections_[v];
+      store(slopes + part * kDoubles, (gradient(v, c, part) - along) * factors_[v]);
+    }
+  }
+
+  const GramMatrix& matrix_;
+  std::size_t first_;
+  std::size_t vectors_;
+  double projections_[kGramPanel];
+  double factors_[kGramPanel];
+};
+
 template <typename Storage>
 void finish(const GramMatrix& matrix, std::size_t begin, std::size_t end, double coefficient,
             const GramTarget& target) {
-  using T = ComputeOf<Storage>;
-  const std::size_t panel_size = matrix.padded_vectors * kGramPanel;
-  const T* directions = static_cast<const T*>(matrix.directions);
-  const T* gradients = static_cast<const T*>(matrix.gradients);
+  using Wide = typename WideGradient<Storage>::type;
   for (std::size_t first = begin; first < end; first += kGramPanel) {
     const std::size_t vectors = end - first < kGramPanel ? end - first : kGramPanel;
-    double projections[kGramPanel] = {};
-    double factors[kGramPanel] = {};
-    for (std::size_t v = 0; v < vectors; ++v) {
-      SumLanes lanes{};
-      for (std::size_t c = 0; c < matrix.length; c += kGramPanel) {
-        const std::size_t at = c / kGramPanel * panel_size + (first + v) * kGramPanel;
-        TAUT_UNROLL
-        for (std::size_t part = 0; part < kParts; ++part) {
-          const Doubles direction = load_doubles(directions + at + part * kDoubles);
-          const Doubles gradient = load_doubles(gradients + at + part * kDoubles);
-          lanes.parts[part] = multiply_add(direction, gradient, lanes.parts[part]);
-        }
-      }
-      projections[v] = matrix.clamped[first + v] ? 0 : add_lanes(lanes);
-      factors[v] = coefficient * matrix.reciprocals[first + v];
-    }
-    for (std::size_t c = 0; c < matrix.length; c += kGramPanel) {
-      const std::size_t left = matrix.length - c;
-      const std::size_t coordinates = left < kGramPanel ? left : kGramPanel;
-      double slopes[kGramPanel][kGramPanel];
-      for (std::size_t v = 0; v < vectors; ++v) {
-        const std::size_t at = c / kGramPanel * panel_size + (first + v) * kGramPanel;
-        TAUT_UNROLL
-        for (std::size_t i = 0; i < kGramPanel; i += kDoubles) {
-          const Doubles along = load_doubles(directions + at + i) * projections[v];
-          store(slopes[v] + i, (load_doubles(gradients + at + i) - along) * factors[v]);
-        }
-      }
-      if (target.float32 && sizeof(Storage) == 2) {
-        write_block<float>(slopes, target, first, vectors, c, coordinates);
-      } else {
-        write_block<Storage>(slopes, target, first, vectors, c, coordinates);
-      }
+    if (target.float32 && sizeof(Storage) == 2) {
+      FinishedVectors<Storage, Wide>(matrix, first, vectors, coefficient).write(target);
+    } else {
+      FinishedVectors<Storage, Storage>(matrix, first, vectors, coefficient).write(target);
     }
   }
 }

@@ -43,24 +43,30 @@ template <typename T, std::size_t kLength>
   }
 }
 
-// A vector of the numbers in a line, in the type that the kernel computes in.
+// A vector of numbers side by side, in the type that the kernel computes in.
 template <typename Storage>
-[[gnu::always_inline]] inline auto read_line(const char* from, std::ptrdiff_t stride,
-                                             std::size_t count) {
+[[gnu::always_inline]] inline auto load_line(const void* from) {
   using T = ComputeOf<Storage>;
-  constexpr std::size_t kLanes = kLanesOf<T>;
-  Storage line[kLanes];
-  gather_line(from, stride, count, line);
-  T converted[kLanes];
-  TAUT_UNROLL
-  for (std::size_t i = 0; i < kLanes; i += kDoubles) {
-    if constexpr (sizeof(Storage) == sizeof(T)) {
-      __builtin_memcpy(converted + i, line + i, kDoubles * sizeof(T));
-    } else {
-      store_doubles(converted + i, load_doubles(line + i));
+  using V = Vector<T, kLanesOf<T>>;
+  if constexpr (sizeof(Storage) == sizeof(T)) {
+    return load<V>(from);
+  } else {
+    T converted[kLanesOf<T>];
+    TAUT_UNROLL
+    for (std::size_t i = 0; i < kLanesOf<T>; i += kDoubles) {
+      store_doubles(converted + i, load_doubles(static_cast<const Storage*>(from) + i));
     }
+    return load<V>(converted);
   }
-  return load<Vector<T, kLanes>>(converted);
+}
+
+// The same for the first `count` numbers that are `stride` bytes apart; the rest are zero.
+template <typename Storage>
+[[gnu::always_inline]] inline auto gather_vector(const char* from, std::ptrdiff_t stride,
+                                                 std::size_t count) {
+  Storage line[kLanesOf<ComputeOf<Storage>>];
+  gather_line(from, stride, count, line);
+  return load_line<Storage>(line);
 }
 
 // As many lines as a vector has lanes.

@@ -17,6 +17,41 @@ constexpr double kSmallestNorm = 1e-7;
 constexpr double kSafeLargest = 0x1p32;
 constexpr double kSafeSmallest = 0x1p-32;
 
+// A square of the source whose lines are coordinates: `present` vectors by `coordinates`, the rest
+// zeros.
+template <typename Storage>
+[[gnu::always_inline]] inline Square<ComputeOf<Storage>> read_square(const GramSource& source,
+                                                                     std::size_t vector,
+                                                                     std::size_t present,
+                                                                     std::size_t coordinate,
+                                                                     std::size_t coordinates) {
+  using S = Square<ComputeOf<Storage>>;
+  const char* from = static_cast<const char*>(source.data) + offset(vector, source.vector_stride) +
+                     offset(coordinate, source.coordinate_stride);
+  const bool along_coordinates = is_nearer(source.coordinate_stride, source.vector_stride);
+  const std::ptrdiff_t line_stride =
+      along_coordinates ? source.vector_stride : source.coordinate_stride;
+  const std::ptrdiff_t stride = along_coordinates ? source.coordinate_stride : source.vector_stride;
+  const std::size_t lines = along_coordinates ? present : coordinates;
+  const std::size_t length = along_coordinates ? coordinates : present;
+  S square;
+  if (lines == S::kLanes && length == S::kLanes && stride == std::ptrdiff_t{sizeof(Storage)}) {
+    TAUT_UNROLL
+    for (std::size_t i = 0; i < S::kLanes; ++i) {
+      square.lines[i] = load_line<Storage>(from + offset(i, line_stride));
+    }
+  } else {
+    for (std::size_t i = 0; i < S::kLanes; ++i) {
+      square.lines[i] = typename S::V{};
+      if (i < lines) {
+        square.lines[i] = gather_vector<Storage>(from + offset(i, line_stride), stride, length);
+      }
+    }
+  }
+  if (along_coordinates) square.transpose();
+  return square;
+}
+
 // `rows` of one group: [coordinate][vector], with zeros for vectors that are not there.
 template <typename Storage>
 inline void pack_rows(const GramSource& source, std::size_t vector, std::size_t vectors,
@@ -24,38 +59,16 @@ inline void pack_rows(const GramSource& source, std::size_t vector, std::size_t 
   using T = ComputeOf<Storage>;
   constexpr std::size_t kColumns = GramShape<T>::kColumns;
   constexpr std::size_t kLanes = kLanesOf<T>;
-  const bool along_coordinates = is_nearer(source.coordinate_stride, source.vector_stride);
   // A panel of coordinates at a time, so that a cache line is used up before it is left.
   for (std::size_t panel = 0; panel < length; panel += kGramPanel) {
     for (std::size_t v = 0; v < kColumns; v += kLanes) {
       const std::size_t present = v >= vectors ? 0 : vectors - v < kLanes ? vectors - v : kLanes;
       for (std::size_t c = panel; c < panel + kGramPanel && c < length; c += kLanes) {
         const std::size_t coordinates = length - c < kLanes ? length - c : kLanes;
-        const char* from = static_cast<const char*>(source.data) +
-                           offset(vector + v, source.vector_stride) +
-                           offset(c, source.coordinate_stride);
-        Square<T> square;
-        if (along_coordinates) {
-          TAUT_UNROLL
-          for (std::size_t i = 0; i < kLanes; ++i) {
-            square.lines[i] = typename Square<T>::V{};
-            if (i < present) {
-              square.lines[i] = read_line<Storage>(from + offset(i, source.vector_stride),
-                                                   source.coordinate_stride, coordinates);
-            }
-          }
-          square.transpose();
-        } else {
-          for (std::size_t i = 0; i < coordinates; ++i) {
-            square.lines[i] = typename Square<T>::V{};
-            if (present > 0) {
-              square.lines[i] = read_line<Storage>(from + offset(i, source.coordinate_stride),
-                                                   source.vector_stride, present);
-            }
-          }
-        }
-        for (std::size_t i = 0; i < coordinates; ++i) {
-          store(rows + (c + i) * kColumns + v, square.lines[i]);
+        const auto square = read_square<Storage>(source, vector + v, present, c, coordinates);
+        TAUT_UNROLL
+        for (std::size_t i = 0; i < kLanes; ++i) {
+          if (i < coordinates) store(rows + (c + i) * kColumns + v, square.lines[i]);
         }
       }
     }
@@ -140,18 +153,20 @@ bool pack(const GramSource& source, const GramMatrix& matrix, std::size_t begin)
   if (matrix.directions == nullptr) return true;
 
   for (std::size_t c = 0; c < length; c += kGramPanel) {
-    const std::size_t at = c * matrix.padded_vectors + begin * kGramPanel;
-    T* panel = static_cast<T*>(matrix.directions) + at;
-    __builtin_memset(static_cast<T*>(matrix.gradients) + at, 0, kColumns * kGramPanel * sizeof(T));
+    T* panel = static_cast<T*>(matrix.directions) + c * matrix.padded_vectors + begin * kGramPanel;
     for (std::size_t part = 0; part < kGramPanel; part += kLanes) {
+      const std::size_t first = c + part;
+      const std::size_t present = first >= length           ? 0
+                                  : length - first < kLanes ? length - first
+                                                            : kLanes;
       for (std::size_t v = 0; v < kColumns; v += kLanes) {
         const auto weight = load<typename Square<T>::V>(weights + v);
         Square<T> square;
         TAUT_UNROLL
         for (std::size_t i = 0; i < kLanes; ++i) {
           square.lines[i] = typename Square<T>::V{};
-          if (c + part + i < length) {
-            const T* from = rows + (c + part + i) * kColumns + v;
+          if (i < present) {
+            const T* from = rows + (first + i) * kColumns + v;
             square.lines[i] = load<typename Square<T>::V>(from) * weight;
           }
         }

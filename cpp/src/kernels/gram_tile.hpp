@@ -53,6 +53,43 @@ struct TilePlace {
   bool diagonal() const { return row == column; }
 };
 
+// Asks for the next depth block of some vectors, a few cache lines at a time, while this one is
+// multiplied: it lies where no hardware prefetcher looks.
+template <typename T>
+class NextBlock {
+ public:
+  NextBlock(const GramMatrix& matrix, std::size_t first, std::size_t vectors, std::size_t k)
+      : at_(static_cast<const char*>(matrix.rows) +
+            (first * matrix.length + k * kColumns) * sizeof(T)),
+        group_bytes_(matrix.length * kColumns * sizeof(T)),
+        groups_(k < matrix.length ? (vectors + kColumns - 1) / kColumns : 0) {
+    const std::size_t left = matrix.length - k;
+    block_bytes_ = (left < kGramDepthBlock ? left : kGramDepthBlock) * kColumns * sizeof(T);
+  }
+
+  [[gnu::always_inline]] void fetch_some() {
+    constexpr std::size_t kLines = 6;
+    constexpr std::size_t kLineBytes = 64;
+    for (std::size_t line = 0; line < kLines && groups_ > 0; ++line) {
+      __builtin_prefetch(at_ + done_, 0, 2);
+      done_ += kLineBytes;
+      if (done_ >= block_bytes_) {
+        at_ += group_bytes_;
+        done_ = 0;
+        --groups_;
+      }
+    }
+  }
+
+ private:
+  static constexpr std::size_t kColumns = GramShape<T>::kColumns;
+  const char* at_;
+  std::size_t group_bytes_;
+  std::size_t block_bytes_;
+  std::size_t groups_;
+  std::size_t done_ = 0;
+};
+
 template <typename T>
 inline void multiply_tile(const GramMatrix& matrix, const TilePlace& place, T* tile) {
   using Shape = GramShape<T>;
@@ -60,10 +97,14 @@ inline void multiply_tile(const GramMatrix& matrix, const TilePlace& place, T* t
   for (std::size_t k = 0; k < matrix.length; k += kGramDepthBlock) {
     const std::size_t left = matrix.length - k;
     const std::size_t depth = left < kGramDepthBlock ? left : kGramDepthBlock;
+    NextBlock<T> next_rows(matrix, place.row, place.rows, k + kGramDepthBlock);
+    NextBlock<T> next_columns(matrix, place.column, place.columns, k + kGramDepthBlock);
     for (std::size_t j = 0; j < place.columns; j += Shape::kColumns) {
       const T* b = packed + (place.column + j) * matrix.length + k * Shape::kColumns;
       for (std::size_t i = 0; i < place.rows; i += Shape::kRows) {
         if (place.diagonal() && i >= j + Shape::kColumns) break;  // below the diagonal
+        next_rows.fetch_some();
+        next_columns.fetch_some();
         const std::size_t within = (place.row + i) % Shape::kColumns;
         const T* a =
             packed + (place.row + i - within) * matrix.length + k * Shape::kColumns + within;
@@ -78,9 +119,8 @@ inline void multiply_tile(const GramMatrix& matrix, const TilePlace& place, T* t
   }
 }
 
-// The tile is read in steps of 4 rows by 8 columns: one code byte for each direction per 4 pairs.
-constexpr std::size_t kStepRows = kGramSignGroup;
-constexpr std::size_t kStepColumns = 8;
+// The tile is read in steps of 8 rows by 8 columns: a byte of sign bits for each of the 16 vectors.
+constexpr std::size_t kStep = 8;
 
 constexpr std::size_t round_up(std::size_t number, std::size_t multiple) {
   return (number + multiple - 1) / multiple * multiple;
@@ -97,8 +137,8 @@ inline void complete_tile(const TilePlace& place, T* tile) {
       tile[i * kGramTile + i] = 0;
     }
   }
-  const std::size_t rows = round_up(place.rows, kStepRows);
-  const std::size_t columns = round_up(place.columns, kStepColumns);
+  const std::size_t rows = round_up(place.rows, kStep);
+  const std::size_t columns = round_up(place.columns, kStep);
   for (std::size_t i = 0; i < rows; ++i) {
     for (std::size_t j = i < place.rows ? place.columns : 0; j < columns; ++j) {
       tile[i * kGramTile + j] = 1;
@@ -110,23 +150,24 @@ inline void complete_tile(const TilePlace& place, T* tile) {
 // then added in order, lanes in a tree.
 template <typename T>
 inline double sum_tile(const GramMatrix& matrix, const TilePlace& place, const T* tile) {
-  constexpr std::size_t kVectors = kStepColumns / kDoubles;
+  constexpr std::size_t kVectors = kStep / kDoubles;
+  constexpr std::size_t kRows = 4;  // at once: their sums fit the registers
   Doubles total[kVectors] = {};
-  for (std::size_t i = 0; i < place.rows; i += kStepRows) {
-    Doubles sums[kStepRows][kVectors] = {};
-    for (std::size_t j = 0; j < place.columns; j += kStepColumns) {
+  for (std::size_t i = 0; i < place.rows; i += kRows) {
+    Doubles sums[kRows][kVectors] = {};
+    for (std::size_t j = 0; j < place.columns; j += kStep) {
       TAUT_UNROLL
       for (std::size_t v = 0; v < kVectors; ++v) {
         const Doubles weights = load<Doubles>(matrix.weights + place.column + j + v * kDoubles);
         TAUT_UNROLL
-        for (std::size_t r = 0; r < kStepRows; ++r) {
+        for (std::size_t r = 0; r < kRows; ++r) {
           const T* from = tile + (i + r) * kGramTile + j + v * kDoubles;
           sums[r][v] = multiply_add(absolute(load_doubles(from)), weights, sums[r][v]);
         }
       }
     }
     TAUT_UNROLL
-    for (std::size_t r = 0; r < kStepRows; ++r) {
+    for (std::size_t r = 0; r < kRows; ++r) {
       const Doubles weight = broadcast<Doubles>(matrix.weights[place.row + i + r]);
       TAUT_UNROLL
       for (std::size_t v = 0; v < kVectors; ++v) {
@@ -134,9 +175,9 @@ inline double sum_tile(const GramMatrix& matrix, const TilePlace& place, const T
       }
     }
   }
-  double lanes[kStepColumns];
+  double lanes[kStep];
   __builtin_memcpy(lanes, total, sizeof(lanes));
-  for (std::size_t width = kStepColumns / 2; width > 0; width /= 2) {
+  for (std::size_t width = kStep / 2; width > 0; width /= 2) {
     for (std::size_t lane = 0; lane < width; ++lane) lanes[lane] += lanes[lane + width];
   }
   return lanes[0];
@@ -145,7 +186,7 @@ inline double sum_tile(const GramMatrix& matrix, const TilePlace& place, const T
 template <typename T>
 struct SignVectors {
   static constexpr std::size_t kLanes = kVectorBytes < 32 ? 16 / sizeof(T) : 32 / sizeof(T);
-  static constexpr std::size_t kCount = kStepColumns / kLanes;
+  static constexpr std::size_t kCount = kStep / kLanes;
   using Values = Vector<T, kLanes>;
   using Masks = decltype(Values{} > Values{});
 };
@@ -174,62 +215,60 @@ template <typename Masks>
 #endif
 }
 
-// Where the code of (target, other) stands.
-[[gnu::always_inline]] inline std::size_t code_index(const GramSigns& signs, std::size_t target,
-                                                     std::size_t other) {
-  const std::size_t from_base = other - signs.other_base;
-  return ((from_base / kGramSignBlock) * signs.targets + target - signs.target_base) * kGramCodes +
-         from_base % kGramSignBlock / kGramSignGroup;
-}
-
-[[gnu::always_inline]] inline std::size_t flag_index(const GramSigns& signs, std::size_t target,
+// Where the word of a target and the block of an other stands, and its flag.
+[[gnu::always_inline]] inline std::size_t word_index(const GramSigns& signs, std::size_t target,
                                                      std::size_t other) {
   return (other - signs.other_base) / kGramSignBlock * signs.targets + target - signs.target_base;
 }
 
-// Writes the codes of one sign in both directions; returns whether any pair has sign 0.
+// The byte with the bits of `other` and the seven that follow; `other` is a whole number of steps.
+[[gnu::always_inline]] inline std::uint8_t* sign_byte(std::uint64_t* words, const GramSigns& signs,
+                                                      std::size_t target, std::size_t other) {
+  const std::size_t byte = (other - signs.other_base) % kGramSignBlock / kStep;
+  return reinterpret_cast<std::uint8_t*>(words + word_index(signs, target, other)) + byte;
+}
+
+// Writes the bits of one sign in both directions; returns whether any pair has sign 0.
 template <typename T, bool kPositive>
-inline bool write_codes(const TilePlace& place, const T* tile, const GramSigns* row_signs,
-                        const GramSigns* column_signs) {
+inline bool write_bits(const TilePlace& place, const T* tile, const GramSigns* row_signs,
+                       const GramSigns* column_signs) {
   using Signs = SignVectors<T>;
   using Masks = typename Signs::Masks;
   Masks zeros{};
-  for (std::size_t i = 0; i < place.rows; i += kStepRows) {
-    for (std::size_t j = 0; j < place.columns; j += kStepColumns) {
-      unsigned row_bits[kStepRows] = {};
-      std::uint8_t column_codes[kStepColumns];
+  for (std::size_t i = 0; i < place.rows; i += kStep) {
+    for (std::size_t j = 0; j < place.columns; j += kStep) {
+      unsigned row_bits[kStep] = {};
+      std::uint8_t column_bits[kStep];
       TAUT_UNROLL
       for (std::size_t v = 0; v < Signs::kCount; ++v) {
-        Masks column_bits{};
+        Masks columns{};
         TAUT_UNROLL
-        for (std::size_t r = 0; r < kStepRows; ++r) {
+        for (std::size_t r = 0; r < kStep; ++r) {
           const auto values =
               load<typename Signs::Values>(tile + (i + r) * kGramTile + j + v * Signs::kLanes);
           const Masks masks = kPositive ? values > 0 : values < 0;
           zeros |= values == 0;
           row_bits[r] |= mask_bits(masks) << (v * Signs::kLanes);
-          column_bits |= masks & (16 << r);
+          columns |= masks & (1 << r);
         }
         TAUT_UNROLL
         for (std::size_t lane = 0; lane < Signs::kLanes; ++lane) {
-          column_codes[v * Signs::kLanes + lane] = static_cast<std::uint8_t>(column_bits[lane]);
+          column_bits[v * Signs::kLanes + lane] = static_cast<std::uint8_t>(columns[lane]);
         }
       }
       if (row_signs != nullptr) {
-        std::uint8_t* codes = kPositive ? row_signs->positive : row_signs->negative;
-        codes += code_index(*row_signs, place.row + i, place.column + j);
-        const std::size_t rows = place.rows - i < kStepRows ? place.rows - i : kStepRows;
+        std::uint8_t* to = sign_byte(kPositive ? row_signs->positive : row_signs->negative,
+                                     *row_signs, place.row + i, place.column + j);
+        const std::size_t rows = place.rows - i < kStep ? place.rows - i : kStep;
         for (std::size_t r = 0; r < rows; ++r) {
-          codes[r * kGramCodes] = static_cast<std::uint8_t>(row_bits[r] << 4);
-          codes[r * kGramCodes + 1] = static_cast<std::uint8_t>(row_bits[r] & 0xf0);
+          to[r * sizeof(std::uint64_t)] = static_cast<std::uint8_t>(row_bits[r]);
         }
       }
       if (column_signs != nullptr) {
-        std::uint8_t* codes = kPositive ? column_signs->positive : column_signs->negative;
-        codes += code_index(*column_signs, place.column + j, place.row + i);
-        const std::size_t left = place.columns - j;
-        const std::size_t columns = left < kStepColumns ? left : kStepColumns;
-        for (std::size_t c = 0; c < columns; ++c) codes[c * kGramCodes] = column_codes[c];
+        std::uint8_t* to = sign_byte(kPositive ? column_signs->positive : column_signs->negative,
+                                     *column_signs, place.column + j, place.row + i);
+        const std::size_t columns = place.columns - j < kStep ? place.columns - j : kStep;
+        for (std::size_t c = 0; c < columns; ++c) to[c * sizeof(std::uint64_t)] = column_bits[c];
       }
     }
   }
@@ -246,7 +285,7 @@ inline void write_flags(const TilePlace& place, const T* tile, bool any_zero,
       const std::size_t left = place.columns - block;
       const std::size_t columns = left < kGramSignBlock ? left : kGramSignBlock;
       std::uint8_t* flags =
-          row_signs->has_zero + flag_index(*row_signs, place.row, place.column + block);
+          row_signs->has_zero + word_index(*row_signs, place.row, place.column + block);
       for (std::size_t i = 0; i < place.rows; ++i) {
         bool zero = false;
         for (std::size_t j = 0; any_zero && j < columns; ++j) {
@@ -259,7 +298,7 @@ inline void write_flags(const TilePlace& place, const T* tile, bool any_zero,
       const std::size_t left = place.rows - block;
       const std::size_t rows = left < kGramSignBlock ? left : kGramSignBlock;
       std::uint8_t* flags =
-          column_signs->has_zero + flag_index(*column_signs, place.column, place.row + block);
+          column_signs->has_zero + word_index(*column_signs, place.column, place.row + block);
       for (std::size_t j = 0; j < place.columns; ++j) flags[j] = 0;
       for (std::size_t i = 0; any_zero && i < rows; ++i) {
         for (std::size_t j = 0; j < place.columns; ++j) {
@@ -283,8 +322,8 @@ double tile(const GramMatrix& matrix, std::size_t row, std::size_t column,
   const double sum = sum_tile(matrix, place, products);
   if (row_signs != nullptr || column_signs != nullptr) {
     if (place.diagonal()) column_signs = nullptr;
-    const bool any_zero = write_codes<T, true>(place, products, row_signs, column_signs);
-    if (any_zero) write_codes<T, false>(place, products, row_signs, column_signs);
+    const bool any_zero = write_bits<T, true>(place, products, row_signs, column_signs);
+    if (any_zero) write_bits<T, false>(place, products, row_signs, column_signs);
     write_flags(place, products, any_zero, row_signs, column_signs);
   }
   return place.diagonal() ? sum / 2 : sum;  // a diagonal tile has every pair twice

@@ -55,11 +55,9 @@ struct ElementwiseKernel {
 // The Gram matrix is walked in square tiles of its upper triangle. All sizes below are the same at
 // every level and divide one another, so that every level adds up in the same order.
 constexpr std::size_t kGramTile = 192;        // vectors along each side of a tile
-constexpr std::size_t kGramDepthBlock = 256;  // coordinates per partial dot product
+constexpr std::size_t kGramDepthBlock = 128;  // coordinates per partial dot product
 constexpr std::size_t kGramSignBlock = 64;    // vectors per block of the sign product
-constexpr std::size_t kGramSignGroup = 4;     // vectors per look-up table
 constexpr std::size_t kGramPanel = 16;        // coordinates per panel of the sign product
-constexpr std::size_t kGramCodes = kGramSignBlock / kGramSignGroup;  // code bytes per sign block
 
 // A matrix of `vectors` vectors with `length` coordinates, anywhere in memory.
 struct GramSource {
@@ -92,14 +90,13 @@ struct GramMatrix {
   void* gradients;   // Σⱼ sign(i, j) x̂ⱼ, laid out as `directions`
 };
 
-// The signs of some targets towards some others. For a target and each group of four others there
-// is one byte, 16 * bits, with bit b set where the sign towards the group's b-th vector is
-// positive. Where `has_zero` says so, a pair may have sign 0, and `negative` is written in the same
-// way.
+// The signs of some targets towards some others: a word of bits for a target and a block of 64
+// others, with bit b set where the sign towards the block's b-th vector is positive. Where
+// `has_zero` says so, a pair may have sign 0, and `negative` is written in the same way.
 struct GramSigns {
-  std::uint8_t* positive;  // [(other - other_base) / kGramSignBlock][target - target_base][group]
-  std::uint8_t* negative;  // likewise
-  std::uint8_t* has_zero;  // [(other - other_base) / kGramSignBlock][target - target_base]
+  std::uint64_t* positive;  // [(other - other_base) / kGramSignBlock][target - target_base]
+  std::uint64_t* negative;  // likewise
+  std::uint8_t* has_zero;   // likewise
   std::size_t targets;
   std::size_t target_base;
   std::size_t other_base;
@@ -109,8 +106,8 @@ struct GramKernel {
   std::size_t compute_size;      // bytes of Compute
   std::size_t register_columns;  // divides kGramTile
 
-  // Fills `matrix` with the vectors [begin, begin + register_columns) of the source, with gradients
-  // of zero; false if one has NaN or Inf.
+  // Fills `matrix`, but for its gradients, with the vectors [begin, begin + register_columns) of
+  // the source; false if one has NaN or Inf.
   bool (*pack)(const GramSource& source, const GramMatrix& matrix, std::size_t begin);
 
   // Σ |<x̂ᵢ,x̂ⱼ>| over the pairs i < j of the tile that begins at (row, column), row <= column.
@@ -121,7 +118,8 @@ struct GramKernel {
   std::size_t tile_scratch;  // bytes
 
   // gradients[target] += Σ sign(target, other) x̂_other, in one panel, for the targets
-  // [target_begin, target_end) and the others from signs.other_base to other_end.
+  // [target_begin, target_end) and the others from signs.other_base to other_end. Others from 0 on
+  // begin the sum: what stood there is overwritten.
   void (*multiply_signs)(const GramMatrix& matrix, std::size_t panel, std::size_t target_begin,
                          std::size_t target_end, std::size_t other_end, const GramSigns& signs,
                          void* scratch);
