@@ -19,7 +19,7 @@
 namespace taut {
 namespace {
 
-constexpr std::size_t kGramStrip = 6 * kGramTile;
+constexpr std::size_t kGramStrip = 12 * kGramTile;
 static_assert(kGramStrip % kGramSignBlock == 0);
 
 // What one thread does in a nanosecond: see benchmarks/.
@@ -64,14 +64,14 @@ class Gram {
         source_(source_of(x, mode)),
         vectors_(x.extent(mode == Mode::kRows ? 0 : 1)),
         length_(x.extent(mode == Mode::kRows ? 1 : 0)),
-        padded_(round_up(vectors_, kernel_.register_columns)),
+        padded_(round_up(vectors_, kernel_.vector_multiple)),
         weights_(round_up(vectors_, kGramTile)),
         reciprocals_(padded_),
         clamped_(padded_),
         rows_(padded_ * length_ * kernel_.compute_size) {
     std::fill_n(weights_.get(), round_up(vectors_, kGramTile), 0.0);
     if (with_gradient) {
-      const std::size_t size = padded_ * panels() * kGramPanel * kernel_.compute_size;
+      const std::size_t size = padded_ * round_up(length_, kGramCoordinates) * kernel_.compute_size;
       directions_ = Buffer<std::byte>(size);
       gradients_ = Buffer<std::byte>(size);
     }
@@ -92,7 +92,7 @@ class Gram {
     const std::size_t axis = mode == Mode::kRows ? 0 : 1;
     const GramTarget target{gradient.data(), gradient.stride(axis), gradient.stride(1 - axis),
                             gradient.dtype() == DType::kFloat32, accumulate};
-    constexpr std::size_t kPiece = 4 * kGramPanel;
+    constexpr std::size_t kPiece = 64;
     const std::size_t pieces = divide_up(vectors_, kPiece);
     parallel_for(pieces, workers_for_copies(pieces), [&](std::size_t piece, std::size_t) {
       kernel_.finish(matrix_, piece * kPiece, std::min(vectors_, (piece + 1) * kPiece),
@@ -104,7 +104,7 @@ class Gram {
   double pairs() const {
     return static_cast<double>(vectors_) * static_cast<double>(vectors_ - 1) / 2;
   }
-  std::size_t panels() const { return divide_up(length_, kGramPanel); }
+  std::size_t panels() const { return round_up(length_, kGramCoordinates) / kernel_.panel; }
   std::size_t workers_for_copies(std::size_t pieces) const {
     return count_workers(pieces, static_cast<double>(vectors_) * static_cast<double>(length_) /
                                      kCopiesPerNanosecond);
@@ -171,7 +171,7 @@ class Gram {
   // The strip's rows look to all vectors from the strip on, those below look to the strip.
   void multiply_signs(std::size_t begin, std::size_t end, const GramSigns& row_signs,
                       const GramSigns& column_signs) {
-    const std::size_t chunk = panels() < 16 ? kGramStrip / 3 : kGramStrip;
+    const std::size_t chunk = panels() < 16 ? kGramStrip / 4 : kGramStrip;
     const std::size_t row_chunks = divide_up(end - begin, chunk);
     const std::size_t chunks = row_chunks + divide_up(vectors_ - end, chunk);
     const std::size_t pieces = chunks * panels();

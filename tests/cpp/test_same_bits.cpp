@@ -28,7 +28,7 @@ const Case kElementwiseCases[] = {
 };
 const Case kGramCases[] = {
     {taut::OrthogonalRegularizer{}, 400, 70},
-    {taut::OrthogonalRegularizer{}, 1300, 33},
+    {taut::OrthogonalRegularizer{}, 2400, 33},
     {taut::OrthogonalRegularizer{}, 30, 4000},
     {taut::OrthogonalRegularizer{.mode = taut::Mode::kColumns}, 270, 400},
 };

@@ -14,7 +14,7 @@ from taut import _core
 from taut.regularizers import OrthogonalRegularizer
 
 MODES = ["rows", "columns"]
-# Around the register tiles (4, 24, 48), a tile (192), a strip (1152), and the sign blocks (96).
+# Around the register tiles (4, 24, 48), a tile (192), a strip (2304), and the sign blocks (48).
 SHAPES = [
     (0, 0),
     (0, 5),
@@ -25,14 +25,14 @@ SHAPES = [
     (4, 16),
     (5, 17),
     (24, 15),
-    (25, 256),
-    (48, 257),
+    (25, 128),
+    (48, 129),
     (95, 33),
     (97, 31),
     (191, 64),
     (193, 40),
     (385, 515),
-    (1153, 19),
+    (2305, 19),
 ]
 
 

@@ -10,36 +10,50 @@
 namespace taut::TAUT_LEVEL {
 namespace {
 
+// Vectors, and coordinates, that are finished at once.
+constexpr std::size_t kFinished = kGramCoordinates;
+static_assert(kFinished == kSumLanes);
+
+template <typename G>
+[[gnu::always_inline]] inline void write_numbers(const double (&slopes)[kFinished], bool accumulate,
+                                                 G* to) {
+  TAUT_UNROLL
+  for (std::size_t i = 0; i < kFinished; i += kDoubles) {
+    Doubles slope = load<Doubles>(slopes + i);
+    if (accumulate) slope += load_doubles(to + i);
+    store_doubles(to + i, slope);
+  }
+}
+
 // target (+)= slopes, for a line of the caller's gradient.
 template <typename G>
-[[gnu::always_inline]] inline void write_line(const double (&slopes)[kGramPanel], std::size_t count,
+[[gnu::always_inline]] inline void write_line(const double (&slopes)[kFinished], std::size_t count,
                                               bool accumulate, char* to, std::ptrdiff_t stride) {
-  G line[kGramPanel];
-  gather_line(to, stride, accumulate ? count : 0, line);
-  TAUT_UNROLL
-  for (std::size_t i = 0; i < kGramPanel; i += kDoubles) {
-    Doubles slope = load<Doubles>(slopes + i);
-    if (accumulate) slope += load_doubles(line + i);
-    store_doubles(line + i, slope);
+  if (count == kFinished && stride == std::ptrdiff_t{sizeof(G)}) {
+    write_numbers(slopes, accumulate, reinterpret_cast<G*>(to));
+    return;
   }
+  G line[kFinished];
+  gather_line(to, stride, accumulate ? count : 0, line);
+  write_numbers(slopes, accumulate, line);
   scatter_line(line, count, to, stride);
 }
 
-// target (+)= slopes, for up to kGramPanel coordinates by kGramPanel vectors, in lines along the
+// target (+)= slopes, for up to kFinished coordinates by kFinished vectors, in lines along the
 // vectors.
 template <typename G>
-inline void write_turned(const double (&slopes)[kGramPanel][kGramPanel], const GramTarget& target,
+inline void write_turned(const double (&slopes)[kFinished][kFinished], const GramTarget& target,
                          std::size_t vectors, std::size_t coordinates, char* to) {
   for (std::size_t c = 0; c < coordinates; ++c) {
-    double line[kGramPanel];
+    double line[kFinished];
     TAUT_UNROLL
-    for (std::size_t v = 0; v < kGramPanel; ++v) line[v] = slopes[v][c];
+    for (std::size_t v = 0; v < kFinished; ++v) line[v] = slopes[v][c];
     write_line<G>(line, vectors, target.accumulate, to + offset(c, target.coordinate_stride),
                   target.vector_stride);
   }
 }
 
-// Up to kGramPanel vectors that are finished together.
+// Up to kFinished vectors that are finished together.
 template <typename Storage, typename G>
 class FinishedVectors {
  public:
@@ -49,8 +63,8 @@ class FinishedVectors {
                   double coefficient)
       : matrix_(matrix), first_(first), vectors_(vectors) {
     // Panel by panel, as they lie in memory.
-    SumLanes lanes[kGramPanel] = {};
-    for (std::size_t c = 0; c < matrix.length; c += kGramPanel) {
+    SumLanes lanes[kFinished] = {};
+    for (std::size_t c = 0; c < matrix.length; c += kFinished) {
       for (std::size_t v = 0; v < vectors; ++v) {
         TAUT_UNROLL
         for (std::size_t part = 0; part < kParts; ++part) {
@@ -69,8 +83,8 @@ class FinishedVectors {
     char* base = static_cast<char*>(target.data) + offset(first_, target.vector_stride);
     if (is_nearer(target.coordinate_stride, target.vector_stride)) {
       for (std::size_t v = 0; v < vectors_; ++v) {
-        for (std::size_t c = 0; c < matrix_.length; c += kGramPanel) {
-          double slopes[kGramPanel];
+        for (std::size_t c = 0; c < matrix_.length; c += kFinished) {
+          double slopes[kFinished];
           compute(v, c, slopes);
           write_line<G>(
               slopes, coordinates_from(c), target.accumulate,
@@ -80,8 +94,8 @@ class FinishedVectors {
       }
       return;
     }
-    double slopes[kGramPanel][kGramPanel] = {};
-    for (std::size_t c = 0; c < matrix_.length; c += kGramPanel) {
+    double slopes[kFinished][kFinished] = {};
+    for (std::size_t c = 0; c < matrix_.length; c += kFinished) {
       for (std::size_t v = 0; v < vectors_; ++v) compute(v, c, slopes[v]);
       write_turned<G>(slopes, target, vectors_, coordinates_from(c),
                       base + offset(c, target.coordinate_stride));
@@ -90,10 +104,12 @@ class FinishedVectors {
 
  private:
   std::size_t coordinates_from(std::size_t c) const {
-    return matrix_.length - c < kGramPanel ? matrix_.length - c : kGramPanel;
+    return matrix_.length - c < kFinished ? matrix_.length - c : kFinished;
   }
   std::size_t at(std::size_t v, std::size_t c, std::size_t part) const {
-    return c * matrix_.padded_vectors + (first_ + v) * kGramPanel + part * kDoubles;
+    constexpr std::size_t kPanel = GramShape<T>::kPanel;
+    const std::size_t within = part * kDoubles % kPanel;
+    return (c + part * kDoubles - within) * matrix_.padded_vectors + (first_ + v) * kPanel + within;
   }
   [[gnu::always_inline]] Doubles direction(std::size_t v, std::size_t c, std::size_t part) const {
     return load_doubles(static_cast<const T*>(matrix_.directions) + at(v, c, part));
@@ -102,7 +118,7 @@ class FinishedVectors {
     return load_doubles(static_cast<const T*>(matrix_.gradients) + at(v, c, part));
   }
   [[gnu::always_inline]] void compute(std::size_t v, std::size_t c,
-                                      double (&slopes)[kGramPanel]) const {
+                                      double (&slopes)[kFinished]) const {
     TAUT_UNROLL
     for (std::size_t part = 0; part < kParts; ++part) {
       const Doubles along = direction(v, c, part) * projections_[v];
@@ -113,16 +129,16 @@ class FinishedVectors {
   const GramMatrix& matrix_;
   std::size_t first_;
   std::size_t vectors_;
-  double projections_[kGramPanel];
-  double factors_[kGramPanel];
+  double projections_[kFinished];
+  double factors_[kFinished];
 };
 
 template <typename Storage>
 void finish(const GramMatrix& matrix, std::size_t begin, std::size_t end, double coefficient,
             const GramTarget& target) {
   using Wide = typename WideGradient<Storage>::type;
-  for (std::size_t first = begin; first < end; first += kGramPanel) {
-    const std::size_t vectors = end - first < kGramPanel ? end - first : kGramPanel;
+  for (std::size_t first = begin; first < end; first += kFinished) {
+    const std::size_t vectors = end - first < kFinished ? end - first : kFinished;
     if (target.float32 && sizeof(Storage) == 2) {
       FinishedVectors<Storage, Wide>(matrix, first, vectors, coefficient).write(target);
     } else {

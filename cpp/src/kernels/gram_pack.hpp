@@ -59,11 +59,11 @@ inline void pack_rows(const GramSource& source, std::size_t vector, std::size_t 
   using T = ComputeOf<Storage>;
   constexpr std::size_t kColumns = GramShape<T>::kColumns;
   constexpr std::size_t kLanes = kLanesOf<T>;
-  // A panel of coordinates at a time, so that a cache line is used up before it is left.
-  for (std::size_t panel = 0; panel < length; panel += kGramPanel) {
+  // Some coordinates at a time, so that a cache line is used up before it is left.
+  for (std::size_t begin = 0; begin < length; begin += kGramCoordinates) {
     for (std::size_t v = 0; v < kColumns; v += kLanes) {
       const std::size_t present = v >= vectors ? 0 : vectors - v < kLanes ? vectors - v : kLanes;
-      for (std::size_t c = panel; c < panel + kGramPanel && c < length; c += kLanes) {
+      for (std::size_t c = begin; c < begin + kGramCoordinates && c < length; c += kLanes) {
         const std::size_t coordinates = length - c < kLanes ? length - c : kLanes;
         const auto square = read_square<Storage>(source, vector + v, present, c, coordinates);
         TAUT_UNROLL
@@ -115,7 +115,7 @@ bool pack(const GramSource& source, const GramMatrix& matrix, std::size_t begin)
   constexpr std::size_t kColumns = GramShape<T>::kColumns;
   constexpr std::size_t kLanes = kLanesOf<T>;
   const std::size_t length = matrix.length;
-  const std::size_t remaining = matrix.vectors - begin;
+  const std::size_t remaining = begin < matrix.vectors ? matrix.vectors - begin : 0;
   const std::size_t vectors = remaining < kColumns ? remaining : kColumns;
   T* rows = static_cast<T*>(matrix.rows) + begin * length;
 
@@ -152,9 +152,10 @@ bool pack(const GramSource& source, const GramMatrix& matrix, std::size_t begin)
   }
   if (matrix.directions == nullptr) return true;
 
-  for (std::size_t c = 0; c < length; c += kGramPanel) {
-    T* panel = static_cast<T*>(matrix.directions) + c * matrix.padded_vectors + begin * kGramPanel;
-    for (std::size_t part = 0; part < kGramPanel; part += kLanes) {
+  constexpr std::size_t kPanel = GramShape<T>::kPanel;
+  for (std::size_t c = 0; c < round_up(length, kGramCoordinates); c += kPanel) {
+    T* panel = static_cast<T*>(matrix.directions) + c * matrix.padded_vectors + begin * kPanel;
+    for (std::size_t part = 0; part < kPanel; part += kLanes) {
       const std::size_t first = c + part;
       const std::size_t present = first >= length           ? 0
                                   : length - first < kLanes ? length - first
@@ -173,7 +174,7 @@ bool pack(const GramSource& source, const GramMatrix& matrix, std::size_t begin)
         square.transpose();
         TAUT_UNROLL
         for (std::size_t i = 0; i < kLanes; ++i) {
-          store(panel + (v + i) * kGramPanel + part, square.lines[i]);
+          store(panel + (v + i) * kPanel + part, square.lines[i]);
         }
       }
     }

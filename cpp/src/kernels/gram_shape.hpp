@@ -9,6 +9,10 @@
 namespace taut::TAUT_LEVEL {
 namespace {
 
+constexpr std::size_t round_up(std::size_t number, std::size_t multiple) {
+  return (number + multiple - 1) / multiple * multiple;
+}
+
 // The type in which dot products are computed: half types in float32.
 template <typename Storage>
 struct GramCompute {
@@ -44,6 +48,11 @@ struct GramShape {
   static constexpr std::size_t kColumnVectors = 2;
 #endif
   static constexpr std::size_t kColumns = kColumnVectors * kLanesOf<T>;
+  // A panel's coordinates of one vector are a cache line.
+  static constexpr std::size_t kPanel = 64 / sizeof(T);
+  static constexpr std::size_t kVectorMultiple =
+      kColumns % kGramSignGroup == 0 ? kColumns : 3 * kColumns;
+  static_assert(kVectorMultiple % kGramSignGroup == 0 && kGramCoordinates % kPanel == 0);
   static_assert(kGramTile % kColumns == 0 && kColumns % kRows == 0 && kColumns % 4 == 0);
 };
 

@@ -119,12 +119,11 @@ inline void multiply_tile(const GramMatrix& matrix, const TilePlace& place, T* t
   }
 }
 
-// The tile is read in steps of 8 rows by 8 columns: a byte of sign bits for each of the 16 vectors.
-constexpr std::size_t kStep = 8;
-
-constexpr std::size_t round_up(std::size_t number, std::size_t multiple) {
-  return (number + multiple - 1) / multiple * multiple;
-}
+// The signs are read in steps of 6 rows by 24 columns: a byte for each column, four for each row.
+constexpr std::size_t kStepRows = kGramSignGroup;
+constexpr std::size_t kStepColumns = 4 * kGramSignGroup;
+constexpr std::size_t kRowMultiple = 2 * kStepRows;  // a whole number of 4 too, for the sum
+static_assert(kGramTile % kStepColumns == 0 && kGramTile % kRowMultiple == 0);
 
 // Makes the tile one that needs no special case: the lower half of a diagonal tile mirrors the
 // upper one, a vector has no pair with itself (sign 0), and vectors beyond the last (weight 0) have
@@ -137,8 +136,8 @@ inline void complete_tile(const TilePlace& place, T* tile) {
       tile[i * kGramTile + i] = 0;
     }
   }
-  const std::size_t rows = round_up(place.rows, kStep);
-  const std::size_t columns = round_up(place.columns, kStep);
+  const std::size_t rows = round_up(place.rows, kRowMultiple);
+  const std::size_t columns = round_up(place.columns, kStepColumns);
   for (std::size_t i = 0; i < rows; ++i) {
     for (std::size_t j = i < place.rows ? place.columns : 0; j < columns; ++j) {
       tile[i * kGramTile + j] = 1;
@@ -150,12 +149,13 @@ inline void complete_tile(const TilePlace& place, T* tile) {
 // then added in order, lanes in a tree.
 template <typename T>
 inline double sum_tile(const GramMatrix& matrix, const TilePlace& place, const T* tile) {
-  constexpr std::size_t kVectors = kStep / kDoubles;
+  constexpr std::size_t kLanes = 8;
+  constexpr std::size_t kVectors = kLanes / kDoubles;
   constexpr std::size_t kRows = 4;  // at once: their sums fit the registers
   Doubles total[kVectors] = {};
   for (std::size_t i = 0; i < place.rows; i += kRows) {
     Doubles sums[kRows][kVectors] = {};
-    for (std::size_t j = 0; j < place.columns; j += kStep) {
+    for (std::size_t j = 0; j < place.columns; j += kLanes) {
       TAUT_UNROLL
       for (std::size_t v = 0; v < kVectors; ++v) {
         const Doubles weights = load<Doubles>(matrix.weights + place.column + j + v * kDoubles);
@@ -175,9 +175,9 @@ inline double sum_tile(const GramMatrix& matrix, const TilePlace& place, const T
       }
     }
   }
-  double lanes[kStep];
+  double lanes[kLanes];
   __builtin_memcpy(lanes, total, sizeof(lanes));
-  for (std::size_t width = kStep / 2; width > 0; width /= 2) {
+  for (std::size_t width = kLanes / 2; width > 0; width /= 2) {
     for (std::size_t lane = 0; lane < width; ++lane) lanes[lane] += lanes[lane + width];
   }
   return lanes[0];
@@ -186,7 +186,7 @@ inline double sum_tile(const GramMatrix& matrix, const TilePlace& place, const T
 template <typename T>
 struct SignVectors {
   static constexpr std::size_t kLanes = kVectorBytes < 32 ? 16 / sizeof(T) : 32 / sizeof(T);
-  static constexpr std::size_t kCount = kStep / kLanes;
+  static constexpr std::size_t kCount = kStepColumns / kLanes;
   using Values = Vector<T, kLanes>;
   using Masks = decltype(Values{} > Values{});
 };
@@ -221,29 +221,34 @@ template <typename Masks>
   return (other - signs.other_base) / kGramSignBlock * signs.targets + target - signs.target_base;
 }
 
-// The byte with the bits of `other` and the seven that follow; `other` is a whole number of steps.
-[[gnu::always_inline]] inline std::uint8_t* sign_byte(std::uint64_t* words, const GramSigns& signs,
-                                                      std::size_t target, std::size_t other) {
-  const std::size_t byte = (other - signs.other_base) % kGramSignBlock / kStep;
-  return reinterpret_cast<std::uint8_t*>(words + word_index(signs, target, other)) + byte;
+// The code of the group that `other` begins; words are little-endian on every level.
+[[gnu::always_inline]] inline std::uint8_t* group_code(std::uint64_t* words, const GramSigns& signs,
+                                                       std::size_t target, std::size_t other) {
+  const std::size_t group = (other - signs.other_base) % kGramSignBlock / kGramSignGroup;
+  return reinterpret_cast<std::uint8_t*>(words + word_index(signs, target, other)) + group;
 }
 
-// Writes the bits of one sign in both directions; returns whether any pair has sign 0.
+// 24 bits as four codes of 6.
+[[gnu::always_inline]] inline std::uint32_t split_groups(std::uint32_t bits) {
+  return (bits & 0x3f) | (bits & 0xfc0) << 2 | (bits & 0x3f000) << 4 | (bits & 0xfc0000) << 6;
+}
+
+// Writes the codes of one sign in both directions; returns whether any pair has sign 0.
 template <typename T, bool kPositive>
-inline bool write_bits(const TilePlace& place, const T* tile, const GramSigns* row_signs,
-                       const GramSigns* column_signs) {
+inline bool write_codes(const TilePlace& place, const T* tile, const GramSigns* row_signs,
+                        const GramSigns* column_signs) {
   using Signs = SignVectors<T>;
   using Masks = typename Signs::Masks;
   Masks zeros{};
-  for (std::size_t i = 0; i < place.rows; i += kStep) {
-    for (std::size_t j = 0; j < place.columns; j += kStep) {
-      unsigned row_bits[kStep] = {};
-      std::uint8_t column_bits[kStep];
+  for (std::size_t i = 0; i < place.rows; i += kStepRows) {
+    for (std::size_t j = 0; j < place.columns; j += kStepColumns) {
+      std::uint32_t row_bits[kStepRows] = {};
+      std::uint8_t column_codes[kStepColumns];
       TAUT_UNROLL
       for (std::size_t v = 0; v < Signs::kCount; ++v) {
         Masks columns{};
         TAUT_UNROLL
-        for (std::size_t r = 0; r < kStep; ++r) {
+        for (std::size_t r = 0; r < kStepRows; ++r) {
           const auto values =
               load<typename Signs::Values>(tile + (i + r) * kGramTile + j + v * Signs::kLanes);
           const Masks masks = kPositive ? values > 0 : values < 0;
@@ -253,58 +258,45 @@ inline bool write_bits(const TilePlace& place, const T* tile, const GramSigns* r
         }
         TAUT_UNROLL
         for (std::size_t lane = 0; lane < Signs::kLanes; ++lane) {
-          column_bits[v * Signs::kLanes + lane] = static_cast<std::uint8_t>(columns[lane]);
+          column_codes[v * Signs::kLanes + lane] = static_cast<std::uint8_t>(columns[lane]);
         }
       }
       if (row_signs != nullptr) {
-        std::uint8_t* to = sign_byte(kPositive ? row_signs->positive : row_signs->negative,
-                                     *row_signs, place.row + i, place.column + j);
-        const std::size_t rows = place.rows - i < kStep ? place.rows - i : kStep;
+        std::uint8_t* codes = group_code(kPositive ? row_signs->positive : row_signs->negative,
+                                         *row_signs, place.row + i, place.column + j);
+        const std::size_t rows = place.rows - i < kStepRows ? place.rows - i : kStepRows;
         for (std::size_t r = 0; r < rows; ++r) {
-          to[r * sizeof(std::uint64_t)] = static_cast<std::uint8_t>(row_bits[r]);
+          store(codes + r * sizeof(std::uint64_t), split_groups(row_bits[r]));
         }
       }
       if (column_signs != nullptr) {
-        std::uint8_t* to = sign_byte(kPositive ? column_signs->positive : column_signs->negative,
-                                     *column_signs, place.column + j, place.row + i);
-        const std::size_t columns = place.columns - j < kStep ? place.columns - j : kStep;
-        for (std::size_t c = 0; c < columns; ++c) to[c * sizeof(std::uint64_t)] = column_bits[c];
+        std::uint8_t* codes =
+            group_code(kPositive ? column_signs->positive : column_signs->negative, *column_signs,
+                       place.column + j, place.row + i);
+        const std::size_t left = place.columns - j;
+        const std::size_t columns = left < kStepColumns ? left : kStepColumns;
+        for (std::size_t c = 0; c < columns; ++c) {
+          codes[c * sizeof(std::uint64_t)] = column_codes[c];
+        }
       }
     }
   }
   return mask_bits(zeros) != 0;
 }
 
-// Flags the targets that have a sign 0 among a block of kGramSignBlock others. The tile is not
-// written elsewhere for these blocks, so the flags are set or cleared here.
-template <typename T>
-inline void write_flags(const TilePlace& place, const T* tile, bool any_zero,
-                        const GramSigns* row_signs, const GramSigns* column_signs) {
-  for (std::size_t block = 0; block < kGramTile; block += kGramSignBlock) {
-    if (row_signs != nullptr && block < place.columns) {
-      const std::size_t left = place.columns - block;
-      const std::size_t columns = left < kGramSignBlock ? left : kGramSignBlock;
-      std::uint8_t* flags =
-          row_signs->has_zero + word_index(*row_signs, place.row, place.column + block);
-      for (std::size_t i = 0; i < place.rows; ++i) {
-        bool zero = false;
-        for (std::size_t j = 0; any_zero && j < columns; ++j) {
-          zero |= tile[i * kGramTile + block + j] == 0;
-        }
-        flags[i] = zero;
-      }
-    }
-    if (column_signs != nullptr && block < place.rows) {
-      const std::size_t left = place.rows - block;
-      const std::size_t rows = left < kGramSignBlock ? left : kGramSignBlock;
-      std::uint8_t* flags =
-          column_signs->has_zero + word_index(*column_signs, place.column, place.row + block);
-      for (std::size_t j = 0; j < place.columns; ++j) flags[j] = 0;
-      for (std::size_t i = 0; any_zero && i < rows; ++i) {
-        for (std::size_t j = 0; j < place.columns; ++j) {
-          flags[j] |= tile[(block + i) * kGramTile + j] == 0;
-        }
-      }
+// Flags the targets of one direction that have a sign 0: neither sign's code has their bit. Where
+// the tile has no zero at all, `negative` was not written.
+inline void write_flags(const GramSigns& signs, std::size_t target, std::size_t targets,
+                        std::size_t other, std::size_t others, bool any_zero) {
+  for (std::size_t block = 0; block < others; block += kGramSignBlock) {
+    const std::size_t left = others - block < kGramSignBlock ? others - block : kGramSignBlock;
+    const std::size_t unused_bytes =
+        sizeof(std::uint64_t) - round_up(left, kGramSignGroup) / kGramSignGroup;
+    const std::uint64_t all = UINT64_C(0x3f3f3f3f3f3f3f3f) >> (8 * unused_bytes);
+    const std::size_t at = word_index(signs, target, other + block);
+    for (std::size_t t = 0; t < targets; ++t) {
+      signs.has_zero[at + t] =
+          any_zero && ((signs.positive[at + t] | signs.negative[at + t]) & all) != all;
     }
   }
 }
@@ -322,9 +314,14 @@ double tile(const GramMatrix& matrix, std::size_t row, std::size_t column,
   const double sum = sum_tile(matrix, place, products);
   if (row_signs != nullptr || column_signs != nullptr) {
     if (place.diagonal()) column_signs = nullptr;
-    const bool any_zero = write_bits<T, true>(place, products, row_signs, column_signs);
-    if (any_zero) write_bits<T, false>(place, products, row_signs, column_signs);
-    write_flags(place, products, any_zero, row_signs, column_signs);
+    const bool any_zero = write_codes<T, true>(place, products, row_signs, column_signs);
+    if (any_zero) write_codes<T, false>(place, products, row_signs, column_signs);
+    if (row_signs != nullptr) {
+      write_flags(*row_signs, row, place.rows, column, place.columns, any_zero);
+    }
+    if (column_signs != nullptr) {
+      write_flags(*column_signs, column, place.columns, row, place.rows, any_zero);
+    }
   }
   return place.diagonal() ? sum / 2 : sum;  // a diagonal tile has every pair twice
 }

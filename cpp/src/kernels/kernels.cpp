@@ -17,6 +17,8 @@ constexpr GramKernel gram_kernel() {
   return {
       .compute_size = sizeof(T),
       .register_columns = GramShape<T>::kColumns,
+      .vector_multiple = GramShape<T>::kVectorMultiple,
+      .panel = GramShape<T>::kPanel,
       .pack = pack<Storage>,
       .tile = tile<T>,
       .tile_scratch = kGramTile * kGramTile * sizeof(T),

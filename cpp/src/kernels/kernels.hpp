@@ -56,8 +56,9 @@ struct ElementwiseKernel {
 // every level and divide one another, so that every level adds up in the same order.
 constexpr std::size_t kGramTile = 192;        // vectors along each side of a tile
 constexpr std::size_t kGramDepthBlock = 128;  // coordinates per partial dot product
-constexpr std::size_t kGramSignBlock = 64;    // vectors per block of the sign product
-constexpr std::size_t kGramPanel = 16;        // coordinates per panel of the sign product
+constexpr std::size_t kGramSignGroup = 6;     // vectors per look-up table
+constexpr std::size_t kGramSignBlock = 48;    // vectors per block of the sign product: 8 groups
+constexpr std::size_t kGramCoordinates = 16;  // the copies have a whole number of these
 
 // A matrix of `vectors` vectors with `length` coordinates, anywhere in memory.
 struct GramSource {
@@ -75,7 +76,7 @@ struct GramTarget {
 };
 
 // The copies that the kernel works on. Compute is double for float64, else float. Every array that
-// counts vectors counts them up to a whole number of `register_columns`, with zeros at the end.
+// counts vectors counts them up to a whole number of `vector_multiple`, with zeros at the end.
 struct GramMatrix {
   std::size_t vectors;
   std::size_t length;
@@ -85,14 +86,15 @@ struct GramMatrix {
   double* reciprocals;  // 1 / max(|x|, 1e-7)
   bool* clamped;        // whether |x| < 1e-7
   void* rows;           // Compute[vector / register_columns][coordinate][vector % register_columns]
-  // For a gradient, else null:
-  void* directions;  // x̂: Compute[coordinate / kGramPanel][vector][coordinate % kGramPanel]
+  // For a gradient, else null; in panels of some coordinates, with zeros up to kGramCoordinates:
+  void* directions;  // x̂: Compute[coordinate / panel][vector][coordinate % panel]
   void* gradients;   // Σⱼ sign(i, j) x̂ⱼ, laid out as `directions`
 };
 
-// The signs of some targets towards some others: a word of bits for a target and a block of 64
-// others, with bit b set where the sign towards the block's b-th vector is positive. Where
-// `has_zero` says so, a pair may have sign 0, and `negative` is written in the same way.
+// The signs of some targets towards some others. For a target and a block of others there is a word
+// of eight bytes, one per group of six: bit b of byte g is set where the sign towards the g-th
+// group's b-th vector is positive. Where `has_zero` says so, a pair may have sign 0, and `negative`
+// is written in the same way.
 struct GramSigns {
   std::uint64_t* positive;  // [(other - other_base) / kGramSignBlock][target - target_base]
   std::uint64_t* negative;  // likewise
@@ -105,6 +107,8 @@ struct GramSigns {
 struct GramKernel {
   std::size_t compute_size;      // bytes of Compute
   std::size_t register_columns;  // divides kGramTile
+  std::size_t vector_multiple;   // a whole number of register_columns and of groups
+  std::size_t panel;             // coordinates per panel; divides kGramCoordinates
 
   // Fills `matrix`, but for its gradients, with the vectors [begin, begin + register_columns) of
   // the source; false if one has NaN or Inf.

@@ -90,6 +90,16 @@ template <typename V>
 #endif
 }
 
+// Lane by lane to a wider type, which is one instruction. (GCC splits __builtin_convertvector to a
+// wider type in halves.)
+template <typename To, typename From>
+[[gnu::always_inline]] inline To widen_lanes(From from) {
+  To wide;
+  TAUT_UNROLL
+  for (std::size_t lane = 0; lane < sizeof(From) / sizeof(from[0]); ++lane) wide[lane] = from[lane];
+  return wide;
+}
+
 // a * b + c: fused where the level has the instruction, else rounded twice.
 template <typename V>
 [[gnu::always_inline]] inline V multiply_add(V a, V b, V c) {
@@ -151,7 +161,7 @@ constexpr std::int64_t kSignBit64 = INT64_MIN;
 }
 #else
 [[gnu::always_inline]] inline Floats widen(UInt16s half, Float16) {
-  const UInt32s bits = __builtin_convertvector(half, UInt32s);
+  const UInt32s bits = widen_lanes<UInt32s>(half);
   const UInt32s magnitude = bits & 0x7fff;
   UInt32s normal = (magnitude << 13) + (112u << 23);
   normal += (UInt32s)(magnitude >= 0x7c00) & (112u << 23);  // Inf and NaN have the last exponent
@@ -178,7 +188,7 @@ constexpr std::int64_t kSignBit64 = INT64_MIN;
 #endif
 
 [[gnu::always_inline]] inline Floats widen(UInt16s half, BFloat16) {
-  return (Floats)(__builtin_convertvector(half, UInt32s) << 16);
+  return (Floats)(widen_lanes<UInt32s>(half) << 16);
 }
 
 [[gnu::always_inline]] inline UInt16s narrow_exact(Floats exact, BFloat16) {
@@ -239,9 +249,9 @@ template <typename T>
   if constexpr (sizeof(T) == sizeof(double)) {
     return load<Doubles>(from);
   } else if constexpr (sizeof(T) == sizeof(float)) {
-    return __builtin_convertvector(load<Floats>(from), Doubles);
+    return widen_lanes<Doubles>(load<Floats>(from));
   } else {
-    return __builtin_convertvector(widen(load<UInt16s>(from), T{}), Doubles);
+    return widen_lanes<Doubles>(widen(load<UInt16s>(from), T{}));
   }
 }
 
