@@ -1,6 +1,7 @@
 # make demo   sets everything up and shows what each penalty does to a network
 # make test   sets everything up and runs all tests, Python's and C++'s
 # make lint   what CI checks beside the tests
+# make frameworks   installs the frameworks whose tests are left out without them
 # All of it goes into .venv and build/; `make clean` removes both.
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ CMAKE_PREFIX := $(CURDIR)/build/cpp
 BUILD_REQUIREMENTS := "scikit-build-core>=0.11" "pybind11>=3.0" cmake ninja
 SOURCES := $(shell find cpp python -type f -not -name '*.pyc') CMakeLists.txt pyproject.toml README.md LICENSE
 
-.PHONY: all demo test test-python test-cpp test-quick sanitize lint format clean
+.PHONY: all demo test test-python test-cpp test-quick frameworks sanitize lint format clean
 all: test
 
 $(VENV)/created:
@@ -35,6 +36,10 @@ $(VENV)/tests: $(VENV)/demo pyproject.toml
 	$(PIP) --ignore-requires-python --no-deps comma-deps-catch2
 	touch $@
 
+$(VENV)/frameworks: $(VENV)/tests
+	$(PIP) --group frameworks
+	touch $@
+
 $(VENV)/lint: $(VENV)/created pyproject.toml
 	$(PIP) --group lint --group test numpy
 	touch $@
@@ -49,6 +54,8 @@ test-python: $(VENV)/tests
 
 test-quick: $(VENV)/tests
 	$(BIN)/python -m pytest -m "not slow"
+
+frameworks: $(VENV)/frameworks
 
 # $(1): the preset to configure, build and test the core with.
 define run_cpp_tests

@@ -7,6 +7,7 @@ stands there twice, so that its ratio to itself shows the noise. Needs torch; JA
 """
 
 import argparse
+import functools
 import sys
 from collections.abc import Callable
 
@@ -108,6 +109,27 @@ def run(shape: tuple[int, int], rounds: int, calls: int, others: bool) -> None:
     timing.print_ratios(f"{shape[0]} x {shape[1]} float32", seconds, "torch.mm")
 
 
+def run_variants(rounds: int) -> None:
+    """What else the penalty is asked for, beside the rows of a float32 matrix of the same size."""
+    rows = np.random.default_rng(0).standard_normal((2048, 1024)).astype(np.float32)
+    blocks = np.kron(np.eye(64), np.ones((32, 16))).astype(np.float32) * rows
+    contestants: dict[str, Callable[[], object]] = {}
+    for name, x, mode in [
+        ("float32 rows", rows, "rows"),
+        ("float32 rows again", rows, "rows"),
+        ("float32 columns", np.ascontiguousarray(rows.T), "columns"),
+        ("float32 Fortran order", np.asfortranarray(rows), "rows"),
+        ("float32, 64 blocks orthogonal to each other", blocks, "rows"),
+        ("float16", rows.astype(np.float16), "rows"),
+        ("float64", rows.astype(np.float64), "rows"),
+    ]:
+        regularizer = OrthogonalRegularizer(FACTOR, mode)
+        grad = np.zeros_like(x)
+        contestants[name] = functools.partial(regularizer.accumulate_grad, x, grad)
+    seconds = timing.interleave(contestants, rounds)
+    timing.print_ratios("2048 x 1024, value and gradient", seconds, "float32 rows")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="taut and the product alone")
@@ -125,6 +147,7 @@ def main() -> int:
             100 if is_small else 1,
             not arguments.quick,
         )
+    run_variants(arguments.rounds)
     return 0
 
 

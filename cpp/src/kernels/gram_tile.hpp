@@ -189,6 +189,7 @@ struct SignVectors {
   static constexpr std::size_t kCount = kStepColumns / kLanes;
   using Values = Vector<T, kLanes>;
   using Masks = decltype(Values{} > Values{});
+  using Code = typename IntegerOf<sizeof(T)>::type;
 };
 
 // Bit j of the result is set where lane j of the mask is.
@@ -243,7 +244,7 @@ inline bool write_codes(const TilePlace& place, const T* tile, const GramSigns* 
   for (std::size_t i = 0; i < place.rows; i += kStepRows) {
     for (std::size_t j = 0; j < place.columns; j += kStepColumns) {
       std::uint32_t row_bits[kStepRows] = {};
-      std::uint8_t column_codes[kStepColumns];
+      typename Signs::Code column_codes[kStepColumns];
       TAUT_UNROLL
       for (std::size_t v = 0; v < Signs::kCount; ++v) {
         Masks columns{};
@@ -256,10 +257,7 @@ inline bool write_codes(const TilePlace& place, const T* tile, const GramSigns* 
           row_bits[r] |= mask_bits(masks) << (v * Signs::kLanes);
           columns |= masks & (1 << r);
         }
-        TAUT_UNROLL
-        for (std::size_t lane = 0; lane < Signs::kLanes; ++lane) {
-          column_codes[v * Signs::kLanes + lane] = static_cast<std::uint8_t>(columns[lane]);
-        }
+        store(column_codes + v * Signs::kLanes, columns);
       }
       if (row_signs != nullptr) {
         std::uint8_t* codes = group_code(kPositive ? row_signs->positive : row_signs->negative,
@@ -276,7 +274,7 @@ inline bool write_codes(const TilePlace& place, const T* tile, const GramSigns* 
         const std::size_t left = place.columns - j;
         const std::size_t columns = left < kStepColumns ? left : kStepColumns;
         for (std::size_t c = 0; c < columns; ++c) {
-          codes[c * sizeof(std::uint64_t)] = column_codes[c];
+          codes[c * sizeof(std::uint64_t)] = static_cast<std::uint8_t>(column_codes[c]);
         }
       }
     }
