@@ -7,7 +7,7 @@
 #define TAUT_KERNELS_ELEMENTWISE_HPP_
 
 #include "kernels/kernels.hpp"
-#include "kernels/vectors.hpp"
+#include "kernels/storage.hpp"
 
 namespace taut::TAUT_LEVEL {
 namespace {
@@ -50,13 +50,21 @@ struct Sum {
 
   [[gnu::always_inline]] void add(Doubles value, std::size_t part) {
     if constexpr (kTerms & kAbsolute) absolute_lanes.parts[part] += absolute(value);
-    if constexpr (kTerms & kSquare) square_lanes.parts[part] += value * value;
+    if constexpr (kTerms & kSquare) {
+      // The square of anything shorter than float64 is exact, so that a fused addition rounds as a
+      // separate one does.
+      Doubles& square = square_lanes.parts[part];
+      square =
+          sizeof(T) < sizeof(double) ? multiply_add(value, value, square) : square + value * value;
+    }
   }
 
   [[gnu::always_inline]] void operator()(const T* x, Gradient*) {
     TAUT_UNROLL
-    for (std::size_t part = 0; part < kParts; ++part) {
-      add(load_doubles(x + part * kDoubles), part);
+    for (std::size_t part = 0; part < kParts; part += 2) {
+      const DoublePair values = load_pair(x + part * kDoubles);
+      add(values.first, part);
+      add(values.second, part + 1);
     }
   }
 };
@@ -68,21 +76,29 @@ struct Slope : Sum<T, kTerms> {
 
   ElementwiseSlopes slopes;
 
+  [[gnu::always_inline]] Doubles slope(Doubles value) const {
+    if constexpr (kTerms == kBoth) {
+      return value * slopes.linear + signed_slope(value, slopes.sign);
+    } else if constexpr (kTerms == kSquare) {
+      return value * slopes.linear;
+    } else {
+      return signed_slope(value, slopes.sign);
+    }
+  }
+
   [[gnu::always_inline]] void operator()(const T* x, Gradient* gradient) {
     TAUT_UNROLL
-    for (std::size_t part = 0; part < kParts; ++part) {
-      const Doubles value = load_doubles(x + part * kDoubles);
-      this->add(value, part);
-      Doubles slope;
-      if constexpr (kTerms == kBoth) {
-        slope = value * slopes.linear + signed_slope(value, slopes.sign);
-      } else if constexpr (kTerms == kSquare) {
-        slope = value * slopes.linear;
-      } else {
-        slope = signed_slope(value, slopes.sign);
+    for (std::size_t part = 0; part < kParts; part += 2) {
+      const DoublePair values = load_pair(x + part * kDoubles);
+      this->add(values.first, part);
+      this->add(values.second, part + 1);
+      DoublePair sum{slope(values.first), slope(values.second)};
+      if constexpr (kAccumulate) {
+        const DoublePair before = load_pair(gradient + part * kDoubles);
+        sum.first += before.first;
+        sum.second += before.second;
       }
-      if constexpr (kAccumulate) slope += load_doubles(gradient + part * kDoubles);
-      store_doubles(gradient + part * kDoubles, slope);
+      store_pair(gradient + part * kDoubles, sum);
     }
   }
 };

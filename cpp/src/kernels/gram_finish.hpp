@@ -18,10 +18,14 @@ template <typename G>
 [[gnu::always_inline]] inline void write_numbers(const double (&slopes)[kFinished], bool accumulate,
                                                  G* to) {
   TAUT_UNROLL
-  for (std::size_t i = 0; i < kFinished; i += kDoubles) {
-    Doubles slope = load<Doubles>(slopes + i);
-    if (accumulate) slope += load_doubles(to + i);
-    store_doubles(to + i, slope);
+  for (std::size_t i = 0; i < kFinished; i += kPair) {
+    DoublePair sum = load_pair(slopes + i);
+    if (accumulate) {
+      const DoublePair before = load_pair(to + i);
+      sum.first += before.first;
+      sum.second += before.second;
+    }
+    store_pair(to + i, sum);
   }
 }
 

@@ -51,12 +51,7 @@ template <typename Storage>
   if constexpr (sizeof(Storage) == sizeof(T)) {
     return load<V>(from);
   } else {
-    T converted[kLanesOf<T>];
-    TAUT_UNROLL
-    for (std::size_t i = 0; i < kLanesOf<T>; i += kDoubles) {
-      store_doubles(converted + i, load_doubles(static_cast<const Storage*>(from) + i));
-    }
-    return load<V>(converted);
+    return widen(load<Halves>(from), Storage{});
   }
 }
 

@@ -4,7 +4,7 @@
 #define TAUT_KERNELS_GRAM_SHAPE_HPP_
 
 #include "kernels/kernels.hpp"
-#include "kernels/vectors.hpp"
+#include "kernels/storage.hpp"
 
 namespace taut::TAUT_LEVEL {
 namespace {

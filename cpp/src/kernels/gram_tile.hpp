@@ -192,30 +192,6 @@ struct SignVectors {
   using Code = typename IntegerOf<sizeof(T)>::type;
 };
 
-// Bit j of the result is set where lane j of the mask is.
-template <typename Masks>
-[[gnu::always_inline]] inline unsigned mask_bits(Masks masks) {
-#if defined(__AVX__)
-  if constexpr (sizeof(masks[0]) == sizeof(float)) {
-    return static_cast<unsigned>(__builtin_ia32_movmskps256((Vector<float, 8>)masks));
-  } else {
-    return static_cast<unsigned>(__builtin_ia32_movmskpd256((Vector<double, 4>)masks));
-  }
-#elif defined(__SSE2__)
-  if constexpr (sizeof(masks[0]) == sizeof(float)) {
-    return static_cast<unsigned>(__builtin_ia32_movmskps((Vector<float, 4>)masks));
-  } else {
-    return static_cast<unsigned>(__builtin_ia32_movmskpd((Vector<double, 2>)masks));
-  }
-#else
-  unsigned bits = 0;
-  for (std::size_t lane = 0; lane < sizeof(masks) / sizeof(masks[0]); ++lane) {
-    bits |= static_cast<unsigned>(masks[lane] & 1) << lane;
-  }
-  return bits;
-#endif
-}
-
 // Where the word of a target and the block of an other stands, and its flag.
 [[gnu::always_inline]] inline std::size_t word_index(const GramSigns& signs, std::size_t target,
                                                      std::size_t other) {
