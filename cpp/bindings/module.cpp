@@ -3,6 +3,9 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <string>
+#include <string_view>
+
 #include "arrays.hpp"
 #include "taut/taut.hpp"
 
@@ -34,69 +37,59 @@ double call_core(std::size_t size, Call&& call) {
   }
 }
 
-double value_of(const Regularizer& regularizer, py::handle x) {
-  const ConstView view = read_view(x);
-  return call_core(view.size(), [&] { return value(regularizer, view); });
+double number_at(const py::tuple& factors, py::ssize_t index) {
+  const double number = PyFloat_AsDouble(PyTuple_GET_ITEM(factors.ptr(), index));
+  if (number == -1 && PyErr_Occurred() != nullptr) throw py::error_already_set();
+  return number;
 }
 
+void check_length(const py::tuple& factors, std::size_t length) {
+  if (factors.size() != length) throw InvalidArgument("a kernel was given too many factors or few");
+}
+
+Regularizer elementwise_of(const py::tuple& factors) {  // (l1, l2)
+  check_length(factors, 2);
+  return L1L2{number_at(factors, 0), number_at(factors, 1)};
+}
+
+Regularizer gram_of(const py::tuple& factors) {  // (factor, mode)
+  check_length(factors, 2);
+  const auto mode = factors[1].cast<std::string_view>();
+  if (mode != "rows" && mode != "columns") {
+    throw InvalidArgument(
+        "Invalid value for argument `mode`. Expected one of {\"rows\", \"columns\"}. "
+        "Received: mode=" +
+        std::string(mode));
+  }
+  return OrthogonalRegularizer{number_at(factors, 0),
+                               mode == "rows" ? Mode::kRows : Mode::kColumns};
+}
+
+using RegularizerOf = Regularizer (*)(const py::tuple& factors);
 using GradientFunction = double (*)(const Regularizer&, const ConstView&, const View&, double);
 
-double gradient_of(GradientFunction function, const Regularizer& regularizer, py::handle x,
-                   py::handle gradient, double scale) {
+template <RegularizerOf kRegularizerOf, GradientFunction kFunction>
+double gradient_of(py::handle x, py::handle gradient, const py::tuple& factors, double scale) {
+  const Regularizer regularizer = kRegularizerOf(factors);
   const ConstView view = read_view(x);
   const View target = write_view(gradient);
-  return call_core(view.size(), [&] { return function(regularizer, view, target, scale); });
+  return call_core(view.size(), [&] { return kFunction(regularizer, view, target, scale); });
 }
 
-Mode mode_of(const std::string& mode) {
-  if (mode == "rows") return Mode::kRows;
-  if (mode == "columns") return Mode::kColumns;
-  throw InvalidArgument(
-      "Invalid value for argument `mode`. Expected one of {\"rows\", \"columns\"}. "
-      "Received: mode=" +
-      mode);
-}
-
-void register_elementwise(py::module_& module) {
-  module.def(
-      "elementwise_value",
-      [](py::handle x, double l1, double l2) { return value_of(L1L2{l1, l2}, x); }, py::arg("x"),
-      py::arg("l1"), py::arg("l2"));
-  module.def(
-      "elementwise_accumulate_grad",
-      [](py::handle x, py::handle grad, double l1, double l2, double scale) {
-        return gradient_of(accumulate_grad, L1L2{l1, l2}, x, grad, scale);
-      },
-      py::arg("x"), py::arg("grad"), py::arg("l1"), py::arg("l2"), py::arg("scale"));
-  module.def(
-      "elementwise_value_and_grad",
-      [](py::handle x, py::handle grad, double l1, double l2, double scale) {
-        return gradient_of(value_and_grad, L1L2{l1, l2}, x, grad, scale);
-      },
-      py::arg("x"), py::arg("grad"), py::arg("l1"), py::arg("l2"), py::arg("scale"));
-}
-
-void register_gram(py::module_& module) {
-  module.def(
-      "gram_value",
-      [](py::handle x, double factor, const std::string& mode) {
-        return value_of(OrthogonalRegularizer{factor, mode_of(mode)}, x);
-      },
-      py::arg("x"), py::arg("factor"), py::arg("mode"));
-  module.def(
-      "gram_accumulate_grad",
-      [](py::handle x, py::handle grad, double factor, const std::string& mode, double scale) {
-        return gradient_of(accumulate_grad, OrthogonalRegularizer{factor, mode_of(mode)}, x, grad,
-                           scale);
-      },
-      py::arg("x"), py::arg("grad"), py::arg("factor"), py::arg("mode"), py::arg("scale"));
-  module.def(
-      "gram_value_and_grad",
-      [](py::handle x, py::handle grad, double factor, const std::string& mode, double scale) {
-        return gradient_of(value_and_grad, OrthogonalRegularizer{factor, mode_of(mode)}, x, grad,
-                           scale);
-      },
-      py::arg("x"), py::arg("grad"), py::arg("factor"), py::arg("mode"), py::arg("scale"));
+// A kernel's factors come in a tuple, so that every kernel has the same functions.
+template <RegularizerOf kRegularizerOf>
+void register_kernel(py::module_& module, const std::string& name) {
+  module.def((name + "_value").c_str(),
+             [](py::handle x, const py::tuple& factors) {
+               const Regularizer regularizer = kRegularizerOf(factors);
+               const ConstView view = read_view(x);
+               return call_core(view.size(), [&] { return value(regularizer, view); });
+             },
+             py::arg("x"), py::arg("factors"));
+  module.def((name + "_accumulate_grad").c_str(), gradient_of<kRegularizerOf, accumulate_grad>,
+             py::arg("x"), py::arg("grad"), py::arg("factors"), py::arg("scale"));
+  module.def((name + "_value_and_grad").c_str(), gradient_of<kRegularizerOf, value_and_grad>,
+             py::arg("x"), py::arg("grad"), py::arg("factors"), py::arg("scale"));
 }
 
 void register_runtime(py::module_& module) {
@@ -111,8 +104,8 @@ void register_runtime(py::module_& module) {
 
 PYBIND11_MODULE(_core, module) {
   level();  // a TAUT_SIMD that names no level fails the import rather than a later call
-  register_elementwise(module);
-  register_gram(module);
+  register_kernel<elementwise_of>(module, "elementwise");
+  register_kernel<gram_of>(module, "gram");
   register_runtime(module);
   module.attr("__version__") = TAUT_VERSION;
   module.attr("compiler") = TAUT_COMPILER;

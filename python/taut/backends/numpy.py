@@ -9,17 +9,19 @@ from numpy.typing import NDArray
 from taut import _core
 
 
-class _Kernel(NamedTuple):
+class Kernel(NamedTuple):
+    """The compiled functions of one kernel, which take arrays and the kernel's factors."""
+
     value: Callable[..., float]
     value_and_grad: Callable[..., float]
     accumulate_grad: Callable[..., float]
 
 
-_KERNELS = {
-    "elementwise": _Kernel(
+KERNELS = {
+    "elementwise": Kernel(
         _core.elementwise_value, _core.elementwise_value_and_grad, _core.elementwise_accumulate_grad
     ),
-    "gram": _Kernel(_core.gram_value, _core.gram_value_and_grad, _core.gram_accumulate_grad),
+    "gram": Kernel(_core.gram_value, _core.gram_value_and_grad, _core.gram_accumulate_grad),
 }
 
 
@@ -34,7 +36,7 @@ def _as_array(x: Any) -> NDArray[Any]:
 
 def value(kernel: str, x: Any, factors: tuple[Any, ...]) -> float:
     """Returns the penalty of `x`."""
-    return _KERNELS[kernel].value(_as_array(x), *factors)
+    return KERNELS[kernel].value(_as_array(x), factors)
 
 
 def value_and_grad(
@@ -43,7 +45,7 @@ def value_and_grad(
     """Returns the penalty of `x`, and `scale` times its gradient in x's shape and dtype."""
     x = _as_array(x)
     grad = np.empty_like(x, subok=False)
-    return _KERNELS[kernel].value_and_grad(x, grad, *factors, scale), grad
+    return KERNELS[kernel].value_and_grad(x, grad, factors, scale), grad
 
 
 def accumulate_grad(
@@ -55,4 +57,4 @@ def accumulate_grad(
             "accumulate_grad writes in place and needs a NumPy array for the gradient. "
             f"Received: {type(grad).__name__}"
         )
-    return _KERNELS[kernel].accumulate_grad(_as_array(x), grad, *factors, scale)
+    return KERNELS[kernel].accumulate_grad(_as_array(x), grad, factors, scale)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from numpy import ndarray
+
 from taut.backends import backend_of
+from taut.backends.numpy import KERNELS
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -78,12 +81,27 @@ class Regularizer:
 
 
 class KernelRegularizer(Regularizer):
-    """A regularizer that one of taut's kernels computes."""
+    """A regularizer that one of taut's kernels computes.
+
+    Plain arrays go to the compiled kernel without a question asked, since a small one takes less
+    time than the asking.
+    """
 
     _kernel: ClassVar[str]
+    _compiled_value: ClassVar[Callable[..., float]]
+    _compiled_accumulate_grad: ClassVar[Callable[..., float]]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        compiled = KERNELS[cls._kernel]
+        cls._compiled_value = compiled.value
+        cls._compiled_accumulate_grad = compiled.accumulate_grad
 
     def _factors(self) -> tuple[Any, ...]:
-        """Returns the kernel's factors, checked: they are attributes that anybody may change."""
+        """Returns the kernel's factors: attributes that anybody may change.
+
+        Each is a float, or what `check_factor` makes of it. The core checks their range.
+        """
         raise NotImplementedError
 
     def __repr__(self) -> str:
@@ -103,6 +121,8 @@ class KernelRegularizer(Regularizer):
             TypeError: If `x` has another dtype.
             ValueError: If a factor is negative or not finite, or `x` has a wrong rank.
         """
+        if type(x) is ndarray:
+            return self._compiled_value(x, self._factors())
         return backend_of(x).value(self._kernel, x, self._factors())
 
     def value_and_grad(self, x: Any, scale: float = 1.0) -> tuple[Any, Any]:
@@ -141,6 +161,8 @@ class KernelRegularizer(Regularizer):
             ValueError: If a factor is negative or not finite, `x` has a wrong rank, or `grad` does
                 not fit. Nothing has been written then.
         """
+        if type(x) is ndarray and type(grad) is ndarray:
+            return self._compiled_accumulate_grad(x, grad, self._factors(), scale)
         return backend_of(x).accumulate_grad(self._kernel, x, grad, self._factors(), scale)
 
 

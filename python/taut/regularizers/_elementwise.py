@@ -27,7 +27,8 @@ class L1(KernelRegularizer):
         self.l1 = check_factor("l1", _DEFAULT if l1 is None else l1)
 
     def _factors(self) -> tuple[float, float]:
-        return check_factor("l1", self.l1), 0.0
+        l1 = self.l1
+        return (l1 if type(l1) is float else check_factor("l1", l1)), 0.0
 
     def get_config(self) -> dict[str, Any]:
         """Returns `{"l1": l1}`, exactly the factor that was given."""
@@ -54,7 +55,8 @@ class L2(KernelRegularizer):
         self.l2 = check_factor("l2", _DEFAULT if l2 is None else l2)
 
     def _factors(self) -> tuple[float, float]:
-        return 0.0, check_factor("l2", self.l2)
+        l2 = self.l2
+        return 0.0, (l2 if type(l2) is float else check_factor("l2", l2))
 
     def get_config(self) -> dict[str, Any]:
         """Returns `{"l2": l2}`, exactly the factor that was given."""
@@ -84,7 +86,10 @@ class L1L2(KernelRegularizer):
         self.l2 = check_factor("l2", 0.0 if l2 is None else l2)
 
     def _factors(self) -> tuple[float, float]:
-        return check_factor("l1", self.l1), check_factor("l2", self.l2)
+        l1, l2 = self.l1, self.l2
+        if type(l1) is float and type(l2) is float:
+            return l1, l2
+        return check_factor("l1", l1), check_factor("l2", l2)
 
     def get_config(self) -> dict[str, Any]:
         """Returns `{"l1": l1, "l2": l2}`, exactly the factors that were given."""
