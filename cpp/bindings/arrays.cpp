@@ -62,7 +62,8 @@ ConstView read_view(py::handle object) {
 View write_view(py::handle object) {
   py::array array = checked_array(object);
   const DType dtype = dtype_of(array);
-  if (!array.writeable()) throw py::value_error("The gradient must be writable: it is read-only");
+  if (!array.writeable())
+    throw py::value_error("An array that is written to must be writable: it is read-only");
   return View(array.mutable_data(), dtype, span_of(array.shape(), array.ndim()),
               span_of(array.strides(), array.ndim()));
 }

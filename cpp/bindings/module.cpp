@@ -5,6 +5,8 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "arrays.hpp"
 #include "taut/taut.hpp"
@@ -92,6 +94,124 @@ void register_kernel(py::module_& module, const std::string& name) {
              py::arg("x"), py::arg("grad"), py::arg("factors"), py::arg("scale"));
 }
 
+void register_prox(py::module_& module) {
+  module.def(
+      "elementwise_prox",
+      [](py::handle x, const py::tuple& factors, double step) {
+        const Regularizer regularizer = elementwise_of(factors);
+        const View view = write_view(x);
+        call_core(view.size(), [&] {
+          prox(regularizer, view, step);
+          return 0.0;
+        });
+      },
+      py::arg("x"), py::arg("factors"), py::arg("step"));
+}
+
+// ---- many tensors ----------------------------------------------------------------------------
+
+// Regularizers as (kernel's name, factors), and for each tensor the index of its own.
+std::vector<Regularizer> regularizers_of(const py::list& regularizers, const py::list& indices) {
+  std::vector<Regularizer> kinds;
+  for (const py::handle kind : regularizers) {
+    const auto [kernel, factors] = kind.cast<std::pair<std::string_view, py::tuple>>();
+    kinds.push_back(kernel == "gram" ? gram_of(factors) : elementwise_of(factors));
+  }
+  std::vector<Regularizer> each;
+  each.reserve(indices.size());
+  for (const py::handle index : indices) each.push_back(kinds.at(py::cast<std::size_t>(index)));
+  return each;
+}
+
+void check_count(const py::list& list, const std::vector<Regularizer>& regularizers) {
+  if (list.size() != regularizers.size()) {
+    throw InvalidArgument("there must be as many names, indices, arrays and gradients");
+  }
+}
+
+// Calls make(i) for every name; whoever reads what it raises is told the name.
+template <typename Make>
+void for_each_name(const py::list& names, Make make) {
+  const auto named = [&](std::size_t i, const std::exception& error) {
+    return std::string(py::str(names[i])) + ": " + error.what();
+  };
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    try {
+      make(i);
+    } catch (const py::type_error& error) {
+      throw py::type_error(named(i, error));
+    } catch (const py::value_error& error) {
+      throw py::value_error(named(i, error));
+    }
+  }
+}
+
+// Calls the core for many terms.
+template <typename Terms, typename Call>
+void call_batch(const py::list& names, const Terms& terms, Call&& call) {
+  std::size_t size = 0;
+  for (const auto& term : terms) size += term.x.size();
+  try {
+    call_core(size, [&] {
+      call();
+      return 0.0;
+    });
+  } catch (const InvalidTerm& error) {
+    throw py::value_error(std::string(py::str(names[error.term()])) + ": " + error.what());
+  }
+}
+
+std::vector<double> batch_value(const py::list& names, const py::list& regularizers,
+                                const py::list& indices, const py::list& arrays) {
+  const std::vector<Regularizer> each = regularizers_of(regularizers, indices);
+  check_count(names, each);
+  check_count(arrays, each);
+  std::vector<Term> terms;
+  terms.reserve(each.size());
+  for_each_name(names, [&](std::size_t i) { terms.push_back({each[i], read_view(arrays[i])}); });
+  std::vector<double> values(terms.size());
+  call_batch(names, terms, [&] { value(terms, values); });
+  return values;
+}
+
+std::vector<double> batch_accumulate_grad(const py::list& names, const py::list& regularizers,
+                                          const py::list& indices, const py::list& arrays,
+                                          const py::list& grads, double scale) {
+  const std::vector<Regularizer> each = regularizers_of(regularizers, indices);
+  check_count(names, each);
+  check_count(arrays, each);
+  check_count(grads, each);
+  std::vector<GradientTerm> terms;
+  terms.reserve(each.size());
+  for_each_name(names, [&](std::size_t i) {
+    terms.push_back({each[i], read_view(arrays[i]), write_view(grads[i])});
+  });
+  std::vector<double> values(terms.size());
+  call_batch(names, terms, [&] { accumulate_grad(terms, scale, values); });
+  return values;
+}
+
+void batch_prox(const py::list& names, const py::list& regularizers, const py::list& indices,
+                const py::list& arrays, double step) {
+  const std::vector<Regularizer> each = regularizers_of(regularizers, indices);
+  check_count(names, each);
+  check_count(arrays, each);
+  std::vector<ProxTerm> terms;
+  terms.reserve(each.size());
+  for_each_name(names, [&](std::size_t i) { terms.push_back({each[i], write_view(arrays[i])}); });
+  call_batch(names, terms, [&] { prox(terms, step); });
+}
+
+void register_batch(py::module_& module) {
+  module.def("batch_value", batch_value, py::arg("names"), py::arg("regularizers"),
+             py::arg("indices"), py::arg("arrays"));
+  module.def("batch_accumulate_grad", batch_accumulate_grad, py::arg("names"),
+             py::arg("regularizers"), py::arg("indices"), py::arg("arrays"), py::arg("grads"),
+             py::arg("scale"));
+  module.def("batch_prox", batch_prox, py::arg("names"), py::arg("regularizers"),
+             py::arg("indices"), py::arg("arrays"), py::arg("step"));
+}
+
 void register_runtime(py::module_& module) {
   module.def("set_num_threads", set_num_threads, py::arg("threads"));
   module.def("get_num_threads", get_num_threads);
@@ -106,6 +226,8 @@ PYBIND11_MODULE(_core, module) {
   level();  // a TAUT_SIMD that names no level fails the import rather than a later call
   register_kernel<elementwise_of>(module, "elementwise");
   register_kernel<gram_of>(module, "gram");
+  register_prox(module);
+  register_batch(module);
   register_runtime(module);
   module.attr("__version__") = TAUT_VERSION;
   module.attr("compiler") = TAUT_COMPILER;

@@ -3,69 +3,39 @@
 #include <algorithm>
 #include <array>
 
-#include "kernels/kernels.hpp"
-#include "layout.hpp"
 #include "level.hpp"
 #include "parallel.hpp"
 
 namespace taut {
 namespace {
 
-constexpr std::size_t kMostPieces = 1024;
 constexpr std::size_t kSmallestPiece = 16 * kElementwiseBlock;
 
-// How an array is cut, by its size alone: whole blocks, and few enough pieces that their sums fit
-// on the stack.
-struct Pieces {
-  std::size_t size;
-  std::size_t piece;
-  std::size_t count;
-
-  explicit Pieces(std::size_t elements) : size(elements) {
-    const std::size_t blocks = (elements + kElementwiseBlock - 1) / kElementwiseBlock;
-    piece = std::max(kSmallestPiece, (blocks + kMostPieces - 1) / kMostPieces * kElementwiseBlock);
-    count = (elements + piece - 1) / piece;
-  }
-  std::size_t begin(std::size_t index) const { return index * piece; }
-  std::size_t end(std::size_t index) const { return std::min(size, (index + 1) * piece); }
+struct alignas(64) BlockBuffer {
+  std::byte bytes[kElementwiseBlock * sizeof(double)];
 };
 
-// Adds the second half to the first until one is left.
-ElementwiseSums add_tree(ElementwiseSums* sums, std::size_t count) {
-  if (count == 0) return {0, 0};
-  while (count > 1) {
-    const std::size_t half = (count + 1) / 2;
-    for (std::size_t i = half; i < count; ++i) {
-      sums[i - half].absolute += sums[i].absolute;
-      sums[i - half].square += sums[i].square;
-    }
-    count = half;
-  }
-  return sums[0];
+const ElementwiseKernel& kernel_of(DType dtype) {
+  return active_kernels().elementwise[static_cast<std::size_t>(dtype)];
 }
 
-double combine(const ElementwiseFactors& factors, const ElementwiseSums& sums) {
-  double value = 0;
-  if (factors.l1 != 0) value += factors.l1 * sums.absolute;
-  if (factors.l2 != 0) value += factors.l2 * sums.square;
-  return value;
+// The index of the sums that are wanted, of which there must be one.
+std::size_t terms_index(const ElementwiseFactors& factors) {
+  const unsigned terms =
+      (factors.l1 != 0 ? unsigned{kAbsolute} : 0) | (factors.l2 != 0 ? unsigned{kSquare} : 0);
+  return terms - 1;
 }
 
-unsigned terms_of(const ElementwiseFactors& factors) {
-  return (factors.l1 != 0 ? unsigned{kAbsolute} : 0) | (factors.l2 != 0 ? unsigned{kSquare} : 0);
+const SlopeFunction* slope_functions(const ElementwiseKernel& kernel, bool same_dtype,
+                                     bool accumulate) {
+  if (same_dtype) return accumulate ? kernel.accumulate : kernel.assign;
+  return accumulate ? kernel.accumulate_float32 : kernel.assign_float32;
 }
 
-// Calls work(begin, end) -> ElementwiseSums for the pieces of an array and adds what they return.
-template <typename Work>
-ElementwiseSums sum_pieces(std::size_t size, double nanoseconds_per_element, Work work) {
-  const Pieces pieces(size);
-  std::array<ElementwiseSums, kMostPieces> sums;
-  const std::size_t workers =
-      count_workers(pieces.count, static_cast<double>(size) * nanoseconds_per_element);
-  parallel_for(pieces.count, workers, [&](std::size_t piece, std::size_t) {
-    sums[piece] = work(pieces.begin(piece), pieces.end(piece));
-  });
-  return add_tree(sums.data(), pieces.count);
+// The layout's array at an element, for writing: the view that it is of could be written.
+template <std::size_t kArrays>
+void* element(const Layout<kArrays>& layout, std::size_t array, std::size_t index) {
+  return const_cast<std::byte*>(layout.origins[array]) + index * layout.element_sizes[array];
 }
 
 // Calls work(begin, count) for each block and adds what it returns, block after block as the
@@ -81,86 +51,127 @@ ElementwiseSums sum_blocks(std::size_t begin, std::size_t end, Work work) {
   return sums;
 }
 
-struct alignas(64) BlockBuffer {
-  std::byte bytes[kElementwiseBlock * sizeof(double)];
-};
-
-// One element takes about this long, in memory: see benchmarks/.
-constexpr double kReadNanoseconds = 0.3;
-constexpr double kWriteNanoseconds = 0.6;
-
-SlopeFunction slope_function(const ElementwiseKernel& kernel, bool same_dtype, bool accumulate,
-                             unsigned terms) {
-  if (same_dtype) return (accumulate ? kernel.accumulate : kernel.assign)[terms - 1];
-  return (accumulate ? kernel.accumulate_float32 : kernel.assign_float32)[terms - 1];
+// Does all of one array's work; calls finish(sums, count).
+template <typename Work, typename Finish>
+auto run_all(const Work& work, std::size_t size, Finish finish) {
+  const Pieces pieces(size);
+  std::array<ElementwiseSums, kMostPieces> sums;
+  const std::size_t workers =
+      count_workers(pieces.count, static_cast<double>(size) * Work::kNanoseconds);
+  parallel_for(pieces.count, workers, [&](std::size_t piece, std::size_t) {
+    sums[piece] = work.run(pieces.begin(piece), pieces.end(piece));
+  });
+  return finish(sums.data(), pieces.count);
 }
 
 }  // namespace
 
+Pieces::Pieces(std::size_t elements) : size(elements) {
+  const std::size_t blocks = (elements + kElementwiseBlock - 1) / kElementwiseBlock;
+  piece = std::max(kSmallestPiece, (blocks + kMostPieces - 1) / kMostPieces * kElementwiseBlock);
+  count = (elements + piece - 1) / piece;
+}
+
+// Adds the second half to the first until one is left.
+double combine(const ElementwiseFactors& factors, ElementwiseSums* sums, std::size_t count) {
+  if (count == 0) return 0;
+  while (count > 1) {
+    const std::size_t half = (count + 1) / 2;
+    for (std::size_t i = half; i < count; ++i) {
+      sums[i - half].absolute += sums[i].absolute;
+      sums[i - half].square += sums[i].square;
+    }
+    count = half;
+  }
+  double value = 0;
+  if (factors.l1 != 0) value += factors.l1 * sums[0].absolute;
+  if (factors.l2 != 0) value += factors.l2 * sums[0].square;
+  return value;
+}
+
+ElementwiseValue::ElementwiseValue(const ElementwiseFactors& factors, const ConstView& x)
+    : sum_(kernel_of(x.dtype()).sum[terms_index(factors)]), layout_(layout_of(x)) {}
+
+ElementwiseSums ElementwiseValue::run(std::size_t begin, std::size_t end) const {
+  if (layout_.is_contiguous(0)) return sum_(element(layout_, 0, begin), end - begin);
+  return sum_blocks(begin, end, [&](std::size_t block, std::size_t count) {
+    BlockBuffer buffer;
+    gather(layout_, 0, block, count, buffer.bytes);
+    return sum_(buffer.bytes, count);
+  });
+}
+
+ElementwiseGradient::ElementwiseGradient(const ElementwiseFactors& factors, const ConstView& x,
+                                         const View& gradient, double scale, bool accumulate)
+    : write_(slope_functions(kernel_of(x.dtype()), x.dtype() == gradient.dtype(),
+                             accumulate)[terms_index(factors)]),
+      slopes_{scale * factors.l1, 2 * (scale * factors.l2)},
+      accumulate_(accumulate),
+      layout_(layout_of(x, gradient)) {}
+
+ElementwiseSums ElementwiseGradient::run(std::size_t begin, std::size_t end) const {
+  if (layout_.is_contiguous(0) && layout_.is_contiguous(1)) {
+    return write_(element(layout_, 0, begin), element(layout_, 1, begin), end - begin, slopes_);
+  }
+  return sum_blocks(begin, end, [&](std::size_t block, std::size_t count) {
+    BlockBuffer x_buffer;
+    BlockBuffer gradient_buffer;
+    gather(layout_, 0, block, count, x_buffer.bytes);
+    if (accumulate_) gather(layout_, 1, block, count, gradient_buffer.bytes);
+    const ElementwiseSums sums = write_(x_buffer.bytes, gradient_buffer.bytes, count, slopes_);
+    scatter(layout_, 1, block, count, gradient_buffer.bytes);
+    return sums;
+  });
+}
+
+ElementwiseProx::ElementwiseProx(const ElementwiseFactors& factors, const View& x, double step)
+    : shrink_(kernel_of(x.dtype()).shrink),
+      shrinkage_{step * factors.l1, 1 / (1 + 2 * (step * factors.l2))},
+      layout_(layout_of(x)) {}
+
+ElementwiseSums ElementwiseProx::run(std::size_t begin, std::size_t end) const {
+  if (layout_.is_contiguous(0)) {
+    shrink_(element(layout_, 0, begin), end - begin, shrinkage_);
+    return {0, 0};
+  }
+  return sum_blocks(begin, end, [&](std::size_t block, std::size_t count) {
+    BlockBuffer buffer;
+    gather(layout_, 0, block, count, buffer.bytes);
+    shrink_(buffer.bytes, count, shrinkage_);
+    scatter(layout_, 0, block, count, buffer.bytes);
+    return ElementwiseSums{0, 0};
+  });
+}
+
 double elementwise_value(const ElementwiseFactors& factors, const ConstView& x) {
-  const unsigned terms = terms_of(factors);
-  if (terms == 0) return 0;
-  const auto& kernel = active_kernels().elementwise[static_cast<std::size_t>(x.dtype())];
-  const SumFunction sum = kernel.sum[terms - 1];
-  const Layout<1> layout = layout_of(x);
-  const std::size_t element_size = layout.element_sizes[0];
-  const ElementwiseSums sums =
-      sum_pieces(layout.size, kReadNanoseconds, [&](std::size_t begin, std::size_t end) {
-        if (layout.is_contiguous(0)) {
-          return sum(layout.origins[0] + begin * element_size, end - begin);
-        }
-        return sum_blocks(begin, end, [&](std::size_t block, std::size_t count) {
-          BlockBuffer buffer;
-          gather(layout, 0, block, count, buffer.bytes);
-          return sum(buffer.bytes, count);
-        });
-      });
-  return combine(factors, sums);
+  if (is_zero(factors)) return 0;
+  return run_all(
+      ElementwiseValue(factors, x), x.size(),
+      [&](ElementwiseSums* sums, std::size_t count) { return combine(factors, sums, count); });
 }
 
 double elementwise_gradient(const ElementwiseFactors& factors, const ConstView& x,
                             const View& gradient, double scale, bool accumulate) {
-  const unsigned terms = terms_of(factors);
-  if (terms == 0) {
+  if (is_zero(factors)) {
     if (!accumulate) fill(gradient, 0);
     return 0;
   }
-  const auto& kernel = active_kernels().elementwise[static_cast<std::size_t>(x.dtype())];
-  const SlopeFunction write =
-      slope_function(kernel, x.dtype() == gradient.dtype(), accumulate, terms);
-  const ElementwiseSlopes slopes{scale * factors.l1, 2 * (scale * factors.l2)};
-  const Layout<2> layout = layout_of(x, gradient);
-  const std::size_t x_size = layout.element_sizes[0];
-  const std::size_t gradient_size = layout.element_sizes[1];
-  std::byte* target = static_cast<std::byte*>(gradient.data()) +
-                      (layout.origins[1] - static_cast<const std::byte*>(gradient.data()));
-  const ElementwiseSums sums =
-      sum_pieces(layout.size, kWriteNanoseconds, [&](std::size_t begin, std::size_t end) {
-        if (layout.is_contiguous(0) && layout.is_contiguous(1)) {
-          return write(layout.origins[0] + begin * x_size, target + begin * gradient_size,
-                       end - begin, slopes);
-        }
-        return sum_blocks(begin, end, [&](std::size_t block, std::size_t count) {
-          BlockBuffer x_buffer;
-          BlockBuffer gradient_buffer;
-          gather(layout, 0, block, count, x_buffer.bytes);
-          if (accumulate) gather(layout, 1, block, count, gradient_buffer.bytes);
-          const ElementwiseSums block_sums =
-              write(x_buffer.bytes, gradient_buffer.bytes, count, slopes);
-          scatter(layout, 1, block, count, gradient_buffer.bytes);
-          return block_sums;
-        });
-      });
-  return combine(factors, sums);
+  return run_all(
+      ElementwiseGradient(factors, x, gradient, scale, accumulate), x.size(),
+      [&](ElementwiseSums* sums, std::size_t count) { return combine(factors, sums, count); });
+}
+
+void elementwise_prox(const ElementwiseFactors& factors, const View& x, double step) {
+  run_all(ElementwiseProx(factors, x, step), x.size(), [](ElementwiseSums*, std::size_t) {});
 }
 
 void fill(const View& view, double zero_or_nan) {
   const Layout<1> layout = layout_of(view);
   // The kernels alone know how to write a dtype: its zeros times the number are the number.
-  const auto& kernel = active_kernels().elementwise[static_cast<std::size_t>(view.dtype())];
   BlockBuffer zeros{};
   BlockBuffer numbers;
-  kernel.assign[kSquare - 1](zeros.bytes, numbers.bytes, kElementwiseBlock, {0, zero_or_nan});
+  kernel_of(view.dtype())
+      .assign[kSquare - 1](zeros.bytes, numbers.bytes, kElementwiseBlock, {0, zero_or_nan});
   for (std::size_t begin = 0; begin < layout.size; begin += kElementwiseBlock) {
     scatter(layout, 0, begin, std::min(kElementwiseBlock, layout.size - begin), numbers.bytes);
   }

@@ -49,6 +49,13 @@ class DefaultFloatEnvironment {
   Word saved_;
 };
 
+// Calls a function under it. The function is not inlined here, and that stays so.
+template <typename Call>
+[[gnu::noinline]] auto call_isolated(Call&& call) {
+  const DefaultFloatEnvironment environment;
+  return [&]() __attribute__((noinline)) { return call(); }();
+}
+
 }  // namespace taut
 
 #endif  // TAUT_FLOAT_ENVIRONMENT_HPP_

@@ -12,20 +12,31 @@ const std::byte* bytes(const void* data) { return static_cast<const std::byte*>(
 template <std::size_t kArrays>
 class LayoutBuilder {
  public:
-  explicit LayoutBuilder(const ConstView& x) : x_(x) { layout_.rank = 0; }
+  LayoutBuilder(const ConstView& x, Layout<kArrays>& layout) : x_(x), layout_(layout) {
+    layout_.rank = 0;
+  }
 
   template <typename Pointer>
   void add_array(std::size_t array, const BasicView<Pointer>& view) {
     layout_.origins[array] = bytes(view.data());
     layout_.element_sizes[array] = size_of(view.dtype());
+    all_contiguous_ &= view.is_contiguous();
     for (std::size_t axis = 0; axis < view.rank(); ++axis) {
       strides_[array][axis] = view.stride(axis);
     }
   }
 
-  Layout<kArrays> build() {
+  void build() {
     layout_.size = x_.size();
-    if (layout_.size == 0) return layout_;
+    if (layout_.size == 0) return;
+    if (all_contiguous_) {
+      layout_.rank = 1;
+      layout_.extents[0] = layout_.size;
+      for (std::size_t array = 0; array < kArrays; ++array) {
+        layout_.strides[array][0] = static_cast<std::ptrdiff_t>(layout_.element_sizes[array]);
+      }
+      return;
+    }
     std::array<std::size_t, kMaxRank> axes;
     std::size_t count = 0;
     for (std::size_t axis = 0; axis < x_.rank(); ++axis) {
@@ -36,7 +47,6 @@ class LayoutBuilder {
       axes[at] = axis;
     }
     for (std::size_t i = 0; i < count; ++i) append(axes[i]);
-    return layout_;
   }
 
  private:
@@ -78,7 +88,8 @@ class LayoutBuilder {
   }
 
   const ConstView& x_;
-  Layout<kArrays> layout_;
+  bool all_contiguous_ = true;
+  Layout<kArrays>& layout_;  // the caller's, which is too large to be copied
   std::array<std::array<std::ptrdiff_t, kMaxRank>, kArrays> strides_;
 };
 
@@ -141,11 +152,6 @@ void copy_run(std::byte* to, std::ptrdiff_t to_stride, const std::byte* from,
   }
 }
 
-struct Extent {
-  const std::byte* begin;
-  const std::byte* end;
-};
-
 Extent extent_of(const Layout<1>& layout) {
   const std::byte* end = layout.origins[0] + layout.element_sizes[0];
   for (std::size_t axis = 0; axis < layout.rank; ++axis) {
@@ -204,16 +210,27 @@ class ByteMarks {
 }  // namespace
 
 Layout<1> layout_of(const ConstView& x) {
-  LayoutBuilder<1> builder(x);
+  Layout<1> layout;
+  LayoutBuilder<1> builder(x, layout);
   builder.add_array(0, x);
-  return builder.build();
+  builder.build();
+  return layout;
 }
 
 Layout<2> layout_of(const ConstView& x, const View& gradient) {
-  LayoutBuilder<2> builder(x);
+  Layout<2> layout;
+  LayoutBuilder<2> builder(x, layout);
   builder.add_array(0, x);
   builder.add_array(1, gradient);
-  return builder.build();
+  builder.build();
+  return layout;
+}
+
+Extent extent_of(const ConstView& x) {
+  const std::byte* begin = bytes(x.data());
+  if (x.size() == 0) return {begin, begin};
+  if (x.is_contiguous()) return {begin, begin + x.size() * size_of(x.dtype())};
+  return extent_of(layout_of(x));
 }
 
 template <std::size_t kArrays>
@@ -248,6 +265,7 @@ template void scatter(const Layout<1>&, std::size_t, std::size_t, std::size_t, c
 template void scatter(const Layout<2>&, std::size_t, std::size_t, std::size_t, const void*);
 
 bool overlaps_itself(const View& view) {
+  if (view.is_contiguous()) return false;
   const Layout<1> layout = layout_of(view);
   if (layout.size < 2 || is_nested(layout)) return false;
   if (layout.strides[0][0] == 0) return true;
@@ -256,15 +274,13 @@ bool overlaps_itself(const View& view) {
 
 bool overlap(const ConstView& x, const View& gradient) {
   if (x.size() == 0 || gradient.size() == 0) return false;
-  const Layout<1> read = layout_of(x);
-  const Layout<1> written = layout_of(gradient);
-  const Extent a = extent_of(read);
-  const Extent b = extent_of(written);
-  const Extent common{std::max(a.begin, b.begin), std::min(a.end, b.end)};
-  if (common.begin >= common.end) return false;
-  ByteMarks marks(common);
-  marks.mark(read);
-  return marks.mark(written);
+  const Extent a = extent_of(x);
+  const Extent b = extent_of(gradient);
+  if (!a.meets(b)) return false;
+  if (x.is_contiguous() && gradient.is_contiguous()) return true;
+  ByteMarks marks({std::max(a.begin, b.begin), std::min(a.end, b.end)});
+  marks.mark(layout_of(x));
+  return marks.mark(layout_of(gradient));
 }
 
 }  // namespace taut

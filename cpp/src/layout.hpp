@@ -41,6 +41,15 @@ template <std::size_t kArrays>
 void scatter(const Layout<kArrays>& layout, std::size_t array, std::size_t begin, std::size_t count,
              const void* from);
 
+// The bytes from an array's first element in memory to its last; empty where it has none.
+struct Extent {
+  const std::byte* begin;
+  const std::byte* end;
+
+  bool meets(const Extent& other) const { return begin < other.end && other.begin < end; }
+};
+Extent extent_of(const ConstView& x);
+
 // Whether two elements of the view, or an element of each view, share a byte.
 bool overlaps_itself(const View& view);
 bool overlap(const ConstView& x, const View& gradient);

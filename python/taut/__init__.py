@@ -5,6 +5,14 @@
 
 from taut import regularizers
 from taut._core import __version__
+from taut.penalties import Penalties
 from taut.runtime import get_num_threads, set_num_threads, show_config
 
-__all__ = ["__version__", "get_num_threads", "regularizers", "set_num_threads", "show_config"]
+__all__ = [
+    "Penalties",
+    "__version__",
+    "get_num_threads",
+    "regularizers",
+    "set_num_threads",
+    "show_config",
+]

@@ -17,6 +17,7 @@ def elementwise_accumulate_grad(
 def elementwise_value_and_grad(
     x: NDArray[Any], grad: NDArray[Any], factors: _Elementwise, scale: float
 ) -> float: ...
+def elementwise_prox(x: NDArray[Any], factors: _Elementwise, step: float) -> None: ...
 def gram_value(x: NDArray[Any], factors: _Gram) -> float: ...
 def gram_accumulate_grad(
     x: NDArray[Any], grad: NDArray[Any], factors: _Gram, scale: float
@@ -24,6 +25,32 @@ def gram_accumulate_grad(
 def gram_value_and_grad(
     x: NDArray[Any], grad: NDArray[Any], factors: _Gram, scale: float
 ) -> float: ...
+
+# Many tensors: regularizers as (kernel, factors), and for each array its name, which errors begin
+# with, and the index of its regularizer. Values are 0 for memory that appeared before.
+_Regularizers = list[tuple[str, tuple[Any, ...]]]
+
+def batch_value(
+    names: list[str],
+    regularizers: _Regularizers,
+    indices: list[int],
+    arrays: list[NDArray[Any]],
+) -> list[float]: ...
+def batch_accumulate_grad(
+    names: list[str],
+    regularizers: _Regularizers,
+    indices: list[int],
+    arrays: list[NDArray[Any]],
+    grads: list[NDArray[Any]],
+    scale: float,
+) -> list[float]: ...
+def batch_prox(
+    names: list[str],
+    regularizers: _Regularizers,
+    indices: list[int],
+    arrays: list[NDArray[Any]],
+    step: float,
+) -> None: ...
 def set_num_threads(threads: int) -> None: ...
 def get_num_threads() -> int: ...
 def level() -> str: ...

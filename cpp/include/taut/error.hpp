@@ -3,13 +3,26 @@
 #ifndef TAUT_ERROR_HPP_
 #define TAUT_ERROR_HPP_
 
+#include <cstddef>
 #include <stdexcept>
+#include <string>
 
 namespace taut {
 
 // A caller's mistake. Nothing has been written when it is thrown.
 class InvalidArgument : public std::invalid_argument {
   using std::invalid_argument::invalid_argument;
+};
+
+// A mistake in one of many terms, whose message does not say which.
+class InvalidTerm : public InvalidArgument {
+ public:
+  InvalidTerm(std::size_t term, const std::string& message)
+      : InvalidArgument(message), term_(term) {}
+  std::size_t term() const { return term_; }
+
+ private:
+  std::size_t term_;
 };
 
 // A StopCheck asked a long call to stop. A gradient that was being written holds a part of it.

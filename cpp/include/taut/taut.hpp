@@ -3,6 +3,7 @@
 #ifndef TAUT_TAUT_HPP_
 #define TAUT_TAUT_HPP_
 
+#include "taut/batch.hpp"
 #include "taut/dtype.hpp"
 #include "taut/error.hpp"
 #include "taut/penalty.hpp"

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <span>
 #include <type_traits>
+#include <vector>
 
 #include "taut/dtype.hpp"
 #include "taut/error.hpp"
@@ -36,8 +37,7 @@ class BasicView {
     }
     for (std::size_t axis = 0; axis < rank_; ++axis) {
       if (shape[axis] < 0) throw InvalidArgument("the extents of a view are not negative");
-      shape_[axis] = shape[axis];
-      strides_[axis] = strides[axis];
+      set_axis(axis, shape[axis], strides[axis]);
     }
   }
 
@@ -46,8 +46,7 @@ class BasicView {
     requires(kConst || !std::is_const_v<T>)
   BasicView(T* data, std::size_t count)
       : data_(data), dtype_(DTypeOf<std::remove_const_t<T>>::value), rank_(1) {
-    shape_[0] = static_cast<std::ptrdiff_t>(count);
-    strides_[0] = sizeof(T);
+    set_axis(0, static_cast<std::ptrdiff_t>(count), sizeof(T));
   }
 
   template <typename T, std::size_t kExtent>
@@ -61,8 +60,7 @@ class BasicView {
   BasicView(const BasicView<Other>& view)  // NOLINT: implicit, as a pointer's conversion is
       : data_(view.data_), dtype_(view.dtype_), rank_(view.rank_) {
     for (std::size_t axis = 0; axis < rank_; ++axis) {
-      shape_[axis] = view.shape_[axis];
-      strides_[axis] = view.strides_[axis];
+      set_axis(axis, view.axes()[axis].extent, view.axes()[axis].stride);
     }
   }
 
@@ -80,8 +78,20 @@ class BasicView {
   Pointer data() const { return data_; }
   DType dtype() const { return dtype_; }
   std::size_t rank() const { return rank_; }
-  std::size_t extent(std::size_t axis) const { return static_cast<std::size_t>(shape_[axis]); }
-  std::ptrdiff_t stride(std::size_t axis) const { return strides_[axis]; }  // bytes
+  std::size_t extent(std::size_t axis) const {
+    return static_cast<std::size_t>(axes()[axis].extent);
+  }
+  std::ptrdiff_t stride(std::size_t axis) const { return axes()[axis].stride; }  // bytes
+
+  // Whether the elements lie one after the other, the last axis innermost.
+  bool is_contiguous() const {
+    const Axis* axes = this->axes();
+    auto stride = static_cast<std::ptrdiff_t>(size_of(dtype_));
+    for (std::size_t axis = rank_; axis-- > 0; stride *= axes[axis].extent) {
+      if (axes[axis].extent != 1 && axes[axis].stride != stride) return false;
+    }
+    return true;
+  }
 
   std::size_t size() const {  // elements
     std::size_t size = 1;
@@ -93,11 +103,27 @@ class BasicView {
   template <typename>
   friend class BasicView;
 
+  struct Axis {
+    std::ptrdiff_t extent;
+    std::ptrdiff_t stride;  // bytes
+  };
+  static constexpr std::size_t kInlineRank = 8;  // beyond it, the axes are allocated
+
+  const Axis* axes() const { return rank_ <= kInlineRank ? few_.data() : many_.data(); }
+  void set_axis(std::size_t axis, std::ptrdiff_t extent, std::ptrdiff_t stride) {
+    if (rank_ <= kInlineRank) {
+      few_[axis] = {extent, stride};
+    } else {
+      many_.resize(rank_);
+      many_[axis] = {extent, stride};
+    }
+  }
+
   Pointer data_;
   DType dtype_;
   std::size_t rank_;
-  std::array<std::ptrdiff_t, kMaxRank> shape_;    // the first `rank_` count
-  std::array<std::ptrdiff_t, kMaxRank> strides_;  // the first `rank_` count
+  std::array<Axis, kInlineRank> few_;
+  std::vector<Axis> many_;
 };
 
 using ConstView = BasicView<const void*>;

@@ -103,6 +103,31 @@ struct Slope : Sum<T, kTerms> {
   }
 };
 
+template <typename T>
+struct Shrink : Sum<T, 0> {
+  static constexpr bool kWrites = true;
+  using Gradient = T;
+
+  ElementwiseShrinkage shrinkage;
+
+  [[gnu::always_inline]] Doubles shrink(Doubles value) const {
+    const Doubles left = absolute(value) - shrinkage.threshold;
+    // A NaN is not moved, and stays one. What is moved to 0 is +0, and what is not moved keeps the
+    // sign of its zero.
+    const Int64s is_gone = (Int64s)(left <= 0) & (shrinkage.threshold > 0 ? -1 : 0);
+    const Int64s sign = (Int64s)value & kSignBit64;
+    return (Doubles)(~is_gone & ((Int64s)left | sign)) * shrinkage.factor;
+  }
+
+  [[gnu::always_inline]] void operator()(const T* x, T* to) {
+    TAUT_UNROLL
+    for (std::size_t part = 0; part < kParts; part += 2) {
+      const DoublePair values = load_pair(x + part * kDoubles);
+      store_pair(to + part * kDoubles, {shrink(values.first), shrink(values.second)});
+    }
+  }
+};
+
 template <typename T, typename Operation>
 [[gnu::always_inline]] inline ElementwiseSums run(Operation operation, const T* x,
                                                   typename Operation::Gradient* gradient,
@@ -151,6 +176,13 @@ ElementwiseSums write_slope(const void* x, void* gradient, std::size_t count,
 }
 
 template <typename T>
+void shrink(void* x, std::size_t count, ElementwiseShrinkage shrinkage) {
+  Shrink<T> operation{};
+  operation.shrinkage = shrinkage;
+  run<T>(operation, static_cast<const T*>(x), static_cast<T*>(x), count);
+}
+
+template <typename T>
 constexpr ElementwiseKernel elementwise_kernel() {
   using G = typename WideGradient<T>::type;
   return {
@@ -163,6 +195,7 @@ constexpr ElementwiseKernel elementwise_kernel() {
        write_slope<T, G, kBoth, true>},
       {write_slope<T, G, kAbsolute, false>, write_slope<T, G, kSquare, false>,
        write_slope<T, G, kBoth, false>},
+      shrink<T>,
   };
 }
 

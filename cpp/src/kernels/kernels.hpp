@@ -41,6 +41,14 @@ using SumFunction = ElementwiseSums (*)(const void* x, std::size_t count);
 using SlopeFunction = ElementwiseSums (*)(const void* x, void* gradient, std::size_t count,
                                           ElementwiseSlopes slopes);
 
+// What the proximal step does to x: moved towards 0 by `threshold`, or to 0, then times `factor`.
+struct ElementwiseShrinkage {
+  double threshold;
+  double factor;
+};
+
+using ShrinkFunction = void (*)(void* x, std::size_t count, ElementwiseShrinkage shrinkage);
+
 struct ElementwiseKernel {
   SumFunction sum[kTermSets];
   // The gradient has x's own dtype, or float32 where x is a half type.
@@ -48,6 +56,7 @@ struct ElementwiseKernel {
   SlopeFunction assign[kTermSets];
   SlopeFunction accumulate_float32[kTermSets];
   SlopeFunction assign_float32[kTermSets];
+  ShrinkFunction shrink;
 };
 
 // ---- gram ----------------------------------------------------------------------------------

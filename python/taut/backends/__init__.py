@@ -3,6 +3,7 @@
     value(kernel, x, factors)                         the penalty
     value_and_grad(kernel, x, factors, scale)         the penalty, and a new array with its gradient
     accumulate_grad(kernel, x, grad, factors, scale)  the penalty; grad += scale * gradient
+    prox(x, factors, step)                            x = its proximal step; elementwise only
 
 `kernel` is "elementwise", with the factors (l1, l2), or "gram", with (factor, mode).
 """

@@ -66,6 +66,18 @@ class Regularizer:
         grad += slope
         return value
 
+    def prox(self, x: Any, step: float) -> None:
+        """Replaces `x` by its proximal step, `argmin_y step * penalty(y) + |y - x|**2 / 2`.
+
+        Args:
+            x: A writable array of any shape.
+            step: How far to go: the learning rate, where this follows a gradient step.
+
+        Raises:
+            NotImplementedError: If a subclass does not define it.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no proximal step in closed form")
+
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments that make an equal regularizer, as JSON has them.
 

@@ -2,12 +2,40 @@
 
 from typing import Any
 
+from taut.backends import backend_of
 from taut.regularizers._base import KernelRegularizer, check_factor
 
 _DEFAULT = 0.01
 
 
-class L1(KernelRegularizer):
+class _Elementwise(KernelRegularizer):
+    """What L1, L2 and both have beside the orthogonal penalty."""
+
+    _kernel = "elementwise"
+
+    def prox(self, x: Any, step: float) -> None:
+        """Replaces `x` by its proximal step, `argmin_y step * penalty(y) + |y - x|**2 / 2`.
+
+        Each element is moved towards 0 by `step * l1`, to exactly 0 where it is nearer than that,
+        and then divided by `1 + 2 * step * l2`. The subgradient of L1 steps across 0; this stops
+        there, so that weights become sparse. NaN stays NaN.
+
+        Args:
+            x: A writable array of float64, float32, float16 or bfloat16 that does not overlap
+                itself.
+            step: How far to go: the learning rate, where this follows a gradient step.
+
+        Raises:
+            TypeError: If `x` is no NumPy array, or has another dtype.
+            ValueError: If a factor or the step is negative or not finite, or `x` is read-only.
+                Nothing has been written then.
+
+        Source: Parikh and Boyd, "Proximal Algorithms", 2014, section 6.5.2.
+        """
+        backend_of(x).prox(x, self._factors(), step)
+
+
+class L1(_Elementwise):
     """Penalizes the absolute values: `l1 * sum(abs(x))`.
 
     Its gradient is `l1 * sign(x)`, with sign(0) = 0. Its string identifier is 'l1'.
@@ -21,8 +49,6 @@ class L1(KernelRegularizer):
     Source: `keras.regularizers.L1`.
     """
 
-    _kernel = "elementwise"
-
     def __init__(self, l1: float | None = _DEFAULT) -> None:
         self.l1 = check_factor("l1", _DEFAULT if l1 is None else l1)
 
@@ -35,7 +61,7 @@ class L1(KernelRegularizer):
         return {"l1": float(self.l1)}
 
 
-class L2(KernelRegularizer):
+class L2(_Elementwise):
     """Penalizes the squares: `l2 * sum(square(x))`.
 
     Its gradient is `2 * l2 * x`. Its string identifier is 'l2'.
@@ -49,8 +75,6 @@ class L2(KernelRegularizer):
     Source: `keras.regularizers.L2`.
     """
 
-    _kernel = "elementwise"
-
     def __init__(self, l2: float | None = _DEFAULT) -> None:
         self.l2 = check_factor("l2", _DEFAULT if l2 is None else l2)
 
@@ -63,7 +87,7 @@ class L2(KernelRegularizer):
         return {"l2": float(self.l2)}
 
 
-class L1L2(KernelRegularizer):
+class L1L2(_Elementwise):
     """Penalizes absolute values and squares: `l1 * sum(abs(x)) + l2 * sum(square(x))`.
 
     Both in one pass over x; a term whose factor is 0 is skipped. Its string identifiers 'l1_l2' and
@@ -78,8 +102,6 @@ class L1L2(KernelRegularizer):
 
     Source: `keras.regularizers.L1L2`.
     """
-
-    _kernel = "elementwise"
 
     def __init__(self, l1: float | None = 0.0, l2: float | None = 0.0) -> None:
         self.l1 = check_factor("l1", 0.0 if l1 is None else l1)

@@ -1,0 +1,47 @@
+// The penalties of many tensors in one call, whose work is shared out over all of them by size.
+//
+// What is said in penalty.hpp holds here too, and each value and gradient has the bits that a call
+// for its tensor alone would give. Everything is checked before anything is
+// written; a mistake in one term is an InvalidTerm, which has its index. A term whose x
+// is the very memory of an earlier term's is left out: a tied weight counts once.
+
+#ifndef TAUT_BATCH_HPP_
+#define TAUT_BATCH_HPP_
+
+#include <span>
+
+#include "taut/penalty.hpp"
+
+namespace taut {
+
+struct Term {
+  Regularizer regularizer;
+  ConstView x;
+};
+
+struct GradientTerm {
+  Regularizer regularizer;
+  ConstView x;
+  View gradient;
+};
+
+struct ProxTerm {
+  Regularizer regularizer;
+  View x;
+};
+
+// The sum of all penalties. `values`, unless empty, has as many elements as there are terms and
+// receives the penalty of each, 0 for one that was left out.
+double value(std::span<const Term> terms, std::span<double> values = {});
+
+// gradient += scale * d(penalty)/dx for every term. Throws InvalidArgument where a gradient
+// overlaps another term's gradient or x, too.
+double accumulate_grad(std::span<const GradientTerm> terms, double scale = 1.0,
+                       std::span<double> values = {});
+
+// The proximal step of every term.
+void prox(std::span<const ProxTerm> terms, double step);
+
+}  // namespace taut
+
+#endif  // TAUT_BATCH_HPP_
