@@ -162,6 +162,7 @@ class BoundPenalties:
     def accumulate_grad(self, grads: Parameters, scale: float = 1.0) -> float:
         """Adds `scale` times each penalty's gradient to the gradient of the same name, in place."""
         plan = self._plan
+        plan.require("accumulate_grad")
         flat = _flatten(grads)
         try:
             targets = [flat[name] for name in plan.compiled.names]
@@ -177,9 +178,7 @@ class BoundPenalties:
     def prox(self, step: float) -> None:
         """Replaces each parameter that has a penalty by its proximal step, in place."""
         plan = self._plan
-        for rule in (*plan.compiled.rules, *plan.custom.rules):
-            if type(rule).prox is Regularizer.prox:
-                rule.prox(None, step)  # which says that it has none
+        plan.require("prox")
         _core.batch_prox(*plan.batch(), self._compiled, step)
         for custom, x in zip(plan.custom.rules, self._custom, strict=True):
             if x is not None:
@@ -240,6 +239,17 @@ class _Plan:
         self._kinds = list({id(rule): rule for rule in self.compiled.rules}.values())
         number = {id(kind): i for i, kind in enumerate(self._kinds)}
         self._indices = [number[id(rule)] for rule in self.compiled.rules]
+
+    def require(self, method: str) -> None:
+        """Raises a NotImplementedError if a regularizer lacks what it takes for a method."""
+        needed = "value_and_grad" if method == "accumulate_grad" else method
+        for rule in (*self._kinds, *self.custom.rules):
+            own = getattr(type(rule), method, None)
+            if own is None or (
+                own is getattr(Regularizer, method)
+                and getattr(type(rule), needed) is getattr(Regularizer, needed)
+            ):
+                raise NotImplementedError(f"{rule!r} has no {method}: define {needed} for it")
 
     def batch(self) -> tuple[list[str], list[tuple[str, tuple[Any, ...]]], list[int]]:
         """Returns what the core's batch calls begin with; factors are those of this moment."""

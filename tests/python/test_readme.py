@@ -19,4 +19,6 @@ def test_the_python_examples_run(monkeypatch):
         exec(example, names)
     assert names["reg"](names["w"]) == 0.75
     assert names["grad"][0, 0] == pytest.approx(names["slope"][0, 0] * 9, rel=1e-6)
+    assert names["total"] == pytest.approx(0.0025)
+    assert names["penalties"].breakdown(names["params"]) == {"dense/kernel": names["total"]}
     assert names["Smallest"]().value_and_grad(names["w"])[0] == 1

@@ -7,7 +7,7 @@ from taut import regularizers
 from taut.demo.network import HIDDEN_KERNEL, HIDDEN_OUTPUT
 from taut.regularizers import Regularizer
 
-Measure: TypeAlias = Literal["near zero", "norm", "units", "pixels", "output"]
+Measure: TypeAlias = Literal["near zero", "zero", "norm", "units", "pixels", "output"]
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,8 @@ class Experiment:
         regularizer: The penalty, or None for the loss alone.
         target: The array it penalizes: HIDDEN_KERNEL or HIDDEN_OUTPUT.
         seen_in: The measures that show the effect, see `taut.demo.metrics`.
+        proximal: Whether the penalty acts by its proximal step after each step of the loss, in
+            place of its gradient.
     """
 
     name: str
@@ -27,6 +29,7 @@ class Experiment:
     regularizer: Regularizer | None
     target: str = HIDDEN_KERNEL
     seen_in: tuple[Measure, ...] = ()
+    proximal: bool = False
 
 
 # The factors are large enough for each effect to be plain to see, and small enough for the accuracy
@@ -35,6 +38,13 @@ class Experiment:
 EXPERIMENTS = (
     Experiment("none", "the loss alone", None),
     Experiment("L1", "most weights zero", regularizers.L1(1e-3), seen_in=("near zero",)),
+    Experiment(
+        "L1 prox",
+        "exact zeros",
+        regularizers.L1(1e-3),
+        seen_in=("near zero", "zero"),
+        proximal=True,
+    ),
     Experiment("L2", "all weights small", regularizers.L2(2e-3), seen_in=("norm",)),
     Experiment(
         "L1L2",

@@ -17,7 +17,7 @@ from taut.demo.data import CLASSES
 from taut.demo.panels import PANELS, Panel
 from taut.demo.training import Run
 
-_INCHES = (17.0, 14.8)
+_INCHES = (18.7, 14.8)
 _DOTS_PER_INCH = 120
 _IMAGES_PER_DIGIT = 4
 _EXPLANATION_WIDTH = 1.85  # of that of an image

@@ -11,9 +11,9 @@ from taut.demo.training import Run
 
 _HEADINGS = (
     "test\naccuracy",
-    "penalty\nstart",
-    "penalty\nend",
+    "penalty\nleft",
     "near\nzero",
+    "exact\nzero",
     "norm",
     "|cos|\nunits",
     "|cos|\npixels",
@@ -23,6 +23,7 @@ _HEADINGS = (
 
 _FORMATS: Mapping[Measure, str] = {
     "near zero": "{:.0%}",
+    "zero": "{:.0%}",
     "norm": "{:.1f}",
     "units": "{:.3f}",
     "pixels": "{:.3f}",
@@ -57,7 +58,6 @@ def _cells(run: Run) -> list[str]:
     has_penalty = run.experiment.regularizer is not None
     return [
         f"{run.curves.accuracy[-1]:.1%}",
-        f"{run.curves.penalty[0]:.3f}" if has_penalty else "-",
         f"{run.curves.penalty[-1]:.3f}" if has_penalty else "-",
         *_measures(run),
         f"{run.penalty_seconds * 1e6:.0f}" if has_penalty else "-",

@@ -11,7 +11,7 @@ from taut.demo import network
 from taut.demo.arrays import Floats
 from taut.demo.data import CLASSES, Digits
 from taut.demo.experiments import Experiment
-from taut.demo.network import HIDDEN_KERNEL, Parameters, Penalize
+from taut.demo.network import HIDDEN_KERNEL, Parameters
 
 UNITS = 36
 _BATCH_SIZE = 32
@@ -61,14 +61,28 @@ class TimedPenalty:
         self.seconds: list[float] = []
 
     def __call__(self, name: str, x: Floats, grad: Floats) -> float:
-        """Adds the gradient of x's penalty to `grad`, in place, and returns the penalty."""
+        """Adds the gradient of x's penalty to `grad`, in place, and returns the penalty.
+
+        A proximal experiment's gradient is left out; its penalty acts in `step`.
+        """
         regularizer = self._experiment.regularizer
         if regularizer is None or name != self._experiment.target:
             return 0.0
+        if self._experiment.proximal:
+            return float(regularizer(x))
         start = time.perf_counter()
         penalty = regularizer.accumulate_grad(x, grad)
         self.seconds.append(time.perf_counter() - start)
         return float(penalty)
+
+    def step(self, parameters: Parameters, length: float) -> None:
+        """Takes the proximal step of a proximal experiment; does nothing for the others."""
+        experiment = self._experiment
+        if experiment.regularizer is None or not experiment.proximal:
+            return
+        start = time.perf_counter()
+        experiment.regularizer.prox(parameters[experiment.target], length)
+        self.seconds.append(time.perf_counter() - start)
 
 
 def train(
@@ -120,7 +134,7 @@ def _epochs(
     digits: Digits,
     epochs: int,
     generator: np.random.Generator,
-    penalize: Penalize,
+    penalize: TimedPenalty,
 ) -> Iterator[None]:
     """Trains the parameters in place, and stops after each epoch for the caller to look at them."""
     velocities = {name: np.zeros_like(values) for name, values in parameters.items()}
@@ -135,6 +149,8 @@ def _epochs(
             # from it, so a weight that belongs at 0 would jump about it by a step's length.
             rate = _LEARNING_RATE * (1.0 - (epoch + number / len(batches)) / epochs)
             _descend(parameters, velocities, step.gradients, rate)
+            # Momentum carries a gradient on for so many steps' worth.
+            penalize.step(parameters, rate / (1.0 - _MOMENTUM))
         yield
 
 

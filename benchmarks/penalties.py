@@ -1,0 +1,102 @@
+"""The penalties of a whole model in one call.
+
+    python benchmarks/penalties.py [--rounds N]
+
+Each figure is verified before it is timed. Ratios are medians over interleaved rounds; every
+baseline stands there twice, so that its ratio to itself shows the noise. Needs torch.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import taut
+import timing
+import torch
+from taut.regularizers import L2
+
+THREADS = 2
+FACTOR = 1e-4
+
+
+def resnet50_shapes() -> dict[str, tuple[int, ...]]:
+    """Returns the shapes of ResNet-50's 161 trainable tensors (He et al., 2016)."""
+    shapes: dict[str, tuple[int, ...]] = {"stem/kernel": (64, 3, 7, 7)}
+    shapes |= {"stem/norm/scale": (64,), "stem/norm/bias": (64,)}
+    inputs = 64
+    for stage, (blocks, width) in enumerate([(3, 64), (4, 128), (6, 256), (3, 512)]):
+        for block in range(blocks):
+            name = f"stage{stage}/block{block}"
+            layers = [(width, inputs, 1), (width, width, 3), (4 * width, width, 1)]
+            if block == 0:
+                layers.append((4 * width, inputs, 1))
+            for number, (filters, channels, size) in enumerate(layers):
+                shapes[f"{name}/conv{number}/kernel"] = (filters, channels, size, size)
+                shapes[f"{name}/norm{number}/scale"] = (filters,)
+                shapes[f"{name}/norm{number}/bias"] = (filters,)
+            inputs = 4 * width
+    return shapes | {"head/kernel": (1000, 2048), "head/bias": (1000,)}
+
+
+def verify(
+    penalties: taut.Penalties, params: Mapping[str, np.ndarray], grads: Mapping[str, np.ndarray]
+) -> None:
+    total = penalties.accumulate_grad(params, grads)
+    exact = FACTOR * sum(np.square(x, dtype=np.float64).sum() for x in params.values())
+    np.testing.assert_allclose(total, exact, rtol=1e-9)
+    for name, x in params.items():
+        np.testing.assert_allclose(grads[name], 2 * FACTOR * x, rtol=1e-6)
+
+
+def torch_step(params: Mapping[str, np.ndarray]) -> Callable[[], object]:
+    weights = [torch.from_numpy(x.copy()).requires_grad_() for x in params.values()]
+
+    def step() -> None:
+        sum(FACTOR * weight.square().sum() for weight in weights).backward()
+
+    return step
+
+
+def run(title: str, params: dict[str, np.ndarray], rounds: int, calls: int) -> None:
+    grads = {name: np.zeros_like(x) for name, x in params.items()}
+    penalties = taut.Penalties([("*", L2(FACTOR))])
+    verify(penalties, params, grads)
+    bound = penalties.bind(params)
+    size = sum(x.size for x in params.values())
+    x, y = torch.randn(size), torch.zeros(size)
+    contestants: dict[str, Callable[[], object]] = {
+        f"y.add_(x, alpha=a) of {size:,}": lambda: y.add_(x, alpha=1e-8),
+        "the same again": lambda: y.add_(x, alpha=1e-8),
+        "taut, value": lambda: penalties(params),
+        "taut, value and gradient": lambda: penalties.accumulate_grad(params, grads),
+        "taut, bound": lambda: bound.accumulate_grad(grads),
+        "torch eager": torch_step(params),
+    }
+    timing.print_ratios(
+        title, timing.interleave(contestants, rounds, calls), next(iter(contestants))
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=15)
+    rounds = parser.parse_args().rounds
+    taut.set_num_threads(THREADS)
+    torch.set_num_threads(THREADS)
+    print(f"{timing.processor()}; {THREADS} threads; torch {torch.__version__}")
+    taut.show_config()
+    generator = np.random.default_rng(0)
+    small = {f"layer{i}/kernel": generator.standard_normal(1000, np.float32) for i in range(200)}
+    run("200 tensors of 1,000 float32", small, rounds * 4, 20)
+    model = {
+        name: generator.standard_normal(shape, np.float32)
+        for name, shape in resnet50_shapes().items()
+    }
+    assert len(model) == 161
+    run("ResNet-50, 161 tensors", model, rounds, 1)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

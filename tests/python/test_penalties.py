@@ -1,0 +1,258 @@
+"""The penalties of a whole model."""
+
+import json
+
+import numpy as np
+import pytest
+import taut
+from arrays import DTYPES, random_array
+from taut import Penalties
+from taut.regularizers import L1, L1L2, L2, OrthogonalRegularizer, Regularizer
+
+
+def model(dtype="float32"):
+    return {
+        "dense1/kernel": random_array((40, 30), dtype, seed=1),
+        "dense1/bias": random_array((30,), dtype, seed=2),
+        "dense2/kernel": random_array((300, 200), dtype, seed=3),
+        "embedding": random_array((50, 20), dtype, seed=4),
+        "head/kernel": random_array((200, 1), dtype, seed=5),
+        "empty/kernel": random_array((0, 4), dtype, seed=6),
+    }
+
+
+RULES = [
+    ("head/*", L1L2(1e-3, 1e-4)),
+    ("*/kernel", L2(1e-4)),
+    ("embedding", OrthogonalRegularizer(0.1)),
+    ("*/bias", None),
+]
+RULE_OF = {
+    "dense1/kernel": RULES[1],
+    "dense2/kernel": RULES[1],
+    "embedding": RULES[2],
+    "head/kernel": RULES[0],
+    "empty/kernel": RULES[1],
+}
+
+
+def zeros(params):
+    return {name: np.zeros_like(x) for name, x in params.items()}
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 8])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_parameter_gets_what_its_rule_alone_would_give(level, dtype, threads):
+    taut.set_num_threads(threads)
+    params, penalties = model(dtype), Penalties(RULES)
+    alone = {name: rule[1](params[name]) for name, rule in RULE_OF.items()}
+    assert penalties.breakdown(params) == alone
+    assert penalties(params) == sum(alone.values())
+    by_rule = penalties.breakdown(params, by="rule")
+    assert list(by_rule) == ["head/*", "*/kernel", "embedding"]
+    assert by_rule["head/*"] == alone["head/kernel"]
+    assert sum(by_rule.values()) == pytest.approx(sum(alone.values()), rel=1e-12)
+
+    grads = zeros(params)
+    assert penalties.accumulate_grad(params, grads, scale=3.0) == sum(alone.values())
+    for name, x in params.items():
+        expected = np.zeros_like(x)
+        if name in RULE_OF:
+            RULE_OF[name][1].accumulate_grad(x, expected, 3.0)
+        assert grads[name].tobytes() == expected.tobytes()
+
+
+def test_the_first_rule_that_matches_wins():
+    params = {"a/kernel": np.ones(3), "b/kernel": np.ones(3)}
+    penalties = Penalties([("a/*", None), ("*/kernel", L1(1.0)), ("b/*", L2(5.0))])
+    assert penalties.breakdown(params) == {"b/kernel": 3.0}
+
+
+def test_identifiers_are_rules():
+    assert Penalties([("*", "l2")])({"w": np.ones(100)}) == 1.0
+    with pytest.raises(ValueError, match="unknown"):
+        Penalties([("*", "unknown")])
+
+
+def test_a_parameter_that_no_rule_matches_has_no_penalty():
+    params = {"w": np.ones(3), "counter": np.arange(3)}  # not even of a dtype that could have one
+    assert Penalties([("w", L1(1.0))])(params) == 3
+
+
+def test_a_rule_that_matches_nothing_is_an_error():
+    params = {"w": np.ones(3)}
+    with pytest.raises(ValueError, match=r"'kernel'.*'w'"):
+        Penalties([("kernel", L1(1.0)), ("*", L2(1.0))])(params)
+    assert Penalties([("kernel", L1(1.0)), ("*", L2(1.0))], allow_unused=True)(params) == 3
+    # One that others win over does match.
+    assert Penalties([("*", L2(1.0)), ("w", L1(1.0))])(params) == 3
+
+
+def test_nested_mappings_and_pairs():
+    nested = {"dense": {"kernel": np.ones(3), "bias": np.ones(2)}, "scale": np.ones(1)}
+    penalties = Penalties([("dense/kernel", L1(1.0)), ("scale", L1(10.0))])
+    assert penalties.breakdown(nested) == {"dense/kernel": 3.0, "scale": 10.0}
+    grads = {"dense": {"kernel": np.zeros(3)}, "scale": np.zeros(1)}
+    penalties.accumulate_grad(nested, grads)
+    assert grads["dense"]["kernel"].tolist() == [1, 1, 1]
+    assert penalties([("dense/kernel", np.ones(4)), ("scale", np.ones(1))]) == 14
+
+
+def test_the_same_memory_counts_once():
+    shared = random_array((20, 30), "float32")
+    params = {"embedding": shared, "head": shared.T, "copy": shared.copy(), "part": shared[:10]}
+    for regularizer in (L2(0.5), Custom()):
+        penalties = Penalties([("*", regularizer)])
+        alone = float(regularizer(shared))
+        breakdown = penalties.breakdown(params)
+        assert breakdown["embedding"] == pytest.approx(alone, rel=1e-6)
+        assert breakdown["head"] == 0
+        assert breakdown["copy"] == breakdown["embedding"]
+        assert breakdown["part"] > 0
+        grads = {name: np.zeros_like(x) for name, x in params.items()}
+        penalties.accumulate_grad(params, grads)
+        assert grads["embedding"].any()
+        assert not grads["head"].any()
+
+
+def test_factors_are_read_at_each_call():
+    regularizer, params = L2(1.0), {"w": np.ones(3)}
+    bound = Penalties([("w", regularizer)]).bind(params)
+    assert bound() == 3
+    regularizer.l2 = 2.0
+    assert bound() == 6
+    regularizer.l2 = -1.0
+    with pytest.raises(ValueError, match="non-negative"):
+        bound()
+
+
+def test_bound_penalties_follow_their_arrays():
+    params = {"w": np.ones(3), "v": np.ones((2, 2))}
+    bound = Penalties([("w", L1(1.0)), ("v", L2(1.0))]).bind(params)
+    params["w"][:] = -2
+    grads = zeros(params)
+    assert bound() == bound.accumulate_grad(grads) == 10
+    assert grads["w"].tolist() == [-1, -1, -1]
+    assert bound.breakdown() == {"w": 6.0, "v": 4.0}
+    bound.prox(0.5)
+    assert params["w"].tolist() == [-1.5, -1.5, -1.5]
+    assert (params["v"] == 0.5).all()
+
+
+def test_the_rules_may_change():
+    penalties, params = Penalties([("w", L1(1.0))]), {"w": np.full(3, 2.0)}
+    assert penalties(params) == 6
+    penalties.rules[0] = ("w", L2(1.0))
+    assert penalties(params) == 12
+
+
+class Custom(Regularizer):
+    def __call__(self, x):
+        return np.abs(x).max()
+
+    def value_and_grad(self, x, scale=1.0):
+        return self(x), scale * (np.abs(x) == np.abs(x).max()) * np.sign(x)
+
+    def prox(self, x, step):
+        x -= step
+
+
+class Doubled(L2):
+    def __call__(self, x):
+        return 2 * super().__call__(x)
+
+    def accumulate_grad(self, x, grad, scale=1.0):
+        return 2 * super().accumulate_grad(x, grad, 2 * scale)
+
+
+def test_your_own_regularizers_take_part():
+    params = {"a": np.array([1.0, -3.0]), "b": np.ones(2), "c": np.ones(2)}
+    penalties = Penalties([("a", Custom()), ("b", Doubled(1.0)), ("c", L1(1.0))])
+    assert penalties.breakdown(params) == {"a": 3.0, "b": 4.0, "c": 2.0}
+    grads = zeros(params)
+    assert penalties.accumulate_grad(params, grads) == 9
+    assert [grads[name].tolist() for name in "abc"] == [[0, -1], [4, 4], [1, 1]]
+    penalties.prox(params, 0.25)
+    assert params["a"].tolist() == [0.75, -3.25]
+
+
+def test_a_function_is_a_penalty_without_a_gradient():
+    params = {"a": np.ones(2), "b": np.ones(2)}
+    penalties = Penalties([("a", L1(1.0)), ("b", lambda x: 7.0)])
+    assert penalties(params) == 9
+    grads = zeros(params)
+    with pytest.raises(NotImplementedError, match="accumulate_grad"):
+        penalties.accumulate_grad(params, grads)
+    assert not grads["a"].any()
+    with pytest.raises(NotImplementedError, match="prox"):
+        penalties.prox(params, 0.1)
+    assert (params["a"] == 1).all()
+
+
+@pytest.mark.parametrize("name", ["dense2/kernel", "embedding", "head/kernel"])
+def test_errors_name_the_parameter_and_nothing_is_written(name):
+    params, penalties = model(), Penalties(RULES)
+    wrong = np.zeros((3, 3, 3), np.float32)
+    grads = zeros(params)
+    with pytest.raises(ValueError, match=f"{name}.*shape"):
+        penalties.accumulate_grad(params, grads | {name: wrong})
+    with pytest.raises(TypeError, match=f"{name}.*list"):
+        penalties.accumulate_grad(params, grads | {name: [1.0]})
+    with pytest.raises(TypeError, match=f"{name}.*int64"):
+        penalties(params | {name: np.ones((3, 3), np.int64)})
+    with pytest.raises(ValueError, match=f"no gradient.*{name}"):
+        penalties.accumulate_grad(params, {key: grads[key] for key in grads if key != name})
+    read_only = np.zeros_like(params[name])
+    read_only.flags.writeable = False
+    with pytest.raises(ValueError, match=f"{name}.*read-only"):
+        penalties.accumulate_grad(params, grads | {name: read_only})
+    with pytest.raises(ValueError, match="overlap"):
+        penalties.accumulate_grad(params, grads | {name: params[name]})
+    assert not any(grad.any() for grad in grads.values())
+
+
+def test_gradients_that_overlap_each_other_are_refused():
+    memory = np.zeros(5)
+    params = {"a": np.ones(3), "b": np.ones(3)}
+    with pytest.raises(ValueError, match="overlap"):
+        Penalties([("*", L2(1.0))]).accumulate_grad(params, {"a": memory[:3], "b": memory[2:]})
+    assert not memory.any()
+    interleaved = np.zeros(6)
+    Penalties([("*", L2(1.0))]).accumulate_grad(
+        params, {"a": interleaved[::2], "b": interleaved[1::2]}
+    )
+    assert (interleaved == 2).all()
+
+
+def test_an_orthogonal_rule_has_no_proximal_step():
+    params = {"a": np.ones(3), "b": np.eye(3)}
+    with pytest.raises(NotImplementedError, match=r"Orthogonal.*prox"):
+        Penalties([("a", L1(1.0)), ("b", OrthogonalRegularizer())]).prox(params, 0.1)
+    assert (params["a"] == 1).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_prox_of_many_is_that_of_each(level, dtype):
+    rules = [("embedding", L1(0.02)), ("*/kernel", L1L2(0.03, 0.4)), ("*/bias", L2(0.1))]
+    params, expected = model(dtype), model(dtype)
+    Penalties(rules).prox(params, 0.5)
+    rules[0][1].prox(expected["embedding"], 0.5)
+    rules[2][1].prox(expected["dense1/bias"], 0.5)
+    for name in ("dense1/kernel", "dense2/kernel", "head/kernel"):
+        rules[1][1].prox(expected[name], 0.5)
+    for name, x in params.items():
+        assert x.tobytes() == expected[name].tobytes()
+
+
+def test_config_round_trip():
+    penalties = Penalties(RULES, allow_unused=True)
+    config = json.loads(json.dumps(penalties.get_config()))
+    restored = Penalties.from_config(config)
+    assert restored.get_config() == config
+    assert restored(model()) == penalties(model())
+    assert restored.allow_unused
+
+
+def test_breakdown_by_something_else():
+    with pytest.raises(ValueError, match="by='size'"):
+        Penalties([("*", L1())]).breakdown({"w": np.ones(1)}, by="size")
