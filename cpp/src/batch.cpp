@@ -42,17 +42,31 @@ std::vector<Place> places_of(std::span<const AnyTerm> terms) {
   return places;
 }
 
+// Whether two views of one extent are of the very same elements, in whatever order.
+bool is_same_memory(const ConstView& x, const ConstView& y) {
+  if (x.dtype() != y.dtype() || x.size() != y.size() || x.size() == 0) return false;
+  const Layout<1> a = layout_of(x);
+  const Layout<1> b = layout_of(y);
+  if (a.rank != b.rank) return false;
+  for (std::size_t axis = 0; axis < a.rank; ++axis) {
+    if (a.extents[axis] != b.extents[axis] || a.strides[0][axis] != b.strides[0][axis])
+      return false;
+  }
+  return true;
+}
+
 // Which terms count: all but those whose x has appeared before.
 template <typename AnyTerm>
 std::vector<char> find_counted(std::span<const AnyTerm> terms, const std::vector<Place>& places) {
   std::vector<char> counted(terms.size(), 1);
   for (std::size_t i = 1; i < places.size(); ++i) {
-    const ConstView& before = terms[places[i - 1].term].x;
-    const ConstView& x = terms[places[i].term].x;
-    if (x.size() > 0 && places[i].extent.begin == places[i - 1].extent.begin &&
-        places[i].extent.end == places[i - 1].extent.end && x.size() == before.size() &&
-        x.dtype() == before.dtype()) {
-      counted[places[i].term] = 0;
+    const auto [begin, end] = places[i].extent;
+    for (std::size_t j = i; j-- > 0;) {  // those of the same extent stand side by side
+      if (places[j].extent.begin != begin || places[j].extent.end != end) break;
+      if (is_same_memory(terms[places[j].term].x, terms[places[i].term].x)) {
+        counted[places[i].term] = 0;
+        break;
+      }
     }
   }
   return counted;
@@ -70,8 +84,8 @@ void check_terms(std::span<const AnyTerm> terms, Check check) {
   }
 }
 
-// Throws where memory that one term writes meets another term's. meet(written, other) decides for
-// places whose extents do.
+// Throws where memory that one term writes meets another term's, and names the one that writes, or
+// the later one where both do. meet(written, other) decides for places whose extents meet.
 template <typename Meet>
 void check_apart(std::vector<Place> places, Meet meet) {
   std::sort(places.begin(), places.end());
@@ -81,8 +95,9 @@ void check_apart(std::vector<Place> places, Meet meet) {
     for (const Place& other : open) {
       if (other.term == place.term || (!other.written && !place.written)) continue;
       if (place.written ? meet(place, other) : meet(other, place)) {
+        const std::size_t both = std::max(place.term, other.term);
         throw InvalidTerm(
-            place.term,
+            place.written && other.written ? both : (place.written ? place : other).term,
             "What is written for one tensor must not overlap another one, nor its gradient: they "
             "share memory");
       }
@@ -237,6 +252,7 @@ double accumulate_grad(std::span<const GradientTerm> terms, double scale,
 }
 
 void prox(std::span<const ProxTerm> terms, double step) {
+  check_step(step);
   check_terms(terms,
               [&](std::size_t term) { check_prox(terms[term].regularizer, terms[term].x, step); });
   std::vector<Place> places = places_of(terms);

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <string>
 
+#include "elementwise.hpp"
 #include "layout.hpp"
 #include "overloaded.hpp"
 
@@ -75,12 +76,22 @@ void check_gradient(const ConstView& x, const View& gradient) {
   }
 }
 
+void check_step(double step) { check_factor("step", step); }
+
 void check_prox(const Regularizer& regularizer, const View& x, double step) {
-  check_factor("step", step);
-  if (std::holds_alternative<OrthogonalRegularizer>(regularizer)) {
-    throw InvalidArgument("OrthogonalRegularizer has no proximal step in closed form");
-  }
   check_penalty(regularizer, x);
+  const bool is_finite = std::visit(
+      Overloaded{
+          [](const OrthogonalRegularizer&) -> bool {
+            throw InvalidArgument("OrthogonalRegularizer has no proximal step in closed form");
+          },
+          [&](const auto& r) {
+            const ElementwiseFactors factors = factors_of(r);
+            return std::isfinite(step * factors.l1) && std::isfinite(2 * (step * factors.l2));
+          },
+      },
+      regularizer);
+  if (!is_finite) throw InvalidArgument("step times a factor is beyond the range of float64");
   if (overlaps_itself(x)) {
     throw InvalidArgument("x must not overlap itself: some of its elements share memory");
   }

@@ -53,6 +53,7 @@ double value_and_grad(const Regularizer& regularizer, const ConstView& x, const 
 }
 
 void prox(const Regularizer& regularizer, const View& x, double step) {
+  check_step(step);
   check_prox(regularizer, x, step);
   call_isolated([&] {
     std::visit(Overloaded{

@@ -34,8 +34,8 @@ struct ProxTerm {
 // receives the penalty of each, 0 for one that was left out.
 double value(std::span<const Term> terms, std::span<double> values = {});
 
-// gradient += scale * d(penalty)/dx for every term. Throws InvalidArgument where a gradient
-// overlaps another term's gradient or x, too.
+// gradient += scale * d(penalty)/dx for every term. A gradient that overlaps another
+// term's gradient or x is an InvalidTerm too: the later one, or the one that would be written.
 double accumulate_grad(std::span<const GradientTerm> terms, double scale = 1.0,
                        std::span<double> values = {});
 

@@ -36,8 +36,9 @@ double value_and_grad(const Regularizer& regularizer, const ConstView& x, const 
 //
 // L1 moves every element towards 0 by step * l1, to exactly 0 where it is nearer; L2 divides by
 // 1 + 2 * step * l2; L1L2 does one after the other. In float64, rounded once. NaN stays NaN. Throws
-// InvalidArgument, before anything is written, for a step that is negative or not finite, for the
-// orthogonal penalty, which has no such step in closed form, and for an x that overlaps itself.
+// InvalidArgument, before anything is written, for a step that is negative or not finite or whose
+// product with a factor is not, for the orthogonal penalty, which has no such step in closed form,
+// and for an x that overlaps itself.
 void prox(const Regularizer& regularizer, const View& x, double step);
 
 }  // namespace taut

@@ -229,9 +229,10 @@ inline bool write_codes(const TilePlace& place, const T* tile, const GramSigns* 
           const auto values =
               load<typename Signs::Values>(tile + (i + r) * kGramTile + j + v * Signs::kLanes);
           const Masks masks = kPositive ? values > 0 : values < 0;
+          const auto bit = static_cast<typename Signs::Code>(typename Signs::Code{1} << r);
           zeros |= values == 0;
           row_bits[r] |= mask_bits(masks) << (v * Signs::kLanes);
-          columns |= masks & (1 << r);
+          columns |= masks & bit;
         }
         store(column_codes + v * Signs::kLanes, columns);
       }
