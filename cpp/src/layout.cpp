@@ -138,17 +138,45 @@ void copy_strided(std::byte* to, std::ptrdiff_t to_stride, const std::byte* from
   }
 }
 
+// Copies `count` elements that lie side by side, the last one first.
+template <std::size_t kSize>
+void copy_reversed(std::byte* to, const std::byte* from, std::size_t count) {
+  constexpr std::size_t kBlock = 16;  // a constant, so that the compiler turns whole vectors
+  std::size_t i = 0;
+  for (; i + kBlock <= count; i += kBlock) {
+    std::array<std::array<std::byte, kSize>, kBlock> block;
+    std::memcpy(block.data(), from + (count - i - kBlock) * kSize, sizeof(block));
+    std::reverse(block.begin(), block.end());
+    std::memcpy(to + i * kSize, block.data(), sizeof(block));
+  }
+  for (; i < count; ++i) std::memcpy(to + i * kSize, from + (count - i - 1) * kSize, kSize);
+}
+
+// A copy for elements of each size; the sizes are constants to it.
+template <std::size_t kSize>
+void copy_elements(std::byte* to, std::ptrdiff_t to_stride, const std::byte* from,
+                   std::ptrdiff_t from_stride, std::size_t count) {
+  constexpr std::ptrdiff_t kStep = kSize;
+  if (to_stride == kStep && from_stride == -kStep) {
+    copy_reversed<kSize>(to, from - static_cast<std::ptrdiff_t>(count - 1) * kStep, count);
+  } else if (to_stride == -kStep && from_stride == kStep) {
+    copy_reversed<kSize>(to - static_cast<std::ptrdiff_t>(count - 1) * kStep, from, count);
+  } else {
+    copy_strided<kSize>(to, to_stride, from, from_stride, count);
+  }
+}
+
 void copy_run(std::byte* to, std::ptrdiff_t to_stride, const std::byte* from,
               std::ptrdiff_t from_stride, std::size_t count, std::size_t element_size) {
   const auto step = static_cast<std::ptrdiff_t>(element_size);
   if (to_stride == step && from_stride == step) {
     std::memcpy(to, from, count * element_size);
   } else if (element_size == 8) {
-    copy_strided<8>(to, to_stride, from, from_stride, count);
+    copy_elements<8>(to, to_stride, from, from_stride, count);
   } else if (element_size == 4) {
-    copy_strided<4>(to, to_stride, from, from_stride, count);
+    copy_elements<4>(to, to_stride, from, from_stride, count);
   } else {
-    copy_strided<2>(to, to_stride, from, from_stride, count);
+    copy_elements<2>(to, to_stride, from, from_stride, count);
   }
 }
 
