@@ -16,8 +16,14 @@ namespace py = pybind11;
 namespace taut::bindings {
 namespace {
 
-// Below this many elements a call is over before another thread could use the GIL.
+// Below this much work, an element of an elementwise penalty being one unit, a call is over before
+// another thread could use the GIL.
 constexpr std::size_t kWorthReleasing = 16384;
+
+std::size_t work_of(const Regularizer& regularizer, std::size_t size) {
+  // Each element of a matrix meets those of many other vectors.
+  return std::holds_alternative<OrthogonalRegularizer>(regularizer) ? 64 * size : size;
+}
 
 // Whether a signal's handler raised, as Ctrl-C's does.
 bool has_pending_exception() {
@@ -28,8 +34,8 @@ bool has_pending_exception() {
 // Calls the core without the GIL where that pays. This is safe: the core sees plain memory and no
 // Python object, and the caller's arguments keep the arrays alive until the call returns.
 template <typename Call>
-double call_core(std::size_t size, Call&& call) {
-  if (size < kWorthReleasing) return call();
+double call_core(std::size_t work, Call&& call) {
+  if (work < kWorthReleasing) return call();
   try {
     const py::gil_scoped_release release;
     const StopCheck stop_check(has_pending_exception);
@@ -75,7 +81,8 @@ double gradient_of(py::handle x, py::handle gradient, const py::tuple& factors, 
   const Regularizer regularizer = kRegularizerOf(factors);
   const ConstView view = read_view(x);
   const View target = write_view(gradient);
-  return call_core(view.size(), [&] { return kFunction(regularizer, view, target, scale); });
+  return call_core(work_of(regularizer, view.size()),
+                   [&] { return kFunction(regularizer, view, target, scale); });
 }
 
 // A kernel's factors come in a tuple, so that every kernel has the same functions.
@@ -85,7 +92,8 @@ void register_kernel(py::module_& module, const std::string& name) {
              [](py::handle x, const py::tuple& factors) {
                const Regularizer regularizer = kRegularizerOf(factors);
                const ConstView view = read_view(x);
-               return call_core(view.size(), [&] { return value(regularizer, view); });
+               return call_core(work_of(regularizer, view.size()),
+                                [&] { return value(regularizer, view); });
              },
              py::arg("x"), py::arg("factors"));
   module.def((name + "_accumulate_grad").c_str(), gradient_of<kRegularizerOf, accumulate_grad>,
@@ -149,10 +157,10 @@ void for_each_name(const py::list& names, Make make) {
 // Calls the core for many terms.
 template <typename Terms, typename Call>
 void call_batch(const py::list& names, const Terms& terms, Call&& call) {
-  std::size_t size = 0;
-  for (const auto& term : terms) size += term.x.size();
+  std::size_t work = 0;
+  for (const auto& term : terms) work += work_of(term.regularizer, term.x.size());
   try {
-    call_core(size, [&] {
+    call_core(work, [&] {
       call();
       return 0.0;
     });

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from taut import _core
 from taut.backends.numpy import as_array, byte_bounds
-from taut.regularizers import deserialize, get, serialize
+from taut.regularizers import L1, deserialize, get, serialize
 from taut.regularizers._base import KernelRegularizer, Regularizer
 
 Parameters = Mapping[str, Any] | Iterable[tuple[str, Any]]
@@ -135,21 +135,24 @@ class BoundPenalties:
 
     def __init__(self, plan: "_Plan", params: dict[str, Any]) -> None:
         self._plan = plan
-        self._compiled = _arrays(params, plan.compiled.names)
-        self._custom: list[NDArray[Any] | None] = list(_arrays(params, plan.custom.names))
-        if self._custom:
-            self._leave_out_repeated()
+        self._names, self._indices = plan.compiled.names, plan.indices
+        self._custom: list[tuple[str, Any, NDArray[Any]]] = []
+        if plan.custom.names:
+            self._leave_out_repeated(params)
+        self._compiled = _arrays(params, self._names)
+        self._unwritable = [name for name in plan.patterns if not isinstance(params[name], ndarray)]
 
     def __call__(self) -> float:
         """Returns the sum of all penalties."""
-        return sum(self._compiled_values()) + sum(self._custom_values())
+        return sum(self._compiled_values(), sum(self._custom_values(), 0.0))
 
     def breakdown(self, by: str = "name") -> dict[str, float]:
         """Returns the penalty of each parameter that has one, or the sum of each rule."""
         plan = self._plan
         values = dict.fromkeys(plan.patterns, 0.0)  # in the order of the parameters
-        values.update(zip(plan.compiled.names, self._compiled_values(), strict=True))
-        values.update(zip(plan.custom.names, self._custom_values(), strict=True))
+        values.update(zip(self._names, self._compiled_values(), strict=True))
+        custom_names = [name for name, _, _ in self._custom]
+        values.update(zip(custom_names, self._custom_values(), strict=True))
         if by == "name":
             return values
         if by == "rule":
@@ -165,44 +168,54 @@ class BoundPenalties:
         plan.require("accumulate_grad")
         flat = _flatten(grads)
         try:
-            targets = [flat[name] for name in plan.compiled.names]
-            custom_targets = [flat[name] for name in plan.custom.names]
+            targets = list(map(flat.__getitem__, self._names))
+            custom_targets = [flat[name] for name, _, _ in self._custom]
         except KeyError as missing:
             raise ValueError(f"There is no gradient for the parameter {missing}") from None
-        total = sum(_core.batch_accumulate_grad(*plan.batch(), self._compiled, targets, scale))
-        for custom, x, grad in zip(plan.custom.rules, self._custom, custom_targets, strict=True):
-            if x is not None:
-                total += float(custom.accumulate_grad(x, grad, scale))
-        return total
+        # The others first: if one of them fails, the core has not written anything.
+        total = 0.0
+        for (_, custom, x), grad in zip(self._custom, custom_targets, strict=True):
+            total += float(custom.accumulate_grad(x, grad, scale))
+        values = _core.batch_accumulate_grad(
+            self._names, plan.factors(), self._indices, self._compiled, targets, scale
+        )
+        return sum(values, total)
 
     def prox(self, step: float) -> None:
         """Replaces each parameter that has a penalty by its proximal step, in place."""
-        plan = self._plan
-        plan.require("prox")
-        _core.batch_prox(*plan.batch(), self._compiled, step)
-        for custom, x in zip(plan.custom.rules, self._custom, strict=True):
-            if x is not None:
-                custom.prox(x, step)
+        self._plan.require("prox")
+        if self._unwritable:
+            raise TypeError(
+                f"prox writes in place and needs NumPy arrays. Received others: {self._unwritable}"
+            )
+        for _, custom, x in self._custom:
+            custom.prox(x, step)
+        _core.batch_prox(self._names, self._plan.factors(), self._indices, self._compiled, step)
 
     def _compiled_values(self) -> list[float]:
-        return _core.batch_value(*self._plan.batch(), self._compiled)
+        return _core.batch_value(self._names, self._plan.factors(), self._indices, self._compiled)
 
     def _custom_values(self) -> list[float]:
-        return [
-            0.0 if x is None else float(custom(x))
-            for custom, x in zip(self._plan.custom.rules, self._custom, strict=True)
-        ]
+        return [float(custom(x)) for _, custom, x in self._custom]
 
-    def _leave_out_repeated(self) -> None:
-        """Leaves out memory that appeared before, which the core does for its own terms."""
-        seen = {_memory(x) for x in self._compiled}
-        for i, x in enumerate(self._custom):
-            if x is None:
-                continue
-            memory = _memory(x)
-            if memory in seen:
-                self._custom[i] = None
-            seen.add(memory)
+    def _leave_out_repeated(self, params: dict[str, Any]) -> None:
+        """Leaves out memory that appeared before, which the core does among its own terms."""
+        seen = set()
+        counted = set()
+        for name in self._plan.patterns:
+            memory = _memory(as_array(params[name]))
+            if memory not in seen:
+                counted.add(name)
+            if memory is not None:
+                seen.add(memory)
+        compiled = zip(self._names, self._indices, strict=True)
+        kept = [(name, index) for name, index in compiled if name in counted]
+        self._names = [name for name, _ in kept]
+        self._indices = [index for _, index in kept]
+        custom = zip(self._plan.custom.names, self._plan.custom.rules, strict=True)
+        self._custom = [
+            (name, rule, as_array(params[name])) for name, rule in custom if name in counted
+        ]
 
 
 class _Terms:
@@ -238,7 +251,7 @@ class _Plan:
             )
         self._kinds = list({id(rule): rule for rule in self.compiled.rules}.values())
         number = {id(kind): i for i, kind in enumerate(self._kinds)}
-        self._indices = [number[id(rule)] for rule in self.compiled.rules]
+        self.indices = [number[id(rule)] for rule in self.compiled.rules]
 
     def require(self, method: str) -> None:
         """Raises a NotImplementedError if a regularizer lacks what it takes for a method."""
@@ -251,10 +264,9 @@ class _Plan:
             ):
                 raise NotImplementedError(f"{rule!r} has no {method}: define {needed} for it")
 
-    def batch(self) -> tuple[list[str], list[tuple[str, tuple[Any, ...]]], list[int]]:
-        """Returns what the core's batch calls begin with; factors are those of this moment."""
-        factors = [(kind._kernel, kind._factors()) for kind in self._kinds]
-        return self.compiled.names, factors, self._indices
+    def factors(self) -> list[tuple[str, tuple[Any, ...]]]:
+        """Returns the kernels and factors, of this moment, that `indices` counts."""
+        return [(kind._kernel, kind._factors()) for kind in self._kinds]
 
 
 def _is_compiled(regularizer: Any) -> bool:
@@ -264,30 +276,44 @@ def _is_compiled(regularizer: Any) -> bool:
         isinstance(regularizer, KernelRegularizer)
         and cls.__call__ is KernelRegularizer.__call__
         and cls.accumulate_grad is KernelRegularizer.accumulate_grad
+        and cls.prox in (L1.prox, Regularizer.prox)
     )
 
 
 def _arrays(params: dict[str, Any], names: list[str]) -> list[NDArray[Any]]:
-    values = [params[name] for name in names]
-    return [value if type(value) is ndarray else as_array(value) for value in values]
+    values = list(map(params.__getitem__, names))
+    if {*map(type, values)} == {ndarray}:
+        return values
+    return list(map(as_array, values))
 
 
-def _memory(x: NDArray[Any]) -> tuple[int, int, int, str]:
+def _memory(x: NDArray[Any]) -> object:
+    """Returns what only arrays of the very same elements have in common; None for an empty one."""
+    if x.size == 0:
+        return None
     low, high = byte_bounds(x)
-    return low, high, x.size, x.dtype.name
+    if high - low == x.nbytes:
+        return low, high, x.dtype.name
+    axes = zip(x.shape, x.strides, strict=True)
+    return low, high, x.dtype.name, *sorted((abs(s), e) for e, s in axes if e != 1)
 
 
 def _flatten(params: Parameters) -> dict[str, Any]:
     """Returns the leaves of nested mappings under their paths."""
-    flat = dict(params)
-    if all(type(value) is ndarray for value in flat.values()):
-        return flat  # without asking 200 arrays whether they are mappings
-    return dict(_leaves(flat, ""))
+    if type(params) is dict and {*map(type, params.values())} == {ndarray}:
+        return params  # without asking 200 arrays whether they are mappings
+    items = params.items() if isinstance(params, Mapping) else params
+    leaves: dict[str, Any] = {}
+    for name, value in _leaves(items, ""):
+        if name in leaves:
+            raise ValueError(f"Two parameters have the name {name!r}")
+        leaves[name] = value
+    return leaves
 
 
-def _leaves(params: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    for name, value in params.items():
+def _leaves(items: Iterable[tuple[str, Any]], prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, value in items:
         if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{name}/")
+            yield from _leaves(value.items(), f"{prefix}{name}/")
         else:
-            yield prefix + name, value
+            yield f"{prefix}{name}", value

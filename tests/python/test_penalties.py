@@ -256,3 +256,57 @@ def test_config_round_trip():
 def test_breakdown_by_something_else():
     with pytest.raises(ValueError, match="by='size'"):
         Penalties([("*", L1())]).breakdown({"w": np.ones(1)}, by="size")
+
+
+def test_an_overridden_prox_is_called():
+    class Own(L2):
+        def prox(self, x, step):
+            x[...] = 42
+
+    params = {"a": np.ones(3), "b": np.ones(3)}
+    Penalties([("a", Own(1.0)), ("b", L2(0.5))]).prox(params, 1.0)
+    assert params["a"].tolist() == [42, 42, 42]
+    assert params["b"].tolist() == [0.5, 0.5, 0.5]
+
+
+class Summed(Regularizer):
+    def __call__(self, x):
+        return x.sum()
+
+
+def test_only_the_very_same_elements_are_the_same_memory():
+    base = np.arange(10.0)
+    params = {"a": base[::3], "b": base.reshape(5, 2)[::4], "empty": base[:0], "none": base[:0]}
+    for rule in (L1(1.0), Summed()):
+        sums = {"a": 18.0, "b": 18.0, "empty": 0.0, "none": 0.0}
+        assert Penalties([("*", rule)]).breakdown(params) == sums
+
+
+def test_a_tie_counts_under_the_first_name_whoever_computes_it():
+    shared = np.ones(3)
+    params = {"a": shared, "b": shared}
+    assert Penalties([("a", Custom()), ("b", L2(7.0))]).breakdown(params) == {"a": 1.0, "b": 0.0}
+    assert Penalties([("b", Custom()), ("a", L2(7.0))]).breakdown(params) == {"a": 21.0, "b": 0.0}
+
+
+def test_prox_needs_arrays_that_it_can_write():
+    with pytest.raises(TypeError, match="'a'"):
+        Penalties([("a", L1(1.0))]).prox({"a": [1.0, 2.0]}, 1.0)
+
+
+def test_when_a_custom_one_fails_taut_has_written_nothing():
+    params, grads = {"a": np.ones(3), "b": np.ones(3)}, {"a": np.zeros(4), "b": np.zeros(3)}
+    with pytest.raises(ValueError, match="broadcast"):
+        Penalties([("a", Custom()), ("b", L2(1.0))]).accumulate_grad(params, grads)
+    assert not grads["b"].any()
+
+
+def test_names_that_collide_are_an_error():
+    for params in ({"a/b": np.ones(3), "a": {"b": np.ones(5)}}, [("w", np.ones(1))] * 2):
+        with pytest.raises(ValueError, match="Two parameters"):
+            Penalties([("*", L1(1.0))])(params)
+
+
+def test_nothing_to_penalize_is_a_float():
+    assert type(Penalties([])({})) is float
+    assert type(Penalties([("*", L2())], allow_unused=True)({})) is float

@@ -2,7 +2,8 @@
 //
 // Sums are taken in float64 whatever the dtype, under round-to-nearest without flush-to-zero
 // whatever the caller set. NaN and Inf are never hidden, but for a term whose factor is 0, which is
-// skipped. The same arguments give the same bits for any number of threads.
+// skipped, and in an orthogonal penalty of fewer than two vectors, which is 0. The same arguments
+// give the same bits for any number of threads.
 //
 // All of them throw InvalidArgument, before anything is written, for a factor that is negative or
 // not finite and for an orthogonal penalty of anything but a matrix. They may be called from many
@@ -34,11 +35,11 @@ double value_and_grad(const Regularizer& regularizer, const ConstView& x, const 
 
 // The proximal step: x = argmin over y of step * penalty(y) + |y - x|² / 2, in place.
 //
-// L1 moves every element towards 0 by step * l1, to exactly 0 where it is nearer; L2 divides by
-// 1 + 2 * step * l2; L1L2 does one after the other. In float64, rounded once. NaN stays NaN. Throws
-// InvalidArgument, before anything is written, for a step that is negative or not finite or whose
-// product with a factor is not, for the orthogonal penalty, which has no such step in closed form,
-// and for an x that overlaps itself.
+// L1 moves every element towards 0 by step * l1, to exactly 0 where it is nearer; L2 multiplies by
+// 1 / (1 + 2 * step * l2); L1L2 does one after the other. In float64, rounded once. NaN stays NaN.
+// Throws InvalidArgument, before anything is written, for a step that is negative or not finite or
+// whose product with a factor is not, for the orthogonal penalty, which has no such step in closed
+// form, and for an x that overlaps itself.
 void prox(const Regularizer& regularizer, const View& x, double step);
 
 }  // namespace taut

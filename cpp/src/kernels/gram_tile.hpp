@@ -63,7 +63,7 @@ class NextBlock {
             (first * matrix.length + k * kColumns) * sizeof(T)),
         group_bytes_(matrix.length * kColumns * sizeof(T)),
         groups_(k < matrix.length ? (vectors + kColumns - 1) / kColumns : 0) {
-    const std::size_t left = matrix.length - k;
+    const std::size_t left = groups_ == 0 ? 0 : matrix.length - k;
     block_bytes_ = (left < kGramDepthBlock ? left : kGramDepthBlock) * kColumns * sizeof(T);
   }
 

@@ -17,8 +17,8 @@ class _Elementwise(KernelRegularizer):
         """Replaces `x` by its proximal step, `argmin_y step * penalty(y) + |y - x|**2 / 2`.
 
         Each element is moved towards 0 by `step * l1`, to exactly 0 where it is nearer than that,
-        and then divided by `1 + 2 * step * l2`. The subgradient of L1 steps across 0; this stops
-        there, so that weights become sparse. NaN stays NaN.
+        and then multiplied by `1 / (1 + 2 * step * l2)`. The subgradient of L1 steps across 0;
+        this stops there, so that weights become sparse. NaN stays NaN.
 
         Args:
             x: A writable array of float64, float32, float16 or bfloat16 that does not overlap
