@@ -41,15 +41,6 @@ def verify(regularizer: L1 | L2 | L1L2, x: Array) -> None:
     np.testing.assert_allclose(grad.astype(np.float64), slope, rtol=tolerance, atol=1e-7)
 
 
-def compare(
-    title: str, rounds: int, contestants: dict[str, Callable[[], object]], calls: int = 1
-) -> None:
-    """Prints the ratios to the first contestant, which takes part twice."""
-    baseline, call = next(iter(contestants.items()))
-    contestants = {baseline: call, f"{baseline} again": call} | contestants
-    timing.print_ratios(title, timing.interleave(contestants, rounds, calls), baseline)
-
-
 def large(rounds: int) -> None:
     x = random(LARGE)
     y = np.zeros_like(x)
@@ -63,7 +54,7 @@ def large(rounds: int) -> None:
         verify(l2, half[:1_000_003])
     half_grads = {name: np.zeros_like(half) for name, half in halves.items()}
 
-    compare(
+    timing.compare(
         f"the value of {LARGE:,} float32",
         rounds,
         {
@@ -76,7 +67,7 @@ def large(rounds: int) -> None:
             "NumPy: 0.01 * np.square(x).sum()": lambda: 0.01 * np.square(x).sum(),
         },
     )
-    compare(
+    timing.compare(
         f"accumulate_grad of {LARGE:,} float32",
         rounds,
         {
@@ -90,7 +81,7 @@ def large(rounds: int) -> None:
             },
         },
     )
-    compare(
+    timing.compare(
         f"value_and_grad of {LARGE:,} float32, into a new array",
         rounds,
         {
@@ -117,7 +108,7 @@ def middle(rounds: int) -> None:
 
             return run
 
-        compare(
+        timing.compare(
             f"{size:,} float32",
             rounds * 5,
             {
@@ -143,7 +134,7 @@ def small(rounds: int) -> None:
     weight = torch.from_numpy(x)
     l1, l2, both = L1(0.01), L2(0.01), L1L2(0.01, 0.01)
     verify(both, x)
-    compare(
+    timing.compare(
         "1,000 float32",
         rounds * 20,
         {
@@ -175,7 +166,7 @@ def layouts(rounds: int) -> None:
     for name, x in arrays.items():
         verify(l2, x)
         grad = np.zeros_like(x)
-        compare(
+        timing.compare(
             name,
             rounds,
             {
@@ -188,7 +179,7 @@ def layouts(rounds: int) -> None:
     normal = random(10_000_000)
     subnormal = (normal * np.float32(1e-40)).astype(np.float32)
     grad = np.zeros_like(normal)
-    compare(
+    timing.compare(
         "10,000,000 normal or subnormal float32",
         rounds,
         {
@@ -204,10 +195,7 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", metavar="part", help=", ".join(parts))
     parser.add_argument("--rounds", type=int, default=15)
     arguments = parser.parse_args()
-    taut.set_num_threads(THREADS)
-    torch.set_num_threads(THREADS)
-    print(f"{timing.processor()}; {THREADS} threads; torch {torch.__version__}")
-    taut.show_config()
+    timing.begin(THREADS)
     for name in arguments.parts or parts:
         parts[name](arguments.rounds)
     return 0

@@ -12,7 +12,6 @@ import sys
 from collections.abc import Callable
 
 import numpy as np
-import taut
 import timing
 import torch
 from taut.regularizers import OrthogonalRegularizer
@@ -91,7 +90,6 @@ def run(shape: tuple[int, int], rounds: int, calls: int, others: bool) -> None:
     verify("taut", regularizer.value_and_grad(x), expected)
     contestants: dict[str, Callable[[], object]] = {
         "torch.mm": lambda: torch.mm(weight, weight.T, out=product),
-        "torch.mm again": lambda: torch.mm(weight, weight.T, out=product),
         "taut value": lambda: regularizer(x),
         "taut value and gradient": lambda: regularizer.accumulate_grad(x, grad),
     }
@@ -105,8 +103,7 @@ def run(shape: tuple[int, int], rounds: int, calls: int, others: bool) -> None:
                 continue
             verify(name, call(), expected)
             contestants[name] = call
-    seconds = timing.interleave(contestants, rounds, calls)
-    timing.print_ratios(f"{shape[0]} x {shape[1]} float32", seconds, "torch.mm")
+    timing.compare(f"{shape[0]} x {shape[1]} float32", rounds, contestants, calls)
 
 
 def run_variants(rounds: int) -> None:
@@ -116,7 +113,6 @@ def run_variants(rounds: int) -> None:
     contestants: dict[str, Callable[[], object]] = {}
     for name, x, mode in [
         ("float32 rows", rows, "rows"),
-        ("float32 rows again", rows, "rows"),
         ("float32 columns", np.ascontiguousarray(rows.T), "columns"),
         ("float32 Fortran order", np.asfortranarray(rows), "rows"),
         ("float32, 64 blocks orthogonal to each other", blocks, "rows"),
@@ -126,8 +122,7 @@ def run_variants(rounds: int) -> None:
         regularizer = OrthogonalRegularizer(FACTOR, mode)
         grad = np.zeros_like(x)
         contestants[name] = functools.partial(regularizer.accumulate_grad, x, grad)
-    seconds = timing.interleave(contestants, rounds)
-    timing.print_ratios("2048 x 1024, value and gradient", seconds, "float32 rows")
+    timing.compare("2048 x 1024, value and gradient", rounds, contestants)
 
 
 def main() -> int:
@@ -135,10 +130,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="taut and the product alone")
     parser.add_argument("--rounds", type=int, default=15)
     arguments = parser.parse_args()
-    taut.set_num_threads(THREADS)
-    torch.set_num_threads(THREADS)
-    print(f"{timing.processor()}; {THREADS} threads; torch {torch.__version__}")
-    taut.show_config()
+    timing.begin(THREADS)
     for shape in SHAPES:
         is_small = shape == (64, 64)
         run(

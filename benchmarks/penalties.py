@@ -67,25 +67,19 @@ def run(title: str, params: dict[str, np.ndarray], rounds: int, calls: int) -> N
     x, y = torch.randn(size), torch.zeros(size)
     contestants: dict[str, Callable[[], object]] = {
         f"y.add_(x, alpha=a) of {size:,}": lambda: y.add_(x, alpha=1e-8),
-        "the same again": lambda: y.add_(x, alpha=1e-8),
         "taut, value": lambda: penalties(params),
         "taut, value and gradient": lambda: penalties.accumulate_grad(params, grads),
         "taut, bound": lambda: bound.accumulate_grad(grads),
         "torch eager": torch_step(params),
     }
-    timing.print_ratios(
-        title, timing.interleave(contestants, rounds, calls), next(iter(contestants))
-    )
+    timing.compare(title, rounds, contestants, calls)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=15)
     rounds = parser.parse_args().rounds
-    taut.set_num_threads(THREADS)
-    torch.set_num_threads(THREADS)
-    print(f"{timing.processor()}; {THREADS} threads; torch {torch.__version__}")
-    taut.show_config()
+    timing.begin(THREADS)
     generator = np.random.default_rng(0)
     small = {f"layer{i}/kernel": generator.standard_normal(1000, np.float32) for i in range(200)}
     run("200 tensors of 1,000 float32", small, rounds * 4, 20)

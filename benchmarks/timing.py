@@ -5,10 +5,27 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 
+import taut
+import torch
 from rich.console import Console
 from rich.table import Table
 
 Contestants = Mapping[str, Callable[[], object]]
+
+
+def begin(threads: int) -> None:
+    """Gives taut and torch so many threads, and prints what takes part."""
+    taut.set_num_threads(threads)
+    torch.set_num_threads(threads)
+    print(f"{processor()}; {threads} threads; torch {torch.__version__}")
+    taut.show_config()
+
+
+def compare(title: str, rounds: int, contestants: Contestants, calls: int = 1) -> None:
+    """Prints the ratios to the first contestant, which takes part twice."""
+    baseline, call = next(iter(contestants.items()))
+    twice = {baseline: call, f"{baseline} again": call, **contestants}
+    print_ratios(title, interleave(twice, rounds, calls), baseline)
 
 
 def interleave(contestants: Contestants, rounds: int, calls: int = 1) -> dict[str, list[float]]:
