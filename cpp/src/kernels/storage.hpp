@@ -120,11 +120,19 @@ template <>
 struct HalfFormat<Float16> {
   static constexpr int kMantissaBits = 10;
   static constexpr double kSmallestNormal = 0x1p-14;
+  static constexpr bool kHasFloat32Range = false;
+#if defined(__F16C__)
+  static constexpr bool kNarrowRounds = true;
+#else
+  static constexpr bool kNarrowRounds = false;
+#endif
 };
 template <>
 struct HalfFormat<BFloat16> {
   static constexpr int kMantissaBits = 7;
   static constexpr double kSmallestNormal = 0x1p-126;
+  static constexpr bool kHasFloat32Range = true;
+  static constexpr bool kNarrowRounds = true;
 };
 
 // The nearest number of a half type, ties to even. Seldom needed where there is a quicker way, and
@@ -165,17 +173,10 @@ template <typename T>
 
 template <typename T>
 [[gnu::always_inline]] inline Halves narrow_once(DoublePair x) {
-#if defined(__F16C__)
-  constexpr bool kNarrowRounds = true;
-#else
-  constexpr bool kNarrowRounds =
-      HalfFormat<T>::kMantissaBits == HalfFormat<BFloat16>::kMantissaBits;
-#endif
-  if constexpr (kNarrowRounds) {
+  if constexpr (HalfFormat<T>::kNarrowRounds) {
     const Floats odd = to_floats({round_to_odd(x.first), round_to_odd(x.second)});
-    // A float32 that is subnormal is far below a Float16's smallest number.
-    constexpr bool kCares = HalfFormat<T>::kSmallestNormal < 0x1p-100;
-    if (!kCares || !has_subnormal(odd)) return narrow(odd, T{});
+    // Without float32's range, what is subnormal in float32 is far below the smallest number.
+    if (!HalfFormat<T>::kHasFloat32Range || !has_subnormal(odd)) return narrow(odd, T{});
   }
   return narrow(to_floats({round_to_half<T>(x.first), round_to_half<T>(x.second)}), T{});
 }
