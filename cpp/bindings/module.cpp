@@ -3,6 +3,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -34,7 +35,7 @@ bool has_pending_exception() {
 // Calls the core without the GIL where that pays. This is safe: the core sees plain memory and no
 // Python object, and the caller's arguments keep the arrays alive until the call returns.
 template <typename Call>
-double call_core(std::size_t work, Call&& call) {
+auto call_core(std::size_t work, Call&& call) {
   if (work < kWorthReleasing) return call();
   try {
     const py::gil_scoped_release release;
@@ -108,10 +109,7 @@ void register_prox(py::module_& module) {
       [](py::handle x, const py::tuple& factors, double step) {
         const Regularizer regularizer = elementwise_of(factors);
         const View view = write_view(x);
-        call_core(view.size(), [&] {
-          prox(regularizer, view, step);
-          return 0.0;
-        });
+        call_core(view.size(), [&] { prox(regularizer, view, step); });
       },
       py::arg("x"), py::arg("factors"), py::arg("step"));
 }
@@ -131,52 +129,53 @@ std::vector<Regularizer> regularizers_of(const py::list& regularizers, const py:
   return each;
 }
 
-void check_count(const py::list& list, const std::vector<Regularizer>& regularizers) {
-  if (list.size() != regularizers.size()) {
-    throw InvalidArgument("there must be as many names, indices, arrays and gradients");
-  }
+std::string named(const py::list& names, std::size_t i, const std::exception& error) {
+  return std::string(py::str(names[i])) + ": " + error.what();
 }
 
-// Calls make(i) for every name; whoever reads what it raises is told the name.
-template <typename Make>
-void for_each_name(const py::list& names, Make make) {
-  const auto named = [&](std::size_t i, const std::exception& error) {
-    return std::string(py::str(names[i])) + ": " + error.what();
-  };
-  for (std::size_t i = 0; i < names.size(); ++i) {
+// Calls make(regularizer, i) for every name; whoever reads what it raises is told the name.
+template <typename AnyTerm, typename Make>
+std::vector<AnyTerm> make_terms(const py::list& names, const py::list& regularizers,
+                                const py::list& indices, std::initializer_list<py::list> arrays,
+                                Make make) {
+  const std::vector<Regularizer> each = regularizers_of(regularizers, indices);
+  bool same_size = names.size() == each.size();
+  for (const py::list& list : arrays) same_size &= list.size() == each.size();
+  if (!same_size) {
+    throw InvalidArgument("there must be as many names, indices, arrays and gradients");
+  }
+  std::vector<AnyTerm> terms;
+  terms.reserve(each.size());
+  for (std::size_t i = 0; i < each.size(); ++i) {
     try {
-      make(i);
+      terms.push_back(make(each[i], i));
     } catch (const py::type_error& error) {
-      throw py::type_error(named(i, error));
+      throw py::type_error(named(names, i, error));
     } catch (const py::value_error& error) {
-      throw py::value_error(named(i, error));
+      throw py::value_error(named(names, i, error));
     }
   }
+  return terms;
 }
 
 // Calls the core for many terms.
-template <typename Terms, typename Call>
-void call_batch(const py::list& names, const Terms& terms, Call&& call) {
+template <typename AnyTerm, typename Call>
+void call_batch(const py::list& names, const std::vector<AnyTerm>& terms, Call&& call) {
   std::size_t work = 0;
-  for (const auto& term : terms) work += work_of(term.regularizer, term.x.size());
+  for (const AnyTerm& term : terms) work += work_of(term.regularizer, term.x.size());
   try {
-    call_core(work, [&] {
-      call();
-      return 0.0;
-    });
+    call_core(work, call);
   } catch (const InvalidTerm& error) {
-    throw py::value_error(std::string(py::str(names[error.term()])) + ": " + error.what());
+    throw py::value_error(named(names, error.term(), error));
   }
 }
 
 std::vector<double> batch_value(const py::list& names, const py::list& regularizers,
                                 const py::list& indices, const py::list& arrays) {
-  const std::vector<Regularizer> each = regularizers_of(regularizers, indices);
-  check_count(names, each);
-  check_count(arrays, each);
-  std::vector<Term> terms;
-  terms.reserve(each.size());
-  for_each_name(names, [&](std::size_t i) { terms.push_back({each[i], read_view(arrays[i])}); });
+  const auto terms = make_terms<Term>(names, regularizers, indices, {arrays},
+                                      [&](const Regularizer& regularizer, std::size_t i) {
+                                        return Term{regularizer, read_view(arrays[i])};
+                                      });
   std::vector<double> values(terms.size());
   call_batch(names, terms, [&] { value(terms, values); });
   return values;
@@ -185,15 +184,11 @@ std::vector<double> batch_value(const py::list& names, const py::list& regulariz
 std::vector<double> batch_accumulate_grad(const py::list& names, const py::list& regularizers,
                                           const py::list& indices, const py::list& arrays,
                                           const py::list& grads, double scale) {
-  const std::vector<Regularizer> each = regularizers_of(regularizers, indices);
-  check_count(names, each);
-  check_count(arrays, each);
-  check_count(grads, each);
-  std::vector<GradientTerm> terms;
-  terms.reserve(each.size());
-  for_each_name(names, [&](std::size_t i) {
-    terms.push_back({each[i], read_view(arrays[i]), write_view(grads[i])});
-  });
+  const auto terms = make_terms<GradientTerm>(
+      names, regularizers, indices, {arrays, grads},
+      [&](const Regularizer& regularizer, std::size_t i) {
+        return GradientTerm{regularizer, read_view(arrays[i]), write_view(grads[i])};
+      });
   std::vector<double> values(terms.size());
   call_batch(names, terms, [&] { accumulate_grad(terms, scale, values); });
   return values;
@@ -201,12 +196,10 @@ std::vector<double> batch_accumulate_grad(const py::list& names, const py::list&
 
 void batch_prox(const py::list& names, const py::list& regularizers, const py::list& indices,
                 const py::list& arrays, double step) {
-  const std::vector<Regularizer> each = regularizers_of(regularizers, indices);
-  check_count(names, each);
-  check_count(arrays, each);
-  std::vector<ProxTerm> terms;
-  terms.reserve(each.size());
-  for_each_name(names, [&](std::size_t i) { terms.push_back({each[i], write_view(arrays[i])}); });
+  const auto terms = make_terms<ProxTerm>(names, regularizers, indices, {arrays},
+                                          [&](const Regularizer& regularizer, std::size_t i) {
+                                            return ProxTerm{regularizer, write_view(arrays[i])};
+                                          });
   call_batch(names, terms, [&] { prox(terms, step); });
 }
 

@@ -192,27 +192,37 @@ class Values {
   std::span<double> values_;
 };
 
+// All terms that count: elementwise ones together, orthogonal ones after one another, each of which
+// shares out its own work. Returns the total.
+template <typename Work, typename AnyTerm, typename MakeWork, typename Gram>
+double run_terms(std::span<const AnyTerm> terms, const std::vector<char>& counted,
+                 std::span<double> values, MakeWork make_work, Gram gram) {
+  Values collected(terms.size(), values);
+  return call_isolated([&] {
+    run_elementwise<Work>(terms, counted, make_work,
+                          [&](std::size_t term, double value) { collected[term] = value; });
+    for (std::size_t term = 0; term < terms.size(); ++term) {
+      const auto* orthogonal = std::get_if<OrthogonalRegularizer>(&terms[term].regularizer);
+      if (orthogonal == nullptr || !counted[term]) continue;
+      collected[term] = gram(*orthogonal, term);
+    }
+    return collected.total();
+  });
+}
+
 }  // namespace
 
 double value(std::span<const Term> terms, std::span<double> values) {
   check_terms(terms,
               [&](std::size_t term) { check_penalty(terms[term].regularizer, terms[term].x); });
-  const std::vector<char> counted = find_counted(terms, places_of(terms));
-  Values collected(terms.size(), values);
-  return call_isolated([&] {
-    run_elementwise<ElementwiseValue>(
-        terms, counted,
-        [&](const ElementwiseFactors& factors, std::size_t term) {
-          return ElementwiseValue(factors, terms[term].x);
-        },
-        [&](std::size_t term, double value) { collected[term] = value; });
-    for (std::size_t term = 0; term < terms.size(); ++term) {
-      const auto* orthogonal = std::get_if<OrthogonalRegularizer>(&terms[term].regularizer);
-      if (orthogonal == nullptr || !counted[term]) continue;
-      collected[term] = gram_value(*orthogonal, terms[term].x);
-    }
-    return collected.total();
-  });
+  return run_terms<ElementwiseValue>(
+      terms, find_counted(terms, places_of(terms)), values,
+      [&](const ElementwiseFactors& factors, std::size_t term) {
+        return ElementwiseValue(factors, terms[term].x);
+      },
+      [&](const OrthogonalRegularizer& regularizer, std::size_t term) {
+        return gram_value(regularizer, terms[term].x);
+      });
 }
 
 double accumulate_grad(std::span<const GradientTerm> terms, double scale,
@@ -233,22 +243,14 @@ double accumulate_grad(std::span<const GradientTerm> terms, double scale,
     const GradientTerm& term = terms[other.term];
     return overlap(other.written ? ConstView(term.gradient) : term.x, terms[written.term].gradient);
   });
-  Values collected(terms.size(), values);
-  return call_isolated([&] {
-    run_elementwise<ElementwiseGradient>(
-        terms, counted,
-        [&](const ElementwiseFactors& factors, std::size_t term) {
-          return ElementwiseGradient(factors, terms[term].x, terms[term].gradient, scale, true);
-        },
-        [&](std::size_t term, double value) { collected[term] = value; });
-    for (std::size_t term = 0; term < terms.size(); ++term) {
-      const auto* orthogonal = std::get_if<OrthogonalRegularizer>(&terms[term].regularizer);
-      if (orthogonal == nullptr || !counted[term]) continue;
-      collected[term] =
-          gram_gradient(*orthogonal, terms[term].x, terms[term].gradient, scale, true);
-    }
-    return collected.total();
-  });
+  return run_terms<ElementwiseGradient>(
+      terms, counted, values,
+      [&](const ElementwiseFactors& factors, std::size_t term) {
+        return ElementwiseGradient(factors, terms[term].x, terms[term].gradient, scale, true);
+      },
+      [&](const OrthogonalRegularizer& regularizer, std::size_t term) {
+        return gram_gradient(regularizer, terms[term].x, terms[term].gradient, scale, true);
+      });
 }
 
 void prox(std::span<const ProxTerm> terms, double step) {

@@ -1,9 +1,9 @@
 // The penalties of many tensors in one call, whose work is shared out over all of them by size.
 //
 // What is said in penalty.hpp holds here too, and each value and gradient has the bits that a call
-// for its tensor alone would give. Everything is checked before anything is
-// written; a mistake in one term is an InvalidTerm, which has its index. A term whose x
-// is the very memory of an earlier term's is left out: a tied weight counts once.
+// for its tensor alone would give. Everything is checked before anything is written; a mistake in
+// one term is an InvalidTerm, which has its index. A term whose x is the very memory of an earlier
+// term's is left out: a tied weight counts once.
 
 #ifndef TAUT_BATCH_HPP_
 #define TAUT_BATCH_HPP_
@@ -34,8 +34,8 @@ struct ProxTerm {
 // receives the penalty of each, 0 for one that was left out.
 double value(std::span<const Term> terms, std::span<double> values = {});
 
-// gradient += scale * d(penalty)/dx for every term. A gradient that overlaps another
-// term's gradient or x is an InvalidTerm too: the later one, or the one that would be written.
+// gradient += scale * d(penalty)/dx for every term. A gradient that overlaps another term's
+// gradient or x is an InvalidTerm too: the later one, or the one that would be written.
 double accumulate_grad(std::span<const GradientTerm> terms, double scale = 1.0,
                        std::span<double> values = {});
 
