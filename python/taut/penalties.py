@@ -98,7 +98,8 @@ class Penalties:
         Raises:
             NotImplementedError: If a regularizer has none.
             TypeError, ValueError: As a call does, for a parameter that is read-only, and for a step
-                that is negative or not finite. Nothing has been written then.
+                that is negative or not finite. Nothing has been written by taut's own regularizers
+                then.
         """
         self.bind(params).prox(step)
 
@@ -135,12 +136,12 @@ class BoundPenalties:
 
     def __init__(self, plan: "_Plan", params: dict[str, Any]) -> None:
         self._plan = plan
+        self._params = dict(params)  # as they are now
         self._names, self._indices = plan.compiled.names, plan.indices
         self._custom: list[tuple[str, Any, NDArray[Any]]] = []
         if plan.custom.names:
             self._leave_out_repeated(params)
         self._compiled = _arrays(params, self._names)
-        self._unwritable = [name for name in plan.patterns if not isinstance(params[name], ndarray)]
 
     def __call__(self) -> float:
         """Returns the sum of all penalties."""
@@ -183,14 +184,16 @@ class BoundPenalties:
 
     def prox(self, step: float) -> None:
         """Replaces each parameter that has a penalty by its proximal step, in place."""
-        self._plan.require("prox")
-        if self._unwritable:
+        plan = self._plan
+        plan.require("prox")
+        others = [name for name in plan.patterns if not isinstance(self._params[name], ndarray)]
+        if others:
             raise TypeError(
-                f"prox writes in place and needs NumPy arrays. Received others: {self._unwritable}"
+                f"prox writes in place and needs NumPy arrays. Received others: {others}"
             )
         for _, custom, x in self._custom:
             custom.prox(x, step)
-        _core.batch_prox(self._names, self._plan.factors(), self._indices, self._compiled, step)
+        _core.batch_prox(self._names, plan.factors(), self._indices, self._compiled, step)
 
     def _compiled_values(self) -> list[float]:
         return _core.batch_value(self._names, self._plan.factors(), self._indices, self._compiled)
