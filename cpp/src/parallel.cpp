@@ -59,6 +59,29 @@ class StopWatch {
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
+// Hands out pieces in stretches that shrink as fewer are left (guided self-scheduling:
+// Polychronopoulos and Kuck, 1987): neighbours go to one worker, whose memory accesses then run on,
+// and the workers still end together.
+class Stretches {
+ public:
+  Stretches(std::size_t pieces, std::size_t workers) : pieces_(pieces), workers_(workers) {}
+
+  // The next stretch is [begin, end); false if there is none.
+  bool take(std::size_t& begin, std::size_t& end) {
+    begin = next_.load(std::memory_order_relaxed);
+    do {
+      if (begin >= pieces_) return false;
+      end = begin + std::max<std::size_t>(1, (pieces_ - begin) / (2 * workers_));
+    } while (!next_.compare_exchange_weak(begin, end, std::memory_order_relaxed));
+    return true;
+  }
+
+ private:
+  std::size_t pieces_;
+  std::size_t workers_;
+  std::atomic<std::size_t> next_{0};
+};
+
 void run_serially(std::size_t pieces, PieceFunction function, void* context) {
   const DefaultFloatEnvironment environment;
   if (pieces == 1) {
@@ -85,18 +108,18 @@ std::size_t count_workers(std::size_t pieces, double nanoseconds) {
 void run_pieces(std::size_t pieces, std::size_t workers, PieceFunction function, void* context) {
 #if defined(_OPENMP)
   if (workers > 1) {
-    std::atomic<std::size_t> next{0};
+    Stretches stretches(pieces, workers);
     std::atomic<bool> stopped{false};
 #pragma omp parallel num_threads(static_cast<int>(workers))
     {
       const DefaultFloatEnvironment environment;
       const auto worker = static_cast<std::size_t>(omp_get_thread_num());
       StopWatch watch;
-      while (!stopped.load(std::memory_order_relaxed)) {
-        if (worker == 0 && watch.should_stop()) stopped = true;
-        const std::size_t piece = next.fetch_add(1, std::memory_order_relaxed);
-        if (stopped || piece >= pieces) break;
-        function(context, piece, worker);
+      for (std::size_t piece, end; !stopped && stretches.take(piece, end);) {
+        for (; piece < end && !stopped.load(std::memory_order_relaxed); ++piece) {
+          if (worker == 0 && watch.should_stop()) stopped = true;
+          if (!stopped) function(context, piece, worker);
+        }
       }
     }
     if (stopped) throw Stopped();
