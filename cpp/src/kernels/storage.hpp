@@ -23,19 +23,30 @@ using Int32s = Vector<std::int32_t, kPair>;
 using UInt32s = Vector<std::uint32_t, kPair>;
 using Halves = Vector<std::uint16_t, kPair>;
 
-[[gnu::always_inline]] inline DoublePair to_doubles(Floats floats) {
-  DoublePair pair;
-  TAUT_UNROLL
-  for (std::size_t lane = 0; lane < kDoubles; ++lane) {
-    pair.first[lane] = floats[lane];
-    pair.second[lane] = floats[kDoubles + lane];
-  }
-  return pair;
-}
-
 template <typename V, std::size_t... kLanes>
 [[gnu::always_inline]] inline auto join(V first, V second, std::index_sequence<kLanes...>) {
   return __builtin_shufflevector(first, second, kLanes...);
+}
+
+// One instruction each; GCC takes several for what is said lane by lane.
+[[gnu::always_inline]] inline Doubles to_doubles(Vector<float, kDoubles> floats) {
+#if defined(__AVX512F__) && !defined(__clang__)
+  return __builtin_ia32_cvtps2pd512_mask(floats, Doubles{}, -1, 4);
+#elif defined(__AVX__) && !defined(__clang__)
+  return __builtin_ia32_cvtps2pd256(floats);
+#else
+  return widen_lanes<Doubles>(floats);
+#endif
+}
+
+template <std::size_t kFirst, std::size_t... kLanes>
+[[gnu::always_inline]] inline auto part_of(Floats floats, std::index_sequence<kLanes...>) {
+  return __builtin_shufflevector(floats, floats, (kFirst + kLanes)...);
+}
+
+[[gnu::always_inline]] inline DoublePair to_doubles(Floats floats) {
+  constexpr auto kHalf = std::make_index_sequence<kDoubles>();
+  return {to_doubles(part_of<0>(floats, kHalf)), to_doubles(part_of<kDoubles>(floats, kHalf))};
 }
 
 [[gnu::always_inline]] inline Floats to_floats(DoublePair pair) {
@@ -50,7 +61,11 @@ template <typename V, std::size_t... kLanes>
   return (Floats)(widen_lanes<UInt32s>(halves) << 16);
 }
 
-#if defined(__F16C__)
+#if defined(__AVX512F__)
+[[gnu::always_inline]] inline Floats widen(Halves halves, Float16) {
+  return __builtin_ia32_vcvtph2ps512_mask((Vector<short, 16>)halves, Floats{}, -1, 4);
+}
+#elif defined(__F16C__)
 // The instructions take eight numbers.
 [[gnu::always_inline]] inline Floats widen(Halves halves, Float16) {
   static_assert(kPair % 8 == 0);
@@ -85,7 +100,12 @@ template <typename V, std::size_t... kLanes>
   return __builtin_convertvector((is_nan & quiet_nan) | (~is_nan & rounded), Halves);
 }
 
-#if defined(__F16C__)
+#if defined(__AVX512F__)
+// Rounds to nearest, ties to even.
+[[gnu::always_inline]] inline Halves narrow(Floats floats, Float16) {
+  return (Halves)__builtin_ia32_vcvtps2ph512_mask(floats, 0, Vector<short, 16>{}, -1);
+}
+#elif defined(__F16C__)
 // Rounds to nearest, ties to even.
 [[gnu::always_inline]] inline Halves narrow(Floats floats, Float16) {
   Vector<float, 8> eights[kPair / 8];
@@ -202,7 +222,7 @@ struct WideGradient<BFloat16> {
   return load<Doubles>(from);
 }
 [[gnu::always_inline]] inline Doubles load_doubles(const float* from) {
-  return widen_lanes<Doubles>(load<Vector<float, kDoubles>>(from));
+  return to_doubles(load<Vector<float, kDoubles>>(from));
 }
 
 // kPair numbers, exactly.

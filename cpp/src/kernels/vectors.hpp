@@ -133,23 +133,35 @@ constexpr std::int64_t kSignBit64 = INT64_MIN;
 // Bit j of the result is set where lane j of the mask is.
 template <typename Masks>
 [[gnu::always_inline]] inline unsigned mask_bits(Masks masks) {
+  constexpr std::size_t kBytes = sizeof(masks);
+  [[maybe_unused]] constexpr bool kIsFloat = sizeof(masks[0]) == sizeof(float);
+  [[maybe_unused]] constexpr bool kIsDouble = sizeof(masks[0]) == sizeof(double);
+#if defined(__AVX512DQ__)
+  if constexpr (kBytes == 64 && kIsFloat) {
+    return static_cast<unsigned>(__builtin_ia32_cvtd2mask512((Vector<int, 16>)masks));
+  }
+  if constexpr (kBytes == 64 && kIsDouble) {
+    return static_cast<unsigned>(__builtin_ia32_cvtq2mask512((Vector<long long, 8>)masks));
+  }
+#endif
 #if defined(__AVX__)
-  if constexpr (sizeof(masks) == 32 && sizeof(masks[0]) == sizeof(float)) {
+  if constexpr (kBytes == 32 && kIsFloat) {
     return static_cast<unsigned>(__builtin_ia32_movmskps256((Vector<float, 8>)masks));
   }
-  if constexpr (sizeof(masks) == 32 && sizeof(masks[0]) == sizeof(double)) {
+  if constexpr (kBytes == 32 && kIsDouble) {
     return static_cast<unsigned>(__builtin_ia32_movmskpd256((Vector<double, 4>)masks));
   }
-#elif defined(__SSE2__)
-  if constexpr (sizeof(masks) == 16 && sizeof(masks[0]) == sizeof(float)) {
+#endif
+#if defined(__SSE2__)
+  if constexpr (kBytes == 16 && kIsFloat) {
     return static_cast<unsigned>(__builtin_ia32_movmskps((Vector<float, 4>)masks));
   }
-  if constexpr (sizeof(masks) == 16 && sizeof(masks[0]) == sizeof(double)) {
+  if constexpr (kBytes == 16 && kIsDouble) {
     return static_cast<unsigned>(__builtin_ia32_movmskpd((Vector<double, 2>)masks));
   }
 #endif
   unsigned bits = 0;
-  for (std::size_t lane = 0; lane < sizeof(masks) / sizeof(masks[0]); ++lane) {
+  for (std::size_t lane = 0; lane < kBytes / sizeof(masks[0]); ++lane) {
     bits |= static_cast<unsigned>(masks[lane] & 1) << lane;
   }
   return bits;
