@@ -98,26 +98,52 @@ std::vector<Half> every_number() {
 using HalfDtypes =
     std::tuple<Dtypes<Float16>, Dtypes<BFloat16>, Dtypes<Float16, float>, Dtypes<BFloat16, float>>;
 
+// What the kernels compute in float64 and then round.
+double slope_of(double x, double sign, double linear) {
+  if (sign == 0) return x * linear;
+  const double signed_slope = x == 0 ? 0 : std::isnan(x) ? x : std::copysign(1.0, x) * sign;
+  return linear == 0 ? signed_slope : x * linear + signed_slope;
+}
+
+// Gradients that make a sum near 0, near a tie, 0, or none of these.
+template <typename G>
+std::vector<double> gradients_beside(const std::vector<double>& slopes) {
+  std::vector<double> before = random_numbers<G>(slopes.size());
+  for (std::size_t i = 0; i < slopes.size(); ++i) {
+    const double rounded = to_double(from_double<G>(slopes[i]));
+    if (i % 5 == 1 && std::isfinite(rounded)) before[i] = -rounded;
+    if (i % 5 == 2 && std::isfinite(rounded)) before[i] = to_double(from_double<G>(rounded * 200));
+    if (i % 5 == 3) before[i] = i % 2 == 0 ? 0.0 : -0.0;
+  }
+  return before;
+}
+
 TEMPLATE_LIST_TEST_CASE("slopes are rounded as the float64 expression is", "", HalfDtypes) {
   using T = typename TestType::Element;
   using G = typename TestType::Gradient;
   const std::vector<T> x = every_number<T>();
-  const std::vector<double> before = random_numbers<G>(x.size());
-  for (const double slope : {1.0, 0.1, -3e-5, 12345.678}) {
-    std::vector<G> overwritten;
-    std::vector<G> accumulated;
-    for (std::size_t i = 0; i < x.size(); ++i) {
-      const double exact = to_double(x[i]) * slope;
-      overwritten.push_back(from_double<G>(exact));
-      accumulated.push_back(from_double<G>(exact + before[i]));
+  const taut::ConstView view(x.data(), x.size());
+  const std::vector<taut::L1L2> factors{{0, 0.5}, {1, 0}, {1, 0.5}, {3e-5, 0.7}};
+  for (const taut::L1L2& regularizer : factors) {
+    for (const double scale : {1.0, 0.1, -3e-5, 12345.678, 1e-45, 1e-60, -1e40}) {
+      const double sign = scale * regularizer.l1;
+      const double linear = 2 * (scale * regularizer.l2);
+      std::vector<double> slopes;
+      for (const T number : x) slopes.push_back(slope_of(to_double(number), sign, linear));
+      const std::vector<double> before = gradients_beside<G>(slopes);
+      std::vector<G> overwritten;
+      std::vector<G> accumulated;
+      for (std::size_t i = 0; i < x.size(); ++i) {
+        overwritten.push_back(from_double<G>(slopes[i]));
+        accumulated.push_back(from_double<G>(slopes[i] + before[i]));
+      }
+      INFO("l1 " << regularizer.l1 << ", l2 " << regularizer.l2 << ", scale " << scale);
+      at_every_level([&] {
+        CHECK(same_bits(value_and_grad<G>(regularizer, view, scale).gradient, overwritten));
+        CHECK(
+            same_bits(accumulate_grad<G>(regularizer, view, before, scale).gradient, accumulated));
+      });
     }
-    at_every_level([&] {
-      const taut::ConstView view(x.data(), x.size());
-      // L2{0.5} has a slope of x.
-      CHECK(same_bits(value_and_grad<G>(taut::L2{0.5}, view, slope).gradient, overwritten));
-      CHECK(
-          same_bits(accumulate_grad<G>(taut::L2{0.5}, view, before, slope).gradient, accumulated));
-    });
   }
 }
 

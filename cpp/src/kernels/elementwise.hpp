@@ -1,34 +1,22 @@
 // L1, L2 and both: the sums of |x| and x², and their slopes, in one pass over contiguous memory.
 //
-// Element i of a block goes to lane i mod 16 whatever the width of the hardware's vectors; lanes
+// Element i of a block goes to lane i mod 32 whatever the width of the hardware's vectors; lanes
 // are added in a fixed tree, blocks one after the other. So every level gives the same bits.
 
 #ifndef TAUT_KERNELS_ELEMENTWISE_HPP_
 #define TAUT_KERNELS_ELEMENTWISE_HPP_
 
+#include "kernels/half_slope.hpp"
 #include "kernels/kernels.hpp"
+#include "kernels/lanes.hpp"
 #include "kernels/storage.hpp"
 
 namespace taut::TAUT_LEVEL {
 namespace {
 
-constexpr std::size_t kSumLanes = 16;
-constexpr std::size_t kParts = kSumLanes / kDoubles;  // vectors that make up the 16 lanes
-
-struct SumLanes {
-  Doubles parts[kParts];
-};
-
-[[gnu::always_inline]] inline double add_lanes(const SumLanes& lanes) {
-  double sums[kSumLanes];
-  __builtin_memcpy(sums, &lanes, sizeof(sums));
-  TAUT_UNROLL
-  for (std::size_t width = kSumLanes / 2; width > 0; width /= 2) {
-    TAUT_UNROLL
-    for (std::size_t lane = 0; lane < width; ++lane) sums[lane] += sums[lane + width];
-  }
-  return sums[0];
-}
+constexpr std::size_t kSumLanes = 32;
+using SumLanes = Lanes<kSumLanes>;
+constexpr std::size_t kParts = SumLanes::kParts;  // vectors that make up the lanes
 
 // sign(x) * slope, with sign(0) = 0 and sign(NaN) = NaN.
 [[gnu::always_inline]] inline Doubles signed_slope(Doubles x, double slope) {
@@ -39,15 +27,24 @@ struct SumLanes {
   return (Doubles)((is_nan & (Int64s)x) | (~is_nan & (Int64s)value));
 }
 
-// What happens to 16 elements; the loop below is the only one that knows about lengths and tails.
+// The lanes of the sums that are wanted, of numbers that are stored as T.
 template <typename T, unsigned kTerms>
-struct Sum {
-  static constexpr bool kWrites = false;
-  using Gradient = T;
+struct TermLanes {
+  SumLanes absolute_lanes;
+  SumLanes square_lanes;
 
-  SumLanes absolute_lanes{};
-  SumLanes square_lanes{};
+  // The numbers of the vectors `part` and `part` + 1.
+  [[gnu::always_inline]] void add(DoublePair values, std::size_t part) {
+    add(values.first, part);
+    add(values.second, part + 1);
+  }
 
+  [[gnu::always_inline]] void add_to(ElementwiseSums& sums) const {
+    if constexpr (kTerms & kAbsolute) sums.absolute += absolute_lanes.sum();
+    if constexpr (kTerms & kSquare) sums.square += square_lanes.sum();
+  }
+
+ private:
   [[gnu::always_inline]] void add(Doubles value, std::size_t part) {
     if constexpr (kTerms & kAbsolute) absolute_lanes.parts[part] += absolute(value);
     if constexpr (kTerms & kSquare) {
@@ -58,55 +55,113 @@ struct Sum {
           sizeof(T) < sizeof(double) ? multiply_add(value, value, square) : square + value * value;
     }
   }
+};
 
-  [[gnu::always_inline]] void operator()(const T* x, Gradient*) {
-    TAUT_UNROLL
-    for (std::size_t part = 0; part < kParts; part += 2) {
-      const DoublePair values = load_pair(x + part * kDoubles);
-      add(values.first, part);
-      add(values.second, part + 1);
+// What happens to kPair elements: operation(x, gradient, lanes, part). The loop below is the only
+// one that knows about lengths and tails.
+
+template <typename T, unsigned kTerms>
+struct Sum {
+  static constexpr bool kWrites = false;
+  using Gradient = T;
+  using Sums = TermLanes<T, kTerms>;
+
+  [[gnu::always_inline]] void operator()(const T* x, Gradient*, Sums& sums,
+                                         std::size_t part) const {
+    sums.add(load_pair(x), part);
+  }
+};
+
+template <unsigned kTerms>
+[[gnu::always_inline]] inline Doubles slope_of(Doubles value, ElementwiseSlopes slopes) {
+  if constexpr (kTerms == kBoth) {
+    return value * slopes.linear + signed_slope(value, slopes.sign);
+  } else if constexpr (kTerms == kSquare) {
+    return value * slopes.linear;
+  } else {
+    return signed_slope(value, slopes.sign);
+  }
+}
+
+// gradient (+)= the slopes of kPair elements.
+template <typename G, unsigned kTerms, bool kAccumulate>
+[[gnu::always_inline]] inline void write_slopes(DoublePair values, G* gradient,
+                                                ElementwiseSlopes slopes) {
+  DoublePair sum{slope_of<kTerms>(values.first, slopes), slope_of<kTerms>(values.second, slopes)};
+  if constexpr (kAccumulate) {
+    const DoublePair before = load_pair(gradient);
+    sum.first += before.first;
+    sum.second += before.second;
+  }
+  store_pair(gradient, sum);
+}
+
+// The same from memory, for where it is seldom needed: kept out of the loop.
+template <typename T, unsigned kTerms, bool kAccumulate>
+[[gnu::noinline]] void write_slopes_seldom(const T* x, T* gradient, ElementwiseSlopes slopes) {
+  write_slopes<T, kTerms, kAccumulate>(load_pair(x), gradient, slopes);
+}
+
+template <typename T, typename G, unsigned kTerms, bool kAccumulate>
+struct Slope {
+  static constexpr bool kWrites = true;
+  using Gradient = G;
+  using Sums = TermLanes<T, kTerms>;
+
+  ElementwiseSlopes slopes;
+
+  explicit Slope(ElementwiseSlopes all) : slopes(all) {}
+
+  [[gnu::always_inline]] void operator()(const T* x, Gradient* gradient, Sums& sums,
+                                         std::size_t part) const {
+    const DoublePair values = load_pair(x);
+    sums.add(values, part);
+    write_slopes<G, kTerms, kAccumulate>(values, gradient, slopes);
+  }
+};
+
+// A half type's gradient of its own type; the bits are those of Slope.
+template <typename T, unsigned kTerms, bool kAccumulate>
+struct QuickSlope {
+  static constexpr bool kWrites = true;
+  using Gradient = T;
+  using Sums = TermLanes<T, kTerms>;
+
+  ElementwiseSlopes slopes;
+  HalfSlope<T, kTerms, kAccumulate> half_slope;
+
+  explicit QuickSlope(ElementwiseSlopes all) : slopes(all), half_slope(all) {}
+
+  [[gnu::always_inline]] void operator()(const T* x, Gradient* gradient, Sums& sums,
+                                         std::size_t part) const {
+    const Floats numbers = widen(load<Halves>(x), T{});
+    sums.add(to_doubles(numbers), part);
+    Floats before{};
+    if constexpr (kAccumulate) before = widen(load<Halves>(gradient), T{});
+    Halves rounded;
+    if (half_slope.round(numbers, before, rounded)) [[likely]] {
+      store(gradient, rounded);
+    } else {
+      write_slopes_seldom<T, kTerms, kAccumulate>(x, gradient, slopes);
     }
   }
 };
 
 template <typename T, typename G, unsigned kTerms, bool kAccumulate>
-struct Slope : Sum<T, kTerms> {
-  static constexpr bool kWrites = true;
-  using Gradient = G;
-
-  ElementwiseSlopes slopes;
-
-  [[gnu::always_inline]] Doubles slope(Doubles value) const {
-    if constexpr (kTerms == kBoth) {
-      return value * slopes.linear + signed_slope(value, slopes.sign);
-    } else if constexpr (kTerms == kSquare) {
-      return value * slopes.linear;
-    } else {
-      return signed_slope(value, slopes.sign);
-    }
-  }
-
-  [[gnu::always_inline]] void operator()(const T* x, Gradient* gradient) {
-    TAUT_UNROLL
-    for (std::size_t part = 0; part < kParts; part += 2) {
-      const DoublePair values = load_pair(x + part * kDoubles);
-      this->add(values.first, part);
-      this->add(values.second, part + 1);
-      DoublePair sum{slope(values.first), slope(values.second)};
-      if constexpr (kAccumulate) {
-        const DoublePair before = load_pair(gradient + part * kDoubles);
-        sum.first += before.first;
-        sum.second += before.second;
-      }
-      store_pair(gradient + part * kDoubles, sum);
-    }
-  }
+struct SlopeOperation {
+  using type = Slope<T, G, kTerms, kAccumulate>;
+};
+template <typename T, unsigned kTerms, bool kAccumulate>
+  requires(HalfFormat<T>::kNarrowRounds)
+struct SlopeOperation<T, T, kTerms, kAccumulate> {
+  using type = QuickSlope<T, kTerms, kAccumulate>;
 };
 
 template <typename T>
-struct Shrink : Sum<T, 0> {
+struct Shrink {
   static constexpr bool kWrites = true;
   using Gradient = T;
+  using Sums = TermLanes<T, 0>;
 
   ElementwiseShrinkage shrinkage;
 
@@ -119,27 +174,31 @@ struct Shrink : Sum<T, 0> {
     return (Doubles)(~is_gone & ((Int64s)left | sign)) * shrinkage.factor;
   }
 
-  [[gnu::always_inline]] void operator()(const T* x, T* to) {
-    TAUT_UNROLL
-    for (std::size_t part = 0; part < kParts; part += 2) {
-      const DoublePair values = load_pair(x + part * kDoubles);
-      store_pair(to + part * kDoubles, {shrink(values.first), shrink(values.second)});
-    }
+  [[gnu::always_inline]] void operator()(const T* x, T* to, Sums&, std::size_t) const {
+    const DoublePair values = load_pair(x);
+    store_pair(to, {shrink(values.first), shrink(values.second)});
   }
 };
 
 template <typename T, typename Operation>
-[[gnu::always_inline]] inline ElementwiseSums run(Operation operation, const T* x,
+[[gnu::always_inline]] inline ElementwiseSums run(const Operation& operation, const T* x,
                                                   typename Operation::Gradient* gradient,
                                                   std::size_t count) {
   using G = typename Operation::Gradient;
+  const auto run_lanes = [&](const T* from, G* to, typename Operation::Sums& lanes) {
+    TAUT_UNROLL
+    for (std::size_t part = 0; part < kParts; part += 2) {
+      const std::size_t at = part * kDoubles;
+      operation(from + at, Operation::kWrites ? to + at : nullptr, lanes, part);
+    }
+  };
   ElementwiseSums sums{0, 0};
   while (count > 0) {
     const std::size_t block = count < kElementwiseBlock ? count : kElementwiseBlock;
     const std::size_t whole = block - block % kSumLanes;
-    Operation lanes = operation;
+    typename Operation::Sums lanes;
     for (std::size_t i = 0; i < whole; i += kSumLanes) {
-      lanes(x + i, Operation::kWrites ? gradient + i : nullptr);
+      run_lanes(x + i, Operation::kWrites ? gradient + i : nullptr, lanes);
     }
     if (const std::size_t tail = block - whole; tail > 0) {
       T x_tail[kSumLanes] = {};  // zeros add nothing to either sum
@@ -148,13 +207,12 @@ template <typename T, typename Operation>
       if constexpr (Operation::kWrites) {
         __builtin_memcpy(gradient_tail, gradient + whole, tail * sizeof(G));
       }
-      lanes(x_tail, gradient_tail);
+      run_lanes(x_tail, gradient_tail, lanes);
       if constexpr (Operation::kWrites) {
         __builtin_memcpy(gradient + whole, gradient_tail, tail * sizeof(G));
       }
     }
-    sums.absolute += add_lanes(lanes.absolute_lanes);
-    sums.square += add_lanes(lanes.square_lanes);
+    lanes.add_to(sums);
     x += block;
     if constexpr (Operation::kWrites) gradient += block;
     count -= block;
@@ -170,16 +228,13 @@ ElementwiseSums sum(const void* x, std::size_t count) {
 template <typename T, typename G, unsigned kTerms, bool kAccumulate>
 ElementwiseSums write_slope(const void* x, void* gradient, std::size_t count,
                             ElementwiseSlopes slopes) {
-  Slope<T, G, kTerms, kAccumulate> operation{};
-  operation.slopes = slopes;
+  const typename SlopeOperation<T, G, kTerms, kAccumulate>::type operation(slopes);
   return run<T>(operation, static_cast<const T*>(x), static_cast<G*>(gradient), count);
 }
 
 template <typename T>
 void shrink(void* x, std::size_t count, ElementwiseShrinkage shrinkage) {
-  Shrink<T> operation{};
-  operation.shrinkage = shrinkage;
-  run<T>(operation, static_cast<const T*>(x), static_cast<T*>(x), count);
+  run<T>(Shrink<T>{shrinkage}, static_cast<const T*>(x), static_cast<T*>(x), count);
 }
 
 template <typename T>

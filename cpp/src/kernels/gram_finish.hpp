@@ -4,15 +4,15 @@
 #ifndef TAUT_KERNELS_GRAM_FINISH_HPP_
 #define TAUT_KERNELS_GRAM_FINISH_HPP_
 
-#include "kernels/elementwise.hpp"
 #include "kernels/gram_lines.hpp"
+#include "kernels/lanes.hpp"
 
 namespace taut::TAUT_LEVEL {
 namespace {
 
 // Vectors, and coordinates, that are finished at once.
 constexpr std::size_t kFinished = kGramCoordinates;
-static_assert(kFinished == kSumLanes);
+using FinishedLanes = Lanes<kFinished>;
 
 template <typename G>
 [[gnu::always_inline]] inline void write_numbers(const double (&slopes)[kFinished], bool accumulate,
@@ -67,18 +67,18 @@ class FinishedVectors {
                   double coefficient)
       : matrix_(matrix), first_(first), vectors_(vectors) {
     // Panel by panel, as they lie in memory.
-    SumLanes lanes[kFinished] = {};
+    FinishedLanes lanes[kFinished];
     for (std::size_t c = 0; c < matrix.length; c += kFinished) {
       for (std::size_t v = 0; v < vectors; ++v) {
         TAUT_UNROLL
-        for (std::size_t part = 0; part < kParts; ++part) {
+        for (std::size_t part = 0; part < FinishedLanes::kParts; ++part) {
           lanes[v].parts[part] =
               multiply_add(direction(v, c, part), gradient(v, c, part), lanes[v].parts[part]);
         }
       }
     }
     for (std::size_t v = 0; v < vectors; ++v) {
-      projections_[v] = matrix.clamped[first + v] ? 0 : add_lanes(lanes[v]);
+      projections_[v] = matrix.clamped[first + v] ? 0 : lanes[v].sum();
       factors_[v] = coefficient * matrix.reciprocals[first + v];
     }
   }
@@ -124,7 +124,7 @@ class FinishedVectors {
   [[gnu::always_inline]] void compute(std::size_t v, std::size_t c,
                                       double (&slopes)[kFinished]) const {
     TAUT_UNROLL
-    for (std::size_t part = 0; part < kParts; ++part) {
+    for (std::size_t part = 0; part < FinishedLanes::kParts; ++part) {
       const Doubles along = direction(v, c, part) * projections_[v];
       store(slopes + part * kDoubles, (gradient(v, c, part) - along) * factors_[v]);
     }
