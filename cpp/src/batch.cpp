@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <optional>
-#include <utility>
+#include <type_traits>
 #include <vector>
 
 #include "check.hpp"
@@ -32,11 +32,15 @@ struct Place {
   }
 };
 
+// Where the terms' arrays are, and the gradients of those that have one, in the order of memory.
 template <typename AnyTerm>
 std::vector<Place> places_of(std::span<const AnyTerm> terms) {
-  std::vector<Place> places(terms.size());
+  constexpr bool kHasGradient = std::is_same_v<AnyTerm, GradientTerm>;
+  std::vector<Place> places;
+  places.reserve(terms.size() * (kHasGradient ? 2 : 1));
   for (std::size_t term = 0; term < terms.size(); ++term) {
-    places[term] = {extent_of(terms[term].x), term, false};
+    places.push_back({extent_of(terms[term].x), term, false});
+    if constexpr (kHasGradient) places.push_back({extent_of(terms[term].gradient), term, true});
   }
   std::sort(places.begin(), places.end());
   return places;
@@ -60,10 +64,11 @@ template <typename AnyTerm>
 std::vector<char> find_counted(std::span<const AnyTerm> terms, const std::vector<Place>& places) {
   std::vector<char> counted(terms.size(), 1);
   for (std::size_t i = 1; i < places.size(); ++i) {
+    if (places[i].written) continue;
     const auto [begin, end] = places[i].extent;
     for (std::size_t j = i; j-- > 0;) {  // those of the same extent stand side by side
       if (places[j].extent.begin != begin || places[j].extent.end != end) break;
-      if (is_same_memory(terms[places[j].term].x, terms[places[i].term].x)) {
+      if (!places[j].written && is_same_memory(terms[places[j].term].x, terms[places[i].term].x)) {
         counted[places[i].term] = 0;
         break;
       }
@@ -85,10 +90,10 @@ void check_terms(std::span<const AnyTerm> terms, Check check) {
 }
 
 // Throws where memory that one term writes meets another term's, and names the one that writes, or
-// the later one where both do. meet(written, other) decides for places whose extents meet.
+// the later one where both do. The places are in order and of terms that count; meet(written,
+// other) decides for those whose extents meet.
 template <typename Meet>
-void check_apart(std::vector<Place> places, Meet meet) {
-  std::sort(places.begin(), places.end());
+void check_apart(const std::vector<Place>& places, Meet meet) {
   std::vector<Place> open;  // those that reach beyond the place at hand
   for (const Place& place : places) {
     std::erase_if(open, [&](const Place& other) { return !other.extent.meets(place.extent); });
@@ -227,19 +232,14 @@ double value(std::span<const Term> terms, std::span<double> values) {
 
 double accumulate_grad(std::span<const GradientTerm> terms, double scale,
                        std::span<double> values) {
-  const std::vector<Place> places = places_of(terms);
+  std::vector<Place> places = places_of(terms);
   const std::vector<char> counted = find_counted(terms, places);
   check_terms(terms, [&](std::size_t term) {
     check_penalty(terms[term].regularizer, terms[term].x);
     if (counted[term]) check_gradient(terms[term].x, terms[term].gradient);
   });
-  std::vector<Place> apart;
-  for (const Place& place : places) {
-    if (!counted[place.term]) continue;
-    apart.push_back(place);
-    apart.push_back({extent_of(terms[place.term].gradient), place.term, true});
-  }
-  check_apart(std::move(apart), [&](const Place& written, const Place& other) {
+  std::erase_if(places, [&](const Place& place) { return !counted[place.term]; });
+  check_apart(places, [&](const Place& written, const Place& other) {
     const GradientTerm& term = terms[other.term];
     return overlap(other.written ? ConstView(term.gradient) : term.x, terms[written.term].gradient);
   });
@@ -261,7 +261,7 @@ void prox(std::span<const ProxTerm> terms, double step) {
   const std::vector<char> counted = find_counted(terms, places);
   std::erase_if(places, [&](const Place& place) { return !counted[place.term]; });
   for (Place& place : places) place.written = true;
-  check_apart(std::move(places), [&](const Place& written, const Place& other) {
+  check_apart(places, [&](const Place& written, const Place& other) {
     return overlap(terms[other.term].x, terms[written.term].x);
   });
   call_isolated([&] {

@@ -115,7 +115,7 @@ class Penalties:
         if latest is None or latest[0] != names or latest[1].rules != self.rules:
             latest = (names, _Plan(list(self.rules), names, self.allow_unused))
             self._latest = latest
-        return BoundPenalties(latest[1], flat)
+        return BoundPenalties(latest[1], flat, all_arrays=flat is params)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the rules as JSON has them."""
@@ -134,14 +134,14 @@ class Penalties:
 class BoundPenalties:
     """Penalties whose parameters have been looked up; made by `Penalties.bind`."""
 
-    def __init__(self, plan: "_Plan", params: dict[str, Any]) -> None:
+    def __init__(self, plan: "_Plan", params: dict[str, Any], all_arrays: bool) -> None:
         self._plan = plan
-        self._params = dict(params)  # as they are now
         self._names, self._indices = plan.compiled.names, plan.indices
-        self._custom: list[tuple[str, Any, NDArray[Any]]] = []
+        self._custom: list[tuple[str, Any, Any]] = []
         if plan.custom.names:
             self._leave_out_repeated(params)
-        self._compiled = _arrays(params, self._names)
+        self._values = _pick(params, self._names)
+        self._compiled = self._values if all_arrays else list(map(as_array, self._values))
 
     def __call__(self) -> float:
         """Returns the sum of all penalties."""
@@ -169,14 +169,14 @@ class BoundPenalties:
         plan.require("accumulate_grad")
         flat = _flatten(grads)
         try:
-            targets = list(map(flat.__getitem__, self._names))
+            targets = _pick(flat, self._names)
             custom_targets = [flat[name] for name, _, _ in self._custom]
         except KeyError as missing:
             raise ValueError(f"There is no gradient for the parameter {missing}") from None
         # The others first: if one of them fails, the core has not written anything.
         total = 0.0
         for (_, custom, x), grad in zip(self._custom, custom_targets, strict=True):
-            total += float(custom.accumulate_grad(x, grad, scale))
+            total += float(custom.accumulate_grad(as_array(x), grad, scale))
         values = _core.batch_accumulate_grad(
             self._names, plan.factors(), self._indices, self._compiled, targets, scale
         )
@@ -186,7 +186,9 @@ class BoundPenalties:
         """Replaces each parameter that has a penalty by its proximal step, in place."""
         plan = self._plan
         plan.require("prox")
-        others = [name for name in plan.patterns if not isinstance(self._params[name], ndarray)]
+        given = [*zip(self._names, self._values, strict=True)]
+        given += [(name, x) for name, _, x in self._custom]
+        others = [name for name, x in given if not isinstance(x, ndarray)]
         if others:
             raise TypeError(
                 f"prox writes in place and needs NumPy arrays. Received others: {others}"
@@ -199,7 +201,7 @@ class BoundPenalties:
         return _core.batch_value(self._names, self._plan.factors(), self._indices, self._compiled)
 
     def _custom_values(self) -> list[float]:
-        return [float(custom(x)) for _, custom, x in self._custom]
+        return [float(custom(as_array(x))) for _, custom, x in self._custom]
 
     def _leave_out_repeated(self, params: dict[str, Any]) -> None:
         """Leaves out memory that appeared before, which the core does among its own terms."""
@@ -216,9 +218,7 @@ class BoundPenalties:
         self._names = [name for name, _ in kept]
         self._indices = [index for _, index in kept]
         custom = zip(self._plan.custom.names, self._plan.custom.rules, strict=True)
-        self._custom = [
-            (name, rule, as_array(params[name])) for name, rule in custom if name in counted
-        ]
+        self._custom = [(name, rule, params[name]) for name, rule in custom if name in counted]
 
 
 class _Terms:
@@ -283,11 +283,9 @@ def _is_compiled(regularizer: Any) -> bool:
     )
 
 
-def _arrays(params: dict[str, Any], names: list[str]) -> list[NDArray[Any]]:
-    values = list(map(params.__getitem__, names))
-    if {*map(type, values)} == {ndarray}:
-        return values
-    return list(map(as_array, values))
+def _pick(flat: dict[str, Any], names: list[str]) -> list[Any]:
+    """Returns the values of some names, which may be all there are."""
+    return list(flat.values()) if list(flat) == names else list(map(flat.__getitem__, names))
 
 
 def _memory(x: NDArray[Any]) -> object:
@@ -302,7 +300,7 @@ def _memory(x: NDArray[Any]) -> object:
 
 
 def _flatten(params: Parameters) -> dict[str, Any]:
-    """Returns the leaves of nested mappings under their paths."""
+    """Returns nested mappings' leaves under their paths; `params` itself if all are arrays."""
     if type(params) is dict and {*map(type, params.values())} == {ndarray}:
         return params  # without asking 200 arrays whether they are mappings
     items = params.items() if isinstance(params, Mapping) else params

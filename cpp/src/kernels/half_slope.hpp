@@ -21,9 +21,7 @@ constexpr float kHalfSlopeError = 0x1p-21f;
 // Below this, what is lost in float32's subnormal numbers would count beside the interval.
 constexpr float kHalfSlopeTiny = 0x1p-100f;
 
-[[gnu::always_inline]] inline Floats absolute(Floats x) {
-  return (Floats)((Int32s)x & INT32_MAX);
-}
+[[gnu::always_inline]] inline Floats absolute(Floats x) { return (Floats)((Int32s)x & INT32_MAX); }
 
 // Whether rounding to float32 costs a factor nothing but its last bits.
 [[gnu::always_inline]] inline bool fits_float32(double factor) {
@@ -67,15 +65,14 @@ class HalfSlope {
     }
     if constexpr (kTerms & kSquare) {
       const Floats product = x * linear_;
-      result = kAccumulate || kTerms == kBoth
-                   ? multiply_add(x, broadcast<Floats>(linear_), result)
-                   : product;
+      result = kAccumulate || kTerms == kBoth ? multiply_add(x, broadcast<Floats>(linear_), result)
+                                              : product;
       size = kTerms == kBoth ? size + absolute(product) : absolute(product);
     }
     size += absolute(result);
     const Floats error = broadcast<Floats>(kHalfSlopeError);
-    Int32s is_certain = round_ends(multiply_add(size, -error, result), multiply_add(size, error, result),
-                            rounded, T{});
+    Int32s is_certain = round_ends(multiply_add(size, -error, result),
+                                   multiply_add(size, error, result), rounded, T{});
     if constexpr (HalfFormat<T>::kHasFloat32Range) {
       is_certain &= (Int32s)(size >= kHalfSlopeTiny) | (Int32s)(size == 0);
     }
