@@ -13,7 +13,7 @@ namespace {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
-// Around the 16 lanes, the blocks of 2048, and more than one piece.
+// Around the 32 lanes, the blocks of 2048, and more than one piece.
 constexpr std::size_t kLengths[] = {0,  1,  2,  15, 16,   17,   31,   32,
                                     33, 63, 64, 65, 2047, 2048, 2049, 100003};
 

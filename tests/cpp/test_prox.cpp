@@ -17,7 +17,7 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kStep = 0.7;
 
-// Around the 16 lanes, the blocks of 2048, and more than one piece.
+// Around the 32 lanes, the blocks of 2048, and more than one piece.
 constexpr std::size_t kLengths[] = {0, 1, 15, 16, 17, 31, 33, 2047, 2048, 2049, 40000};
 
 struct Case {

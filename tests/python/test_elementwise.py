@@ -18,7 +18,7 @@ REGULARIZERS = {
     "L2": (lambda factor: L2(factor), lambda factor: (0.0, factor)),
     "L1L2": (lambda factor: L1L2(factor, 0.7), lambda factor: (factor, 0.7)),
 }
-# Around the 16 lanes, the hardware's vectors, the blocks of 2048, and a piece for each thread.
+# Around the 32 lanes, the hardware's vectors, the blocks of 2048, and a piece for each thread.
 LENGTHS = [0, 1, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 65, 2047, 2048, 2049, 4100, 70_001]
 
 

@@ -15,7 +15,7 @@ namespace taut {
 
 // ---- elementwise ---------------------------------------------------------------------------
 
-// Elements that are summed in 16 lanes before the lanes are added; also the unit in which arrays
+// Elements that are summed in 32 lanes before the lanes are added; also the unit in which arrays
 // that are not contiguous are gathered.
 constexpr std::size_t kElementwiseBlock = 2048;
 
