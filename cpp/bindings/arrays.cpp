@@ -1,6 +1,8 @@
 #include "arrays.hpp"
 
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace py = pybind11;
 
@@ -16,6 +18,11 @@ bool is_bfloat16(const py::dtype& dtype) {
   if (std::string(py::str(dtype.attr("name"))) != "bfloat16") return false;
   known_number = dtype.num();
   return true;
+}
+
+[[noreturn]] void raise_dtype(const std::string& name) {
+  throw py::type_error(
+      "expected an array of float64, float32, float16 or bfloat16. Received: dtype=" + name);
 }
 
 DType dtype_of(const py::array& array) {
@@ -35,8 +42,7 @@ DType dtype_of(const py::array& array) {
   }
   const std::string name =
       py::str(byte_order == '=' || byte_order == '|' ? dtype.attr("name") : dtype.attr("str"));
-  throw py::type_error(
-      "expected an array of float64, float32, float16 or bfloat16. Received: dtype=" + name);
+  raise_dtype(name);
 }
 
 py::array checked_array(py::handle object) {
@@ -47,19 +53,50 @@ py::array checked_array(py::handle object) {
   return py::reinterpret_borrow<py::array>(object);
 }
 
+View make_view(std::size_t pointer, std::string_view dtype_name, const py::tuple& shape,
+               const py::tuple& strides) {
+  DType dtype = DType::kFloat64;
+  for (const DType known : {DType::kFloat32, DType::kFloat16, DType::kBFloat16}) {
+    if (dtype_name == name_of(known)) dtype = known;
+  }
+  if (dtype_name != name_of(dtype)) raise_dtype(std::string(dtype_name));
+  std::vector<std::ptrdiff_t> extents;
+  std::vector<std::ptrdiff_t> steps;  // bytes
+  for (const py::handle extent : shape) extents.push_back(py::cast<std::ptrdiff_t>(extent));
+  for (const py::handle stride : strides) {
+    steps.push_back(py::cast<std::ptrdiff_t>(stride) * static_cast<std::ptrdiff_t>(size_of(dtype)));
+  }
+  return View(reinterpret_cast<void*>(pointer), dtype, extents, steps);
+}
+
+// Null for what is no View. Only its very class counts, so that this costs a comparison.
+const View* described(py::handle object) {
+  static PyTypeObject* const view_class =
+      reinterpret_cast<PyTypeObject*>(py::type::of<View>().ptr());
+  return Py_TYPE(object.ptr()) == view_class ? &object.cast<const View&>() : nullptr;
+}
+
 std::span<const std::ptrdiff_t> span_of(const py::ssize_t* numbers, py::ssize_t count) {
   return {numbers, static_cast<std::size_t>(count)};
 }
 
 }  // namespace
 
+void register_view(py::module_& module) {
+  py::class_<View>(module, "View")
+      .def(py::init(&make_view), py::arg("pointer"), py::arg("dtype"), py::arg("shape"),
+           py::arg("strides"));
+}
+
 ConstView read_view(py::handle object) {
+  if (const View* view = described(object)) return *view;
   const py::array array = checked_array(object);
   return ConstView(array.data(), dtype_of(array), span_of(array.shape(), array.ndim()),
                    span_of(array.strides(), array.ndim()));
 }
 
 View write_view(py::handle object) {
+  if (const View* view = described(object)) return *view;
   py::array array = checked_array(object);
   const DType dtype = dtype_of(array);
   if (!array.writeable())

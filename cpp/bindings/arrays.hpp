@@ -1,4 +1,4 @@
-// From NumPy's arrays to taut's views.
+// From NumPy's arrays, and from memory that another library describes, to taut's views.
 
 #ifndef TAUT_BINDINGS_ARRAYS_HPP_
 #define TAUT_BINDINGS_ARRAYS_HPP_
@@ -10,8 +10,12 @@
 
 namespace taut::bindings {
 
-// Both raise a TypeError for what is not an array, or not of one of taut's dtypes. The views do not
-// hold a reference to the array.
+// Registers the Python class `View`: an array in memory that another library owns, told by its
+// pointer, dtype's name, shape and strides in elements. Whoever makes one keeps the owner alive.
+void register_view(pybind11::module_& module);
+
+// Both take a NumPy array or a View, and raise a TypeError for anything else, and for what is not of
+// one of taut's dtypes. The views do not hold a reference to the array.
 ConstView read_view(pybind11::handle array);
 // Raises a ValueError for an array that is read-only.
 View write_view(pybind11::handle array);

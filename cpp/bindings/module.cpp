@@ -181,16 +181,19 @@ std::vector<double> batch_value(const py::list& names, const py::list& regulariz
   return values;
 }
 
-std::vector<double> batch_accumulate_grad(const py::list& names, const py::list& regularizers,
-                                          const py::list& indices, const py::list& arrays,
-                                          const py::list& grads, double scale) {
+using BatchGradientFunction = double (*)(std::span<const GradientTerm>, double, std::span<double>);
+
+template <BatchGradientFunction kFunction>
+std::vector<double> batch_gradient(const py::list& names, const py::list& regularizers,
+                                   const py::list& indices, const py::list& arrays,
+                                   const py::list& grads, double scale) {
   const auto terms = make_terms<GradientTerm>(
       names, regularizers, indices, {arrays, grads},
       [&](const Regularizer& regularizer, std::size_t i) {
         return GradientTerm{regularizer, read_view(arrays[i]), write_view(grads[i])};
       });
   std::vector<double> values(terms.size());
-  call_batch(names, terms, [&] { accumulate_grad(terms, scale, values); });
+  call_batch(names, terms, [&] { kFunction(terms, scale, values); });
   return values;
 }
 
@@ -206,7 +209,10 @@ void batch_prox(const py::list& names, const py::list& regularizers, const py::l
 void register_batch(py::module_& module) {
   module.def("batch_value", batch_value, py::arg("names"), py::arg("regularizers"),
              py::arg("indices"), py::arg("arrays"));
-  module.def("batch_accumulate_grad", batch_accumulate_grad, py::arg("names"),
+  module.def("batch_accumulate_grad", batch_gradient<accumulate_grad>, py::arg("names"),
+             py::arg("regularizers"), py::arg("indices"), py::arg("arrays"), py::arg("grads"),
+             py::arg("scale"));
+  module.def("batch_value_and_grad", batch_gradient<value_and_grad>, py::arg("names"),
              py::arg("regularizers"), py::arg("indices"), py::arg("arrays"), py::arg("grads"),
              py::arg("scale"));
   module.def("batch_prox", batch_prox, py::arg("names"), py::arg("regularizers"),
@@ -224,6 +230,7 @@ void register_runtime(py::module_& module) {
 }  // namespace
 
 PYBIND11_MODULE(_core, module) {
+  register_view(module);
   level();  // a TAUT_SIMD that names no level fails the import rather than a later call
   register_kernel<elementwise_of>(module, "elementwise");
   register_kernel<gram_of>(module, "gram");

@@ -215,6 +215,36 @@ double run_terms(std::span<const AnyTerm> terms, const std::vector<char>& counte
   });
 }
 
+double differentiate(std::span<const GradientTerm> terms, double scale, std::span<double> values,
+                     bool accumulate) {
+  std::vector<Place> places = places_of(terms);
+  const std::vector<char> counted = find_counted(terms, places);
+  check_terms(terms, [&](std::size_t term) {
+    check_penalty(terms[term].regularizer, terms[term].x);
+    if (counted[term] || !accumulate) check_gradient(terms[term].x, terms[term].gradient);
+  });
+  std::erase_if(places, [&](const Place& place) {
+    return !counted[place.term] && (accumulate || !place.written);
+  });
+  check_apart(places, [&](const Place& written, const Place& other) {
+    const GradientTerm& term = terms[other.term];
+    return overlap(other.written ? ConstView(term.gradient) : term.x, terms[written.term].gradient);
+  });
+  const double total = run_terms<ElementwiseGradient>(
+      terms, counted, values,
+      [&](const ElementwiseFactors& factors, std::size_t term) {
+        return ElementwiseGradient(factors, terms[term].x, terms[term].gradient, scale, accumulate);
+      },
+      [&](const OrthogonalRegularizer& regularizer, std::size_t term) {
+        return gram_gradient(regularizer, terms[term].x, terms[term].gradient, scale, accumulate);
+      });
+  for (std::size_t term = 0; term < terms.size() && !accumulate; ++term) {
+    const auto factors = elementwise_factors(terms[term].regularizer);
+    if (!counted[term] || (factors && is_zero(*factors))) fill(terms[term].gradient, 0);
+  }
+  return total;
+}
+
 }  // namespace
 
 double value(std::span<const Term> terms, std::span<double> values) {
@@ -232,25 +262,11 @@ double value(std::span<const Term> terms, std::span<double> values) {
 
 double accumulate_grad(std::span<const GradientTerm> terms, double scale,
                        std::span<double> values) {
-  std::vector<Place> places = places_of(terms);
-  const std::vector<char> counted = find_counted(terms, places);
-  check_terms(terms, [&](std::size_t term) {
-    check_penalty(terms[term].regularizer, terms[term].x);
-    if (counted[term]) check_gradient(terms[term].x, terms[term].gradient);
-  });
-  std::erase_if(places, [&](const Place& place) { return !counted[place.term]; });
-  check_apart(places, [&](const Place& written, const Place& other) {
-    const GradientTerm& term = terms[other.term];
-    return overlap(other.written ? ConstView(term.gradient) : term.x, terms[written.term].gradient);
-  });
-  return run_terms<ElementwiseGradient>(
-      terms, counted, values,
-      [&](const ElementwiseFactors& factors, std::size_t term) {
-        return ElementwiseGradient(factors, terms[term].x, terms[term].gradient, scale, true);
-      },
-      [&](const OrthogonalRegularizer& regularizer, std::size_t term) {
-        return gram_gradient(regularizer, terms[term].x, terms[term].gradient, scale, true);
-      });
+  return differentiate(terms, scale, values, true);
+}
+
+double value_and_grad(std::span<const GradientTerm> terms, double scale, std::span<double> values) {
+  return differentiate(terms, scale, values, false);
 }
 
 void prox(std::span<const ProxTerm> terms, double step) {

@@ -1,5 +1,6 @@
 """The compiled core. Arrays are checked here; factors are checked by the core as well."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from numpy.typing import NDArray
@@ -7,24 +8,28 @@ from numpy.typing import NDArray
 __version__: str
 compiler: str
 
+class View:
+    """An array in memory that another library owns; strides count elements."""
+
+    def __init__(
+        self, pointer: int, dtype: str, shape: tuple[int, ...], strides: tuple[int, ...]
+    ) -> None: ...
+
+_Array = NDArray[Any] | View
 _Elementwise = tuple[float, float]  # (l1, l2)
 _Gram = tuple[float, str]  # (factor, mode)
 
-def elementwise_value(x: NDArray[Any], factors: _Elementwise) -> float: ...
+def elementwise_value(x: _Array, factors: _Elementwise) -> float: ...
 def elementwise_accumulate_grad(
-    x: NDArray[Any], grad: NDArray[Any], factors: _Elementwise, scale: float
+    x: _Array, grad: _Array, factors: _Elementwise, scale: float
 ) -> float: ...
 def elementwise_value_and_grad(
-    x: NDArray[Any], grad: NDArray[Any], factors: _Elementwise, scale: float
+    x: _Array, grad: _Array, factors: _Elementwise, scale: float
 ) -> float: ...
-def elementwise_prox(x: NDArray[Any], factors: _Elementwise, step: float) -> None: ...
-def gram_value(x: NDArray[Any], factors: _Gram) -> float: ...
-def gram_accumulate_grad(
-    x: NDArray[Any], grad: NDArray[Any], factors: _Gram, scale: float
-) -> float: ...
-def gram_value_and_grad(
-    x: NDArray[Any], grad: NDArray[Any], factors: _Gram, scale: float
-) -> float: ...
+def elementwise_prox(x: _Array, factors: _Elementwise, step: float) -> None: ...
+def gram_value(x: _Array, factors: _Gram) -> float: ...
+def gram_accumulate_grad(x: _Array, grad: _Array, factors: _Gram, scale: float) -> float: ...
+def gram_value_and_grad(x: _Array, grad: _Array, factors: _Gram, scale: float) -> float: ...
 
 # Many tensors: regularizers as (kernel, factors), and for each array its name, which errors begin
 # with, and the index of its regularizer. Values are 0 for memory that appeared before.
@@ -34,21 +39,29 @@ def batch_value(
     names: list[str],
     regularizers: _Regularizers,
     indices: list[int],
-    arrays: list[NDArray[Any]],
+    arrays: Sequence[_Array],
 ) -> list[float]: ...
 def batch_accumulate_grad(
     names: list[str],
     regularizers: _Regularizers,
     indices: list[int],
-    arrays: list[NDArray[Any]],
-    grads: list[NDArray[Any]],
+    arrays: Sequence[_Array],
+    grads: Sequence[_Array],
+    scale: float,
+) -> list[float]: ...
+def batch_value_and_grad(
+    names: list[str],
+    regularizers: _Regularizers,
+    indices: list[int],
+    arrays: Sequence[_Array],
+    grads: Sequence[_Array],
     scale: float,
 ) -> list[float]: ...
 def batch_prox(
     names: list[str],
     regularizers: _Regularizers,
     indices: list[int],
-    arrays: list[NDArray[Any]],
+    arrays: Sequence[_Array],
     step: float,
 ) -> None: ...
 def set_num_threads(threads: int) -> None: ...

@@ -1,19 +1,16 @@
 """The penalties of a whole model in one call."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from fnmatch import fnmatchcase
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from types import ModuleType
+from typing import Any, NamedTuple
 
 from numpy import ndarray
-from numpy.typing import NDArray
 
-from taut import _core
-from taut.backends.numpy import as_array, byte_bounds
-from taut.regularizers import L1, deserialize, get, serialize
-from taut.regularizers._base import KernelRegularizer, Regularizer
+from taut._rules import Plan, Rule, require_gradient
+from taut.backends import backend_of, numpy
+from taut.regularizers import deserialize, get, serialize
 
 Parameters = Mapping[str, Any] | Iterable[tuple[str, Any]]
-Rule = tuple[str, Callable[..., Any] | None]
 
 
 class Penalties:
@@ -35,8 +32,9 @@ class Penalties:
     mapping from names to arrays, or its items; nested mappings are flattened with '/'.
 
     All the work is done in one call of the core, shared out over all tensors by size. Memory that
-    appears under several names, transposed or not, counts once, under the first. Factors are read
-    at each call, so that a schedule may change them between steps.
+    appears under several names, transposed or not, counts once, under the first. What its framework
+    calls frozen (`requires_grad=False`) is left out. Factors are read at each call, so that a
+    schedule may change them between steps.
 
     Args:
         rules: Pairs of a glob and a regularizer.
@@ -50,10 +48,10 @@ class Penalties:
     def __init__(self, rules: Iterable[tuple[str, Any]], allow_unused: bool = False) -> None:
         self.rules: list[Rule] = [(pattern, get(regularizer)) for pattern, regularizer in rules]
         self.allow_unused = allow_unused
-        self._latest: tuple[tuple[str, ...], _Plan] | None = None
+        self._latest: tuple[tuple[str, ...], Plan] | None = None
 
-    def __call__(self, params: Parameters) -> float:
-        """Returns the sum of all penalties.
+    def __call__(self, params: Parameters) -> Any:
+        """Returns the sum of all penalties: a float, or a framework's 0-d tensor for its tensors.
 
         Raises:
             TypeError: If an array has an unsuitable dtype.
@@ -62,7 +60,7 @@ class Penalties:
         """
         return self.bind(params)()
 
-    def breakdown(self, params: Parameters, by: str = "name") -> dict[str, float]:
+    def breakdown(self, params: Parameters, by: str = "name") -> dict[str, Any]:
         """Returns the penalty of each parameter that has one, or the sum of each rule.
 
         Args:
@@ -74,13 +72,16 @@ class Penalties:
         """
         return self.bind(params).breakdown(by)
 
-    def accumulate_grad(self, params: Parameters, grads: Parameters, scale: float = 1.0) -> float:
+    def accumulate_grad(
+        self, params: Parameters, grads: Parameters | None = None, scale: float = 1.0
+    ) -> Any:
         """Adds `scale` times each penalty's gradient to the gradient of the same name, in place.
 
         Args:
             params: As in a call.
             grads: Writable arrays under the names of the parameters that have a penalty, of their
-                shapes and dtypes (or float32 for a half type), which overlap nothing.
+                shapes and dtypes (or float32 for a half type), which overlap nothing. For torch
+                None means each parameter's own `grad`, which is made where there is none.
             scale: What the gradients are multiplied with before they are added.
 
         Returns:
@@ -113,7 +114,7 @@ class Penalties:
         names = tuple(flat)
         latest = self._latest
         if latest is None or latest[0] != names or latest[1].rules != self.rules:
-            latest = (names, _Plan(list(self.rules), names, self.allow_unused))
+            latest = (names, Plan(list(self.rules), names, self.allow_unused))
             self._latest = latest
         return BoundPenalties(latest[1], flat, all_arrays=flat is params)
 
@@ -134,26 +135,35 @@ class Penalties:
 class BoundPenalties:
     """Penalties whose parameters have been looked up; made by `Penalties.bind`."""
 
-    def __init__(self, plan: "_Plan", params: dict[str, Any], all_arrays: bool) -> None:
+    def __init__(self, plan: "Plan", params: dict[str, Any], all_arrays: bool) -> None:
         self._plan = plan
-        self._names, self._indices = plan.compiled.names, plan.indices
-        self._custom: list[tuple[str, Any, Any]] = []
-        if plan.custom.names:
-            self._leave_out_repeated(params)
-        self._values = _pick(params, self._names)
-        self._compiled = self._values if all_arrays else list(map(as_array, self._values))
+        self._batches: list[_Batch] = []
+        self._custom: list[tuple[str, Any, Any]] = []  # name, regularizer, parameter
+        if all_arrays and plan.is_compiled:
+            values = _pick(params, plan.names)
+            self._batches.append(_Batch(numpy, plan.names, plan.indices, values, values))
+        else:
+            self._sort_out(params)
 
-    def __call__(self) -> float:
+    def __call__(self) -> Any:
         """Returns the sum of all penalties."""
-        return sum(self._compiled_values(), sum(self._custom_values(), 0.0))
+        kinds = self._plan.kinds()
+        totals = [
+            batch.backend.batch_total(batch.names, kinds, batch.indices, batch.values)
+            for batch in self._batches
+        ]
+        totals += [custom(x) for _, custom, x in self._custom]
+        return sum(totals[1:], totals[0]) if totals else 0.0
 
-    def breakdown(self, by: str = "name") -> dict[str, float]:
+    def breakdown(self, by: str = "name") -> dict[str, Any]:
         """Returns the penalty of each parameter that has one, or the sum of each rule."""
         plan = self._plan
-        values = dict.fromkeys(plan.patterns, 0.0)  # in the order of the parameters
-        values.update(zip(self._names, self._compiled_values(), strict=True))
-        custom_names = [name for name, _, _ in self._custom]
-        values.update(zip(custom_names, self._custom_values(), strict=True))
+        kinds = plan.kinds()
+        found = {name: custom(x) for name, custom, x in self._custom}
+        for batch in self._batches:
+            values = batch.backend.batch_values(batch.names, kinds, batch.indices, batch.values)
+            found.update(zip(batch.names, values, strict=True))
+        values = {name: found.get(name, 0.0) for name in plan.patterns}  # in the parameters' order
         if by == "name":
             return values
         if by == "rule":
@@ -163,140 +173,90 @@ class BoundPenalties:
             return sums
         raise ValueError(f'Expected by="name" or by="rule". Received: by={by!r}')
 
-    def accumulate_grad(self, grads: Parameters, scale: float = 1.0) -> float:
+    def accumulate_grad(self, grads: Parameters | None = None, scale: float = 1.0) -> Any:
         """Adds `scale` times each penalty's gradient to the gradient of the same name, in place."""
-        plan = self._plan
-        plan.require("accumulate_grad")
-        flat = _flatten(grads)
+        for _, custom, x in self._custom:
+            require_gradient(custom, x)
+        flat = None if grads is None else _flatten(grads)
         try:
-            targets = _pick(flat, self._names)
-            custom_targets = [flat[name] for name, _, _ in self._custom]
+            targets = [batch.gradients(flat) for batch in self._batches]
+            custom_targets = [_gradient_of(x, name, flat) for name, _, x in self._custom]
         except KeyError as missing:
             raise ValueError(f"There is no gradient for the parameter {missing}") from None
         # The others first: if one of them fails, the core has not written anything.
-        total = 0.0
-        for (_, custom, x), grad in zip(self._custom, custom_targets, strict=True):
-            total += float(custom.accumulate_grad(as_array(x), grad, scale))
-        values = _core.batch_accumulate_grad(
-            self._names, plan.factors(), self._indices, self._compiled, targets, scale
-        )
-        return sum(values, total)
+        totals = [
+            custom.accumulate_grad(x, grad, scale)
+            for (_, custom, x), grad in zip(self._custom, custom_targets, strict=True)
+        ]
+        kinds = self._plan.kinds()
+        totals += [
+            batch.backend.batch_accumulate_grad(
+                batch.names, kinds, batch.indices, batch.values, own, scale
+            )
+            for batch, own in zip(self._batches, targets, strict=True)
+        ]
+        return sum(totals[1:], totals[0]) if totals else 0.0
 
     def prox(self, step: float) -> None:
         """Replaces each parameter that has a penalty by its proximal step, in place."""
-        plan = self._plan
-        plan.require("prox")
-        given = [*zip(self._names, self._values, strict=True)]
-        given += [(name, x) for name, _, x in self._custom]
-        others = [name for name, x in given if not isinstance(x, ndarray)]
-        if others:
-            raise TypeError(
-                f"prox writes in place and needs NumPy arrays. Received others: {others}"
-            )
+        self._plan.require_prox()
+        for batch in self._batches:
+            batch.backend.require_writable(batch.names, batch.given)
+        for name, _, x in self._custom:
+            backend_of(x).require_writable([name], [x])
         for _, custom, x in self._custom:
             custom.prox(x, step)
-        _core.batch_prox(self._names, plan.factors(), self._indices, self._compiled, step)
+        kinds = self._plan.kinds()
+        for batch in self._batches:
+            batch.backend.batch_prox(batch.names, kinds, batch.indices, batch.values, step)
 
-    def _compiled_values(self) -> list[float]:
-        return _core.batch_value(self._names, self._plan.factors(), self._indices, self._compiled)
-
-    def _custom_values(self) -> list[float]:
-        return [float(custom(as_array(x))) for _, custom, x in self._custom]
-
-    def _leave_out_repeated(self, params: dict[str, Any]) -> None:
-        """Leaves out memory that appeared before, which the core does among its own terms."""
+    def _sort_out(self, params: dict[str, Any]) -> None:
+        """Finds who computes what, without what is frozen and memory that appeared before."""
+        batches: dict[str, _Batch] = {}
         seen = set()
-        counted = set()
-        for name in self._plan.patterns:
-            memory = _memory(as_array(params[name]))
-            if memory not in seen:
-                counted.add(name)
-            if memory is not None:
-                seen.add(memory)
-        compiled = zip(self._names, self._indices, strict=True)
-        kept = [(name, index) for name, index in compiled if name in counted]
-        self._names = [name for name, _ in kept]
-        self._indices = [index for _, index in kept]
-        custom = zip(self._plan.custom.names, self._plan.custom.rules, strict=True)
-        self._custom = [(name, rule, params[name]) for name, rule in custom if name in counted]
+        for name, (regularizer, index) in self._plan.terms.items():
+            x = params[name]
+            backend = backend_of(x)
+            if backend.is_frozen(x):
+                continue
+            memory = backend.memory_of(x)
+            if memory is not None and memory in seen:
+                continue
+            seen.add(memory)
+            if index is None or not backend.is_memory(x):
+                self._custom.append((name, regularizer, x))
+                continue
+            batch = batches.setdefault(backend.__name__, _Batch(backend, [], [], [], []))
+            batch.names.append(name)
+            batch.indices.append(index)
+            batch.given.append(x)
+            batch.values.append(backend.prepare(x))
+        self._batches = list(batches.values())
 
 
-class _Terms:
-    """Names, with their regularizers."""
+class _Batch(NamedTuple):
+    """What one backend computes in one call."""
 
-    def __init__(self) -> None:
-        self.names: list[str] = []
-        self.rules: list[Any] = []
+    backend: ModuleType
+    names: list[str]
+    indices: list[int]
+    given: list[Any]  # as the caller has them
+    values: list[Any]
 
-
-class _Plan:
-    """Which of some names get which penalty: a compiled one, in one call, or one of its own."""
-
-    def __init__(self, rules: list[Rule], names: Iterable[str], allow_unused: bool) -> None:
-        self.rules = rules
-        self.patterns: dict[str, str] = {}  # of the names that have a penalty
-        self.compiled = _Terms()
-        self.custom = _Terms()
-        unused = {pattern for pattern, _ in rules}
-        for name in names:
-            matching = [rule for rule in rules if fnmatchcase(name, rule[0])]
-            unused.difference_update(pattern for pattern, _ in matching)
-            if matching and matching[0][1] is not None:
-                pattern, regularizer = matching[0]
-                self.patterns[name] = pattern
-                terms = self.compiled if _is_compiled(regularizer) else self.custom
-                terms.names.append(name)
-                terms.rules.append(regularizer)
-        if unused and not allow_unused:
-            raise ValueError(
-                f"These rules match no parameter: {sorted(unused)}. Known parameters: "
-                f"{list(names)}. Give allow_unused=True where that may be."
-            )
-        self._kinds = list({id(rule): rule for rule in self.compiled.rules}.values())
-        number = {id(kind): i for i, kind in enumerate(self._kinds)}
-        self.indices = [number[id(rule)] for rule in self.compiled.rules]
-
-    def require(self, method: str) -> None:
-        """Raises a NotImplementedError if a regularizer lacks what it takes for a method."""
-        needed = "value_and_grad" if method == "accumulate_grad" else method
-        for rule in (*self._kinds, *self.custom.rules):
-            own = getattr(type(rule), method, None)
-            if own is None or (
-                own is getattr(Regularizer, method)
-                and getattr(type(rule), needed) is getattr(Regularizer, needed)
-            ):
-                raise NotImplementedError(f"{rule!r} has no {method}: define {needed} for it")
-
-    def factors(self) -> list[tuple[str, tuple[Any, ...]]]:
-        """Returns the kernels and factors, of this moment, that `indices` counts."""
-        return [(kind._kernel, kind._factors()) for kind in self._kinds]
+    def gradients(self, flat: dict[str, Any] | None) -> list[Any]:
+        """Returns the gradients under the names, or those that the parameters have."""
+        if flat is not None:
+            return _pick(flat, self.names)
+        return [_gradient_of(x, name, None) for name, x in zip(self.names, self.given, strict=True)]
 
 
-def _is_compiled(regularizer: Any) -> bool:
-    """Returns whether the core computes just what calling the regularizer would."""
-    cls = type(regularizer)
-    return (
-        isinstance(regularizer, KernelRegularizer)
-        and cls.__call__ is KernelRegularizer.__call__
-        and cls.accumulate_grad is KernelRegularizer.accumulate_grad
-        and cls.prox in (L1.prox, Regularizer.prox)
-    )
+def _gradient_of(x: Any, name: str, flat: dict[str, Any] | None) -> Any:
+    return backend_of(x).own_gradient(x) if flat is None else flat[name]
 
 
 def _pick(flat: dict[str, Any], names: list[str]) -> list[Any]:
     """Returns the values of some names, which may be all there are."""
     return list(flat.values()) if list(flat) == names else list(map(flat.__getitem__, names))
-
-
-def _memory(x: NDArray[Any]) -> object:
-    """Returns what only arrays of the very same elements have in common; None for an empty one."""
-    if x.size == 0:
-        return None
-    low, high = byte_bounds(x)
-    if high - low == x.nbytes:
-        return low, high, x.dtype.name
-    axes = zip(x.shape, x.strides, strict=True)
-    return low, high, x.dtype.name, *sorted((abs(s), e) for e, s in axes if e != 1)
 
 
 def _flatten(params: Parameters) -> dict[str, Any]:

@@ -39,6 +39,10 @@ double value(std::span<const Term> terms, std::span<double> values = {});
 double accumulate_grad(std::span<const GradientTerm> terms, double scale = 1.0,
                        std::span<double> values = {});
 
+// The same, but overwrites the gradients; that of a term that was left out becomes 0.
+double value_and_grad(std::span<const GradientTerm> terms, double scale = 1.0,
+                      std::span<double> values = {});
+
 // The proximal step of every term.
 void prox(std::span<const ProxTerm> terms, double step);
 

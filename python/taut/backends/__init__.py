@@ -4,6 +4,16 @@
     value_and_grad(kernel, x, factors, scale)         the penalty, and a new array with its gradient
     accumulate_grad(kernel, x, grad, factors, scale)  the penalty; grad += scale * gradient
     prox(x, factors, step)                            x = its proximal step; elementwise only
+    differentiate(function, x, scale)                 value and gradient of a user's own function
+    add_in_place(grad, slope)                         grad += slope
+
+and for the many arrays of taut.Penalties:
+
+    is_memory(x), is_frozen(x), prepare(x)            whether and how `x` can be in a batch
+    memory_of(x)                                      what only the same elements have in common
+    own_gradient(x)                                   where a framework keeps it
+    require_writable(names, values)                   or else a TypeError
+    batch_values, batch_total, batch_accumulate_grad, batch_prox
 
 `kernel` is "elementwise", with the factors (l1, l2), or "gram", with (factor, mode).
 """
@@ -11,9 +21,27 @@
 from types import ModuleType
 from typing import Any
 
-from taut.backends import numpy
+_backends: dict[type, ModuleType] = {}
 
 
 def backend_of(x: Any) -> ModuleType:
-    """Returns the backend for the array library that `x` belongs to."""
+    """Returns the backend for the array library that `x` belongs to.
+
+    Libraries are told by the names of classes, so that none is imported that is not in use.
+    """
+    backend = _backends.get(type(x))
+    if backend is None:
+        backend = _backends[type(x)] = _find_backend(type(x))
+    return backend
+
+
+def _find_backend(cls: type) -> ModuleType:
+    """Imports a backend, by statements, which torch.compile can trace."""
+    libraries = [base.__module__.partition(".")[0] for base in cls.__mro__]
+    if "torch" in libraries:
+        from taut.backends import torch
+
+        return torch
+    from taut.backends import numpy
+
     return numpy

@@ -1,6 +1,7 @@
 """NumPy arrays, and whatever shares its memory with NumPy: the compiled kernels."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,6 +62,20 @@ def accumulate_grad(
     return KERNELS[kernel].accumulate_grad(as_array(x), grad, factors, scale)
 
 
+def differentiate(function: Callable[[Any], Any], x: Any, scale: float) -> tuple[Any, NDArray[Any]]:
+    """Raises a NotImplementedError: NumPy cannot differentiate."""
+    name = type(function).__name__
+    raise NotImplementedError(
+        f"{name} has no gradient for NumPy arrays, which NumPy cannot differentiate by itself: "
+        f"define {name}.value_and_grad(x, scale=1.0)"
+    )
+
+
+def add_in_place(grad: Any, slope: Any) -> None:
+    """Adds a gradient to another one, in place."""
+    _written(grad, "accumulate_grad", "the gradient")[...] += slope
+
+
 def _written(array: Any, function: str, name: str) -> NDArray[Any]:
     if isinstance(array, np.ndarray):
         return array
@@ -70,12 +85,88 @@ def _written(array: Any, function: str, name: str) -> NDArray[Any]:
     )
 
 
-def byte_bounds(x: NDArray[Any]) -> tuple[int, int]:
-    """Returns where the memory of an array begins and ends."""
-    begin = end = x.ctypes.data
-    if x.size == 0:
-        return begin, begin
-    for extent, stride in zip(x.shape, x.strides, strict=True):
-        reach = (extent - 1) * stride
-        begin, end = begin + min(reach, 0), end + max(reach, 0)
-    return begin, end + x.itemsize
+# ---- many arrays: what taut.Penalties asks for ---------------------------------------------------
+
+
+def is_memory(x: Any) -> bool:
+    """Returns whether a batch can have `x`."""
+    return True
+
+
+def is_frozen(x: Any) -> bool:
+    """Returns whether `x` is not to be trained, which NumPy cannot say."""
+    return False
+
+
+def prepare(x: Any) -> NDArray[Any]:
+    """Returns what a batch takes for `x`."""
+    return as_array(x)
+
+
+def own_gradient(x: Any) -> Any:
+    """Raises a ValueError: an array has no gradient of its own."""
+    raise ValueError("NumPy arrays have no gradient of their own: give `grads`")
+
+
+def memory_of(x: Any) -> object:
+    """Returns what only arrays of the very same elements have in common; None for an empty one."""
+    array = as_array(x)
+    return memory_key(
+        array.ctypes.data, array.shape, array.strides, array.itemsize, array.dtype.name
+    )
+
+
+def memory_key(
+    pointer: int, shape: Sequence[int], strides: Sequence[int], itemsize: int, dtype: str
+) -> object:
+    """Returns what only arrays of the very same elements have in common; None for an empty one.
+
+    Args:
+        pointer: Where the first element is.
+        shape: The extents.
+        strides: In bytes.
+        itemsize: The size of an element, in bytes.
+        dtype: The dtype's name.
+    """
+    size = math.prod(shape)
+    if size == 0:
+        return None
+    reaches = [(extent - 1) * stride for extent, stride in zip(shape, strides, strict=True)]
+    low = pointer + sum(min(reach, 0) for reach in reaches)
+    high = pointer + sum(max(reach, 0) for reach in reaches) + itemsize
+    if high - low == size * itemsize:
+        return low, high, dtype
+    axes = zip(shape, strides, strict=True)
+    return (
+        low,
+        high,
+        dtype,
+        *sorted((abs(stride), extent) for extent, stride in axes if extent != 1),
+    )
+
+
+def require_writable(names: list[str], values: list[Any]) -> None:
+    """Raises a TypeError if something is no array, and so could not be written in place."""
+    others = [name for name, x in zip(names, values, strict=True) if not isinstance(x, np.ndarray)]
+    if others:
+        raise TypeError(f"prox writes in place and needs NumPy arrays. Received others: {others}")
+
+
+def batch_values(*terms: Any) -> list[float]:
+    """Returns the penalty of each array: (names, kinds, indices, arrays)."""
+    return _core.batch_value(*terms)
+
+
+def batch_total(*terms: Any) -> float:
+    """Returns the sum of the penalties."""
+    return sum(_core.batch_value(*terms))
+
+
+def batch_accumulate_grad(*terms: Any) -> float:
+    """Adds to the gradients, in place: (names, kinds, indices, arrays, grads, scale)."""
+    return sum(_core.batch_accumulate_grad(*terms))
+
+
+def batch_prox(*terms: Any) -> None:
+    """Takes the proximal step of each array: (names, kinds, indices, arrays, step)."""
+    _core.batch_prox(*terms)

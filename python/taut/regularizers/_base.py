@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
-from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from numpy import ndarray
@@ -40,16 +38,14 @@ class Regularizer:
         """Returns the penalty of `x`, and `scale` times its gradient.
 
         Args:
-            x: An array of any shape.
+            x: An array of any shape, of a library that differentiates `__call__`.
             scale: What the gradient is multiplied with; the penalty is not.
 
         Raises:
-            NotImplementedError: If a subclass does not define it: NumPy cannot differentiate.
+            NotImplementedError: For NumPy, if a subclass does not define it: NumPy cannot
+                differentiate.
         """
-        raise NotImplementedError(
-            f"{type(self).__name__} has no gradient for NumPy arrays, which NumPy cannot "
-            f"differentiate by itself: define {type(self).__name__}.value_and_grad(x, scale=1.0)"
-        )
+        return backend_of(x).differentiate(self, x, scale)  # type: ignore[no-any-return]
 
     def accumulate_grad(self, x: Any, grad: Any, scale: float = 1.0) -> Any:
         """Adds `scale` times the gradient of the penalty to `grad`, in place.
@@ -63,7 +59,7 @@ class Regularizer:
             The penalty of `x`, not scaled.
         """
         value, slope = self.value_and_grad(x, scale)
-        grad += slope
+        backend_of(x).add_in_place(grad, slope)
         return value
 
     def prox(self, x: Any, step: float) -> None:
@@ -176,19 +172,3 @@ class KernelRegularizer(Regularizer):
         if type(x) is ndarray and type(grad) is ndarray:
             return self._compiled_accumulate_grad(x, grad, self._factors(), scale)
         return backend_of(x).accumulate_grad(self._kernel, x, grad, self._factors(), scale)
-
-
-def check_factor(name: str, factor: Any) -> float:
-    """Returns a factor as a float.
-
-    Raises:
-        ValueError: If it is not a real number, not finite, or negative.
-    """
-    if isinstance(factor, Real):
-        number = float(factor)
-        if math.isfinite(number) and number >= 0:
-            return number
-    raise ValueError(
-        f"Invalid value for argument `{name}`: expected a non-negative float. "
-        f"Received: {name}={factor}"
-    )

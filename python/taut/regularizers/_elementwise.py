@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from taut._checks import check_factor
 from taut.backends import backend_of
-from taut.regularizers._base import KernelRegularizer, check_factor
+from taut.regularizers._base import KernelRegularizer
 
 _DEFAULT = 0.01
 

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from taut.regularizers._base import KernelRegularizer, check_factor
+from taut._checks import check_factor, check_mode
+from taut.regularizers._base import KernelRegularizer
 
 _DEFAULT = 0.01
-_MODES = ("rows", "columns")
 
 
 class OrthogonalRegularizer(KernelRegularizer):
@@ -33,20 +33,11 @@ class OrthogonalRegularizer(KernelRegularizer):
 
     def __init__(self, factor: float | None = _DEFAULT, mode: str = "rows") -> None:
         self.factor = check_factor("factor", _DEFAULT if factor is None else factor)
-        self.mode = _check_mode(mode)
+        self.mode = check_mode(mode)
 
     def _factors(self) -> tuple[float, str]:
-        return check_factor("factor", self.factor), _check_mode(self.mode)
+        return check_factor("factor", self.factor), check_mode(self.mode)
 
     def get_config(self) -> dict[str, Any]:
         """Returns `{"factor": factor, "mode": mode}`, exactly the factor that was given."""
         return {"factor": float(self.factor), "mode": self.mode}
-
-
-def _check_mode(mode: Any) -> str:
-    if isinstance(mode, str) and mode in _MODES:
-        return mode
-    raise ValueError(
-        'Invalid value for argument `mode`. Expected one of {"rows", "columns"}. '
-        f"Received: mode={mode}"
-    )

@@ -1,0 +1,190 @@
+"""torch tensors: the compiled kernels where they are plain memory on the CPU, else torch's own."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from taut import _checks, _core
+from taut.backends.numpy import KERNELS, memory_key
+from taut.backends.torch import nodes, operations
+from taut.backends.torch.library import gram
+from taut.backends.torch.nodes import Kinds, scalar, view_of
+
+_PLAIN = (Tensor, torch.nn.Parameter)
+
+
+def value(kernel: str, x: Tensor, factors: tuple[Any, ...]) -> Tensor:
+    """Returns the penalty of `x` as a 0-d tensor, differentiable where that is asked for."""
+    _check_tensor(x)
+    if torch.compiler.is_compiling() or not _is_memory(x):
+        _checks.check_penalty(kernel, factors, x.shape)
+        if kernel == "gram" and x.device.type == "cpu":
+            return gram(x, *factors)
+        return operations.value(kernel, x, factors)
+    return nodes.compute(kernel, x.resolve_neg(), factors)
+
+
+def value_and_grad(
+    kernel: str, x: Tensor, factors: tuple[Any, ...], scale: float
+) -> tuple[Tensor, Tensor]:
+    """Returns the penalty of `x`, and `scale` times its gradient, both without a graph."""
+    _check_tensor(x)
+    x = x.detach()
+    if not _is_memory(x):
+        return differentiate(lambda weight: value(kernel, weight, factors), x, scale)
+    x = x.resolve_neg()
+    grad = torch.empty_like(x)
+    return scalar(
+        KERNELS[kernel].value_and_grad(view_of(x), view_of(grad), factors, scale), x
+    ), grad
+
+
+def accumulate_grad(
+    kernel: str, x: Tensor, grad: Any, factors: tuple[Any, ...], scale: float
+) -> Tensor:
+    """Adds `scale` times the gradient to `grad`, in place and without a graph."""
+    _check_tensor(x)
+    written = _written(grad, "accumulate_grad", "the gradient")
+    x = x.detach()
+    if not (_is_memory(x) and _is_memory(written)):
+        value_of_x, slope = value_and_grad(kernel, x, factors, scale)
+        add_in_place(written, slope)
+        return value_of_x
+    total = KERNELS[kernel].accumulate_grad(
+        view_of(x.resolve_neg()), view_of(written), factors, scale
+    )
+    torch.autograd.graph.increment_version(grad)
+    return scalar(total, x)
+
+
+def prox(x: Tensor, factors: tuple[Any, ...], step: float) -> None:
+    """Replaces `x` by its proximal step, in place and without a graph."""
+    written = _written(x, "prox", "x")
+    if not _is_memory(written):
+        raise TypeError(f"prox needs a tensor in the CPU's memory. Received: {x.device}")
+    _core.elementwise_prox(view_of(written), factors, step)
+    torch.autograd.graph.increment_version(x)
+
+
+def differentiate(
+    function: Callable[[Tensor], Any], x: Tensor, scale: float
+) -> tuple[Tensor, Tensor]:
+    """Returns what a function of torch's operations gives, and `scale` times its gradient."""
+    weight = x.detach().requires_grad_()
+    with torch.enable_grad():
+        total = function(weight)
+        (grad,) = torch.autograd.grad(total * scale, weight, allow_unused=True)
+    return total.detach(), torch.zeros_like(weight) if grad is None else grad
+
+
+def add_in_place(grad: Any, slope: Tensor) -> None:
+    """Adds a gradient to another one, in place and without a graph."""
+    _written(grad, "accumulate_grad", "the gradient").add_(slope)
+
+
+# ---- many tensors: what taut.Penalties asks for --------------------------------------------------
+
+
+def is_memory(x: Tensor) -> bool:
+    """Returns whether a batch can have `x`."""
+    _check_tensor(x)
+    return _is_memory(x) and not x.is_neg()
+
+
+def is_frozen(x: Tensor) -> bool:
+    """Returns whether `x` is not to be trained."""
+    return not x.requires_grad
+
+
+def prepare(x: Tensor) -> Tensor:
+    """Returns what a batch takes for `x`."""
+    return x
+
+
+def memory_of(x: Tensor) -> object:
+    """Returns what only tensors of the very same elements have in common."""
+    if not _is_memory(x):
+        return id(x)
+    strides = [stride * x.element_size() for stride in x.stride()]
+    return memory_key(x.data_ptr(), x.shape, strides, x.element_size(), str(x.dtype))
+
+
+def own_gradient(x: Tensor) -> Tensor:
+    """Returns the tensor's gradient, and makes one of zeros where there is none."""
+    if x.grad is None:
+        x.grad = torch.zeros_like(x)
+    return x.grad
+
+
+def require_writable(names: list[str], values: list[Any]) -> None:
+    """Every tensor can be written."""
+
+
+def batch_values(
+    names: list[str], kinds: Kinds, indices: list[int], tensors: list[Tensor]
+) -> list[Tensor]:
+    """Returns the penalty of each tensor, without a graph."""
+    values = _core.batch_value(names, kinds, indices, list(map(view_of, tensors)))
+    return [scalar(value, x) for value, x in zip(values, tensors, strict=True)]
+
+
+def batch_total(
+    names: list[str], kinds: Kinds, indices: list[int], tensors: list[Tensor]
+) -> Tensor:
+    """Returns the sum of the penalties, differentiable in all of them by one node."""
+    if torch.compiler.is_compiling():
+        each = [value(kinds[i][0], x, kinds[i][1]) for i, x in zip(indices, tensors, strict=True)]
+        return torch.stack(each).sum()
+    return nodes.Batch.apply(names, kinds, indices, *tensors)
+
+
+def batch_accumulate_grad(
+    names: list[str],
+    kinds: Kinds,
+    indices: list[int],
+    tensors: list[Tensor],
+    grads: list[Any],
+    scale: float,
+) -> Tensor:
+    """Adds to the gradients, in place and without a graph."""
+    written = [
+        _written(grad, "accumulate_grad", name) for name, grad in zip(names, grads, strict=True)
+    ]
+    values = _core.batch_accumulate_grad(
+        names, kinds, indices, list(map(view_of, tensors)), list(map(view_of, written)), scale
+    )
+    torch.autograd.graph.increment_version(grads)
+    return nodes.batch_scalar(values, tensors)
+
+
+def batch_prox(
+    names: list[str], kinds: Kinds, indices: list[int], tensors: list[Tensor], step: float
+) -> None:
+    """Takes the proximal step of each tensor, in place and without a graph."""
+    _core.batch_prox(names, kinds, indices, list(map(view_of, tensors)), step)
+    torch.autograd.graph.increment_version(tensors)
+
+
+def _check_tensor(x: Tensor) -> None:
+    _checks.check_dtype(str(x.dtype).removeprefix("torch."))
+    if x.layout is not torch.strided:
+        raise TypeError(f"expected a dense tensor. Received: layout={x.layout}")
+
+
+def _is_memory(x: Tensor) -> bool:
+    """Returns whether a kernel can read the tensor where it stands."""
+    return type(x) in _PLAIN and x.device.type == "cpu"
+
+
+def _written(tensor: Any, function: str, name: str) -> Tensor:
+    """Returns a tensor to write to, without its graph."""
+    if not isinstance(tensor, Tensor):
+        raise TypeError(
+            f"{function} writes in place and needs a tensor for {name}. "
+            f"Received: {type(tensor).__name__}"
+        )
+    if tensor.is_neg():
+        raise ValueError(f"{name} must hold its numbers as they are: its negative bit is set")
+    return tensor.detach()

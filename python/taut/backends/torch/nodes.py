@@ -1,0 +1,170 @@
+"""The compiled kernels as nodes of torch's autograd graph, for plain tensors on the CPU.
+
+The kernels differentiate once; a second derivative, and a batch under vmap, is taken through
+torch's own operations.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+from taut import _core
+from taut.backends.numpy import KERNELS
+from taut.backends.torch import operations
+from taut.backends.torch.operations import value_dtype
+
+# Kernels and their factors, of which a batch's indices count.
+Kinds = list[tuple[str, tuple[Any, ...]]]
+
+_DTYPE_NAMES = {
+    torch.float64: "float64",
+    torch.float32: "float32",
+    torch.float16: "float16",
+    torch.bfloat16: "bfloat16",
+}
+
+
+def view_of(x: Tensor) -> _core.View:
+    """Returns the memory of a tensor, which must outlive the view."""
+    return _core.View(x.data_ptr(), _DTYPE_NAMES[x.dtype], x.shape, x.stride())
+
+
+def scalar(value: float, like: Tensor) -> Tensor:
+    """Returns a penalty of `like` as a tensor."""
+    return torch.tensor(value, dtype=value_dtype(like.dtype))
+
+
+def wide_like(x: Tensor) -> Tensor:
+    """Returns an array for a gradient that is still to be scaled, of float32 for the half types."""
+    return torch.empty_like(x, dtype=value_dtype(x.dtype))
+
+
+def compute(kernel: str, x: Tensor, factors: tuple[Any, ...]) -> Tensor:
+    """Returns the penalty of a plain tensor, differentiable if that is asked for."""
+    if not (x.requires_grad and torch.is_grad_enabled()):
+        try:
+            return scalar(KERNELS[kernel].value(view_of(x), factors), x)
+        except RuntimeError:  # it stands for others, under a transform of torch.func
+            return Penalty.apply(x, kernel, factors, False)[0]
+    # The orthogonal penalty has its gradient at little more than its value's cost; L1 and L2 would
+    # write and read as much memory again as they read.
+    return Penalty.apply(x, kernel, factors, kernel == "gram")[0]
+
+
+class Penalty(Function):
+    """The penalty, and its gradient for later where that is asked for."""
+
+    @staticmethod
+    def forward(
+        x: Tensor, kernel: str, factors: tuple[Any, ...], with_slope: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        if not with_slope:
+            return scalar(KERNELS[kernel].value(view_of(x), factors), x), None
+        slope = wide_like(x)
+        value = KERNELS[kernel].value_and_grad(view_of(x), view_of(slope), factors, 1.0)
+        return scalar(value, x), slope
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        x, ctx.kernel, ctx.factors, _ = inputs
+        _, slope = output
+        ctx.save_for_backward(x, slope)
+        ctx.set_materialize_grads(False)
+        if slope is not None:
+            ctx.mark_non_differentiable(slope)
+
+    @staticmethod
+    def backward(ctx: Any, scale: Any, _: Any) -> Any:
+        if scale is None:
+            return None, None, None, None
+        x, slope = ctx.saved_tensors
+        return Slope.apply(x, scale, slope, ctx.kernel, ctx.factors), None, None, None
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, x: Tensor, *others: Any) -> Any:
+        kernel, factors, _ = others
+        values = torch.vmap(
+            lambda weight: operations.value(kernel, weight, factors), in_dims=in_dims[0]
+        )(x)
+        return (values, None), (0, None)
+
+
+class Slope(Function):
+    """`scale` times the gradient of a penalty, rounded once to the dtype of `x`."""
+
+    @staticmethod
+    def forward(
+        x: Tensor, scale: Tensor, slope: Tensor | None, kernel: str, factors: tuple[Any, ...]
+    ) -> Tensor:
+        if slope is not None:
+            return (slope * scale).to(x.dtype)
+        grad = torch.empty_like(x)
+        KERNELS[kernel].value_and_grad(view_of(x), view_of(grad), factors, scale.item())
+        return grad
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        x, scale, _, ctx.kernel, ctx.factors = inputs
+        ctx.save_for_backward(x, scale)
+
+    @staticmethod
+    def backward(ctx: Any, direction: Any) -> Any:
+        _, pull_back = torch.func.vjp(
+            lambda x, scale: operations.gradient(ctx.kernel, x, ctx.factors, scale),
+            *ctx.saved_tensors,
+        )
+        return *pull_back(direction), None, None, None
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: Any, x: Tensor, scale: Tensor, slope: Tensor | None, *others: Any
+    ) -> Any:
+        kernel, factors = others
+        gradients = torch.vmap(
+            lambda weight, by: operations.gradient(kernel, weight, factors, by),
+            in_dims=tuple(in_dims[:2]),
+        )(x, scale)
+        return gradients, 0
+
+
+class Batch(Function):
+    """The sum of the penalties of many tensors, and all their gradients in one call."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, names: list[str], kinds: Kinds, indices: list[int], *tensors: Tensor
+    ) -> Tensor:
+        ctx.terms = names, kinds, indices
+        ctx.save_for_backward(*tensors)
+        values = _core.batch_value(names, kinds, indices, list(map(view_of, tensors)))
+        return batch_scalar(values, tensors)
+
+    @staticmethod
+    def backward(ctx: Any, scale: Tensor) -> Any:
+        names, kinds, indices = ctx.terms
+        tensors = ctx.saved_tensors
+        if torch.is_grad_enabled():  # and so it is to be differentiated again
+            slopes = [
+                operations.gradient(kinds[i][0], x, kinds[i][1], scale.to(value_dtype(x.dtype)))
+                for i, x in zip(indices, tensors, strict=True)
+            ]
+            return None, None, None, *slopes
+        grads = [torch.empty_like(x) for x in tensors]
+        _core.batch_value_and_grad(
+            names,
+            kinds,
+            indices,
+            list(map(view_of, tensors)),
+            list(map(view_of, grads)),
+            scale.item(),
+        )
+        return None, None, None, *grads
+
+
+def batch_scalar(values: list[float], like: Sequence[Tensor]) -> Tensor:
+    """Returns the sum of some penalties, in float64 if one of the tensors is."""
+    has_doubles = any(x.dtype == torch.float64 for x in like)
+    return torch.tensor(sum(values), dtype=torch.float64 if has_doubles else torch.float32)
