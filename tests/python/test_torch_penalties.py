@@ -1,0 +1,179 @@
+"""taut.Penalties of a torch model."""
+
+import numpy as np
+import pytest
+from taut import Penalties
+from taut.regularizers import L1, L2, OrthogonalRegularizer, Regularizer
+from tensors import torch
+
+
+def make_model():
+    torch.manual_seed(0)
+    return torch.nn.Sequential(
+        torch.nn.Linear(6, 8), torch.nn.Linear(8, 8, bias=False), torch.nn.Linear(8, 3)
+    )
+
+
+RULES = [("*.bias", None), ("1.*", OrthogonalRegularizer(0.1)), ("0.*", L1(0.2)), ("*", L2(0.3))]
+
+
+def expected(model):
+    """Returns the total and its gradients, penalty by penalty."""
+    weights = [model[i].weight for i in range(3)]
+    regularizers = [L1(0.2), OrthogonalRegularizer(0.1), L2(0.3)]
+    total = sum(r(w) for r, w in zip(regularizers, weights, strict=True))
+    return total.detach(), torch.autograd.grad(total, weights)
+
+
+def gradients(model):
+    return [model[i].weight.grad for i in range(3)]
+
+
+def test_the_graph_way_and_the_in_place_way_agree():
+    model = make_model()
+    total, grads = expected(model)
+    penalties = Penalties(RULES)
+    bound = penalties.bind(model.named_parameters())
+    for differentiable in (bound(), penalties(model.named_parameters())):
+        model.zero_grad()
+        (2 * differentiable).backward()
+        torch.testing.assert_close(differentiable.detach(), total)
+        torch.testing.assert_close(gradients(model), [2 * grad for grad in grads])
+        assert model[0].bias.grad is None
+    model.zero_grad()  # sets them to None
+    value = bound.accumulate_grad(scale=2.0)
+    torch.testing.assert_close(value, total)
+    torch.testing.assert_close(gradients(model), [2 * grad for grad in grads])
+    assert penalties.accumulate_grad(model.named_parameters(), scale=1.0) == value
+    torch.testing.assert_close(gradients(model), [3 * grad for grad in grads])
+    own = {name: torch.zeros_like(p) for name, p in model.named_parameters()}
+    bound.accumulate_grad(own)
+    torch.testing.assert_close([own[f"{i}.weight"] for i in range(3)], list(grads))
+
+
+def test_one_node_for_a_whole_model():
+    model = make_model()
+    node = Penalties(RULES)(model.named_parameters()).grad_fn
+    kinds = [type(function).__name__ for function, _ in node.next_functions]
+    assert kinds == ["AccumulateGrad"] * 3
+
+
+def test_breakdown_and_nothing_without_a_graph():
+    model = make_model()
+    values = Penalties(RULES).breakdown(model.named_parameters())
+    assert list(values) == ["0.weight", "1.weight", "2.weight"]
+    assert not any(value.requires_grad for value in values.values())
+    torch.testing.assert_close(sum(values.values()), expected(model)[0])
+    with torch.no_grad():
+        assert not Penalties(RULES)(model.named_parameters()).requires_grad
+
+
+def test_frozen_parameters_are_left_out():
+    model = make_model()
+    model[0].weight.requires_grad_(False)
+    penalties = Penalties(RULES)
+    assert penalties.breakdown(model.named_parameters())["0.weight"] == 0
+    penalties.accumulate_grad(model.named_parameters())
+    assert model[0].weight.grad is None
+    assert model[1].weight.grad.any()
+
+
+def test_tied_weights_count_once():
+    weight = torch.nn.Parameter(torch.ones(4, 4))
+    tied = {"a": weight, "b": weight, "c": torch.nn.Parameter(weight.data.T)}
+    penalties = Penalties([("*", L2(1.0))])
+    total = penalties(tied)
+    total.backward()
+    assert total == 16
+    assert (weight.grad == 2).all()
+    assert tied["c"].grad is None
+    assert penalties.accumulate_grad(tied) == 16
+    assert (weight.grad == 4).all()
+
+
+def test_second_derivatives_of_a_total():
+    x = torch.randn(5, 4, dtype=torch.float64, requires_grad=True)
+    y = torch.randn(3, dtype=torch.float64, requires_grad=True)
+    penalties = Penalties([("x", OrthogonalRegularizer(0.5)), ("y", L2(0.5))])
+    assert torch.autograd.gradgradcheck(lambda x, y: penalties({"x": x, "y": y}), (x, y))
+
+
+def test_a_schedule_and_new_gradients_are_seen_at_each_call():
+    model, regularizer = make_model(), L2(1.0)
+    bound = Penalties([("*.weight", regularizer)], allow_unused=True).bind(model.named_parameters())
+    first = bound()
+    regularizer.l2 = 2.0
+    torch.testing.assert_close(bound(), 2 * first)
+    bound.accumulate_grad()
+    model.zero_grad(set_to_none=True)
+    bound.accumulate_grad()
+    torch.testing.assert_close(model[0].weight.grad, 4 * model[0].weight.detach())
+
+
+class Fourth(Regularizer):
+    def __call__(self, x):
+        return (x**4).sum()
+
+
+def test_your_own_regularizers_take_part():
+    params = {
+        "a": torch.nn.Parameter(torch.full((2,), 2.0)),
+        "b": torch.nn.Parameter(torch.ones(3)),
+    }
+    penalties = Penalties([("a", Fourth()), ("b", lambda x: 5 * x.sum())])
+    total = penalties(params)
+    total.backward()
+    assert (total.item(), params["a"].grad.tolist()) == (52, [32, 32])
+    assert penalties.accumulate_grad(params) == 52
+    assert (params["a"].grad.tolist(), params["b"].grad.tolist()) == ([64, 64], [10, 10])
+
+
+def test_mixed_dtypes_devices_and_libraries():
+    params = {
+        "half": torch.nn.Parameter(torch.ones(4, dtype=torch.bfloat16)),
+        "double": torch.nn.Parameter(torch.ones(4, dtype=torch.float64)),
+        "array": np.ones(4),
+    }
+    penalties = Penalties([("*", L2(1.0))])
+    assert penalties(params) == 12
+    penalties.accumulate_grad(
+        params,
+        {
+            name: np.zeros(4) if name == "array" else torch.zeros_like(x)
+            for name, x in params.items()
+        },
+    )
+    meta = {"a": torch.nn.Parameter(torch.ones(4, device="meta"))}
+    assert penalties(meta).device.type == "meta"
+
+
+def test_prox_and_what_is_stale():
+    model = make_model()
+    before = model[0].weight.detach().clone()
+    loss = (model(torch.ones(1, 6)) ** 2).sum()
+    Penalties([("0.weight", L1(0.1))]).prox(model.named_parameters(), 1.0)
+    expected_weight = before.sign() * (before.abs() - 0.1).clamp(min=0)
+    torch.testing.assert_close(model[0].weight.detach(), expected_weight)
+    assert (model[0].weight == 0).any()
+    bound = Penalties([("*.weight", L2(0.1))]).bind(model.named_parameters())
+    loss = (model(torch.ones(1, 6)) ** 2).sum() + bound()
+    with torch.no_grad():
+        model[2].weight.add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
+def test_mistakes_name_the_parameter_and_nothing_is_written():
+    model = make_model()
+    penalties = Penalties(RULES)
+    wrong = {name: torch.zeros_like(p) for name, p in model.named_parameters()}
+    wrong["2.weight"] = torch.zeros(2, 2)
+    with pytest.raises(ValueError, match=r"2\.weight.*shape"):
+        penalties.accumulate_grad(model.named_parameters(), wrong)
+    assert not any(grad.any() for grad in wrong.values())
+    with pytest.raises(ValueError, match="no gradient"):
+        penalties.accumulate_grad(model.named_parameters(), {})
+    with pytest.raises(ValueError, match="give `grads`"):
+        penalties.accumulate_grad(
+            {"2.weight": np.ones(3), "1.a": np.eye(2), "0.a": np.eye(2), "a.bias": 0}
+        )
