@@ -230,6 +230,17 @@ def test_transforms(name):
     )
 
 
+@pytest.mark.parametrize("name", REGULARIZERS)
+def test_many_directions_at_once(name):
+    x = to_tensor(random_array((6, 5), "float64")).requires_grad_()
+    grad = REGULARIZERS[name].value_and_grad(x)[1]
+    scales = torch.tensor([1.0, 2.0, -3.0], dtype=torch.float64)
+    (many,) = torch.autograd.grad(REGULARIZERS[name](x), x, scales, is_grads_batched=True)
+    torch.testing.assert_close(many, scales[:, None, None] * grad)
+    inside = torch.vmap(lambda scale: scale * REGULARIZERS[name](x.detach()))
+    torch.testing.assert_close(inside(scales), scales * REGULARIZERS[name](x.detach()))
+
+
 def test_autocast_changes_nothing():
     x = to_tensor(random_array((20, 9), "float32")).requires_grad_()
     for path in ALL_PATHS.values():

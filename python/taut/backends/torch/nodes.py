@@ -4,7 +4,7 @@ The kernels differentiate once; a second derivative, and a batch under vmap, is 
 torch's own operations.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -44,14 +44,19 @@ def wide_like(x: Tensor) -> Tensor:
 
 def compute(kernel: str, x: Tensor, factors: tuple[Any, ...]) -> Tensor:
     """Returns the penalty of a plain tensor, differentiable if that is asked for."""
-    if not (x.requires_grad and torch.is_grad_enabled()):
-        try:
-            return scalar(KERNELS[kernel].value(view_of(x), factors), x)
-        except RuntimeError:  # it stands for others, under a transform of torch.func
-            return Penalty.apply(x, kernel, factors, False)[0]
+    is_transformed = _are_transforms_active()
+    if not (is_transformed or (x.requires_grad and torch.is_grad_enabled())):
+        return scalar(KERNELS[kernel].value(view_of(x), factors), x)
     # The orthogonal penalty has its gradient at little more than its value's cost; L1 and L2 would
     # write and read as much memory again as they read.
-    return Penalty.apply(x, kernel, factors, kernel == "gram")[0]
+    node = Penalty if is_transformed else PlainPenalty
+    return node.apply(x, kernel, factors, kernel == "gram" and x.requires_grad)[0]
+
+
+# Transforms of torch.func ask for more than a plain node has, which costs it three times as much.
+_are_transforms_active: Callable[[], bool] = getattr(
+    torch._C, "_are_functorch_transforms_active", lambda: True
+)
 
 
 class Penalty(Function):
@@ -80,8 +85,9 @@ class Penalty(Function):
     def backward(ctx: Any, scale: Any, _: Any) -> Any:
         if scale is None:
             return None, None, None, None
-        x, slope = ctx.saved_tensors
-        return Slope.apply(x, scale, slope, ctx.kernel, ctx.factors), None, None, None
+        terms = (*ctx.saved_tensors, ctx.kernel, ctx.factors)
+        is_once = not (torch.is_grad_enabled() or _are_transforms_active())
+        return (slope_of if is_once else Slope.apply)(scale, *terms), None, None, None
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, x: Tensor, *others: Any) -> Any:
@@ -92,41 +98,60 @@ class Penalty(Function):
         return (values, None), (0, None)
 
 
-class Slope(Function):
-    """`scale` times the gradient of a penalty, rounded once to the dtype of `x`."""
+class PlainPenalty(Function):
+    """The same where no transform of torch.func is at work."""
 
     @staticmethod
-    def forward(
-        x: Tensor, scale: Tensor, slope: Tensor | None, kernel: str, factors: tuple[Any, ...]
-    ) -> Tensor:
-        if slope is not None:
-            return (slope * scale).to(x.dtype)
-        grad = torch.empty_like(x)
-        KERNELS[kernel].value_and_grad(view_of(x), view_of(grad), factors, scale.item())
-        return grad
+    def forward(ctx: Any, *terms: Any) -> Any:
+        output = Penalty.forward(*terms)
+        Penalty.setup_context(ctx, terms, output)
+        return output
+
+    backward = Penalty.backward
+
+
+def slope_of(
+    scale: Tensor, x: Tensor, slope: Tensor | None, kernel: str, factors: tuple[Any, ...]
+) -> Tensor:
+    """Returns `scale` times the gradient of a penalty, rounded once to the dtype of `x`."""
+    if slope is None:
+        try:
+            number = scale.item()
+        except RuntimeError:  # it stands for a batch of them: torch.autograd's is_grads_batched
+            slope = wide_like(x)
+            KERNELS[kernel].value_and_grad(view_of(x), view_of(slope), factors, 1.0)
+        else:
+            grad = torch.empty_like(x)
+            KERNELS[kernel].value_and_grad(view_of(x), view_of(grad), factors, number)
+            return grad
+    return (slope * scale).to(x.dtype)
+
+
+class Slope(Function):
+    """`slope_of` as a node, for second derivatives."""
+
+    forward = staticmethod(slope_of)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        x, scale, _, ctx.kernel, ctx.factors = inputs
-        ctx.save_for_backward(x, scale)
+        scale, x, _, ctx.kernel, ctx.factors = inputs
+        ctx.save_for_backward(scale, x)
 
     @staticmethod
     def backward(ctx: Any, direction: Any) -> Any:
         _, pull_back = torch.func.vjp(
-            lambda x, scale: operations.gradient(ctx.kernel, x, ctx.factors, scale),
+            lambda scale, x: operations.gradient(ctx.kernel, x, ctx.factors, scale),
             *ctx.saved_tensors,
         )
         return *pull_back(direction), None, None, None
 
     @staticmethod
-    def vmap(
-        info: Any, in_dims: Any, x: Tensor, scale: Tensor, slope: Tensor | None, *others: Any
-    ) -> Any:
-        kernel, factors = others
+    def vmap(info: Any, in_dims: Any, scale: Tensor, x: Tensor, *others: Any) -> Any:
+        _, kernel, factors = others
         gradients = torch.vmap(
-            lambda weight, by: operations.gradient(kernel, weight, factors, by),
+            lambda by, weight: operations.gradient(kernel, weight, factors, by),
             in_dims=tuple(in_dims[:2]),
-        )(x, scale)
+        )(scale, x)
         return gradients, 0
 
 
