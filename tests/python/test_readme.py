@@ -1,24 +1,55 @@
-"""What the README shows works as it says."""
+"""What the README and the docs show works as it says."""
 
 import re
 from pathlib import Path
 
 import pytest
+from frameworks import require
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+
+
+# The sections of the README that need more than NumPy.
+FRAMEWORKS = {"PyTorch": "torch"}
+
+
+def sections(page):
+    """Returns the sections of a page by their headings, what is before the first under ""."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    parts = re.split(r"^## (.*)\n", text, flags=re.MULTILINE)
+    return {"": parts[0], **dict(zip(parts[1::2], parts[2::2], strict=True))}
+
+
+def run_examples(texts):
+    """Runs the Python examples of some texts, one after the other; returns what they define."""
+    names = {}
+    for text in texts:
+        for example in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+            exec(example, names)
+    return names
 
 
 def test_the_python_examples_run(monkeypatch):
     from taut.regularizers import _serialization
 
     monkeypatch.setattr(_serialization, "_registered", {})
-    examples = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert examples
-    names = {}
-    for example in examples:
-        exec(example, names)
+    readme = sections("README.md")
+    names = run_examples(readme[title] for title in readme if title not in FRAMEWORKS)
     assert names["reg"](names["w"]) == 0.75
     assert names["grad"][0, 0] == pytest.approx(names["slope"][0, 0] * 9, rel=1e-6)
     assert names["total"] == pytest.approx(0.0025)
     assert names["penalties"].breakdown(names["params"]) == {"dense/kernel": names["total"]}
     assert names["Smallest"]().value_and_grad(names["w"])[0] == 1
+
+
+@pytest.mark.parametrize("title", FRAMEWORKS)
+def test_the_sections_on_frameworks_run(title):
+    require(FRAMEWORKS[title])
+    readme = sections("README.md")
+    assert "taut" in run_examples([readme[""], readme[title]])
+
+
+def test_the_page_on_pytorch_runs():
+    require("torch")
+    names = run_examples(sections("docs/pytorch.md").values())
+    assert set(names["bound"].breakdown()) == {"0.weight", "2.weight"}

@@ -1,8 +1,8 @@
 """The orthogonal penalty as an operator that torch's compilers leave alone.
 
 `torch.ops.taut.gram(x, factor, mode, with_slope)` returns the penalty and, where asked for, its
-gradient, in float32 for the half types. It is defined with `torch.library.Library`, whose calls
-cost less than those of `torch.library.custom_op`: see benchmarks/.
+gradient, in float32 for the half types. A call costs what one by `torch.library.custom_op` does;
+`torch.library.Library` is here for its schema in words.
 """
 
 from typing import Any
