@@ -5,6 +5,7 @@
 
 from taut import regularizers
 from taut._core import __version__
+from taut._when_imported import when_imported
 from taut.penalties import Penalties
 from taut.runtime import get_num_threads, set_num_threads, show_config
 
@@ -16,3 +17,10 @@ __all__ = [
     "set_num_threads",
     "show_config",
 ]
+
+
+def _register_with_keras() -> None:
+    from taut import keras  # registers the classes  # noqa: F401
+
+
+when_imported("keras", _register_with_keras)

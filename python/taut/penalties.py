@@ -215,10 +215,11 @@ class BoundPenalties:
         batches: dict[str, _Batch] = {}
         seen = set()
         for name, (regularizer, index) in self._plan.terms.items():
-            x = params[name]
-            backend = backend_of(x)
-            if backend.is_frozen(x):
+            given = params[name]
+            if backend_of(given).is_frozen(given):
                 continue
+            x = backend_of(given).native(given)
+            backend = backend_of(x)
             memory = backend.memory_of(x)
             if memory is not None and memory in seen:
                 continue

@@ -9,7 +9,8 @@
 
 and for the many arrays of taut.Penalties:
 
-    is_memory(x), is_frozen(x), prepare(x)            whether and how `x` can be in a batch
+    is_frozen(x), native(x)                           what `x` is, and the tensor within it
+    is_memory(x), prepare(x)                          whether and how that can be in a batch
     memory_of(x)                                      what only the same elements have in common
     own_gradient(x)                                   where a framework keeps it
     require_writable(names, values)                   or else a TypeError
@@ -38,6 +39,10 @@ def backend_of(x: Any) -> ModuleType:
 def _find_backend(cls: type) -> ModuleType:
     """Imports a backend, by statements, which torch.compile can trace."""
     libraries = [base.__module__.partition(".")[0] for base in cls.__mro__]
+    if "keras" in libraries:  # first, since its variables are other libraries' tensors too
+        from taut.backends import keras
+
+        return keras
     if "torch" in libraries:
         from taut.backends import torch
 

@@ -98,6 +98,11 @@ def is_frozen(x: Any) -> bool:
     return False
 
 
+def native(x: Any) -> Any:
+    """Returns `x`, which no other library wraps."""
+    return x
+
+
 def prepare(x: Any) -> NDArray[Any]:
     """Returns what a batch takes for `x`."""
     return as_array(x)

@@ -19,6 +19,9 @@ from taut.regularizers._serialization import (
     serialize,
 )
 
+for _cls in (Regularizer, L1, L2, L1L2, OrthogonalRegularizer, ActivityRegularizer):
+    _cls.__module__ = __name__  # where users, pickles and saved models look for them
+
 l1 = L1
 l2 = L2
 orthogonal_regularizer = OrthogonalRegularizer

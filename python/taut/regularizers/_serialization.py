@@ -9,6 +9,7 @@ Only "class_name" and "config" must be there.
 """
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -71,6 +72,10 @@ def register_serializable(package: str = "Custom", name: str | None = None) -> C
                 f"{registered_name} has already been registered to {_registered[registered_name]}"
             )
         _registered[registered_name] = target
+        if "keras" in sys.modules:
+            from taut import keras
+
+            keras.register()
         return target
 
     return register
@@ -196,6 +201,12 @@ def get(identifier: Any) -> Any:
     raise ValueError(f"Could not interpret regularizer identifier: {identifier}")
 
 
+def registered_names() -> dict[str, Callable[..., Any]]:
+    """Returns all that is registered, by "package>name": taut's own classes, and yours."""
+    own = {f"{_PACKAGE}>{name}": cls for name, cls in _builtins.items() if cls is not Regularizer}
+    return own | _registered
+
+
 def _registered_name(target: Any) -> str | None:
     return next((name for name, known in _registered.items() if known is target), None)
 
@@ -210,6 +221,11 @@ def _find(
                 return known[key]
     if name in _builtins and _is_builtin(name, registered_name, module):
         return _builtins[name]
+    if "keras" in sys.modules:
+        from keras import saving
+
+        if (found := saving.get_registered_object(registered_name or name)) is not None:
+            return found  # type: ignore[no-any-return]
     names = sorted({*_builtins, *_identifiers, *_registered, *custom_objects})
     raise ValueError(
         f"Could not interpret regularizer identifier: {registered_name or name}. "

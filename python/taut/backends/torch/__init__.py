@@ -98,6 +98,11 @@ def is_frozen(x: Tensor) -> bool:
     return not x.requires_grad
 
 
+def native(x: Tensor) -> Tensor:
+    """Returns `x`, which no other library wraps."""
+    return x
+
+
 def prepare(x: Tensor) -> Tensor:
     """Returns what a batch takes for `x`."""
     return x
