@@ -6,7 +6,7 @@ from typing import Any
 
 from taut.backends import backend_of, numpy
 from taut.regularizers import L1
-from taut.regularizers._base import KernelRegularizer, Regularizer
+from taut.regularizers._base import FunctionRegularizer, KernelRegularizer, Regularizer
 
 Rule = tuple[str, Callable[..., Any] | None]
 
@@ -26,7 +26,7 @@ class Plan:
             unused.difference_update(pattern for pattern, _ in matching)
             pattern, rule = matching[0] if matching else ("", None)
             if rule is not None:
-                regularizer = rule if isinstance(rule, Regularizer) else _Function(rule)
+                regularizer = rule if isinstance(rule, Regularizer) else FunctionRegularizer(rule)
                 self.patterns[name] = pattern
                 self.terms[name] = regularizer, self._index_of(regularizer)
         if unused and not allow_unused:
@@ -56,19 +56,6 @@ class Plan:
     def kinds(self) -> list[tuple[str, tuple[Any, ...]]]:
         """Returns the kernels and factors, of this moment, that `indices` counts."""
         return [(kind._kernel, kind._factors()) for kind in self._kinds]
-
-
-class _Function(Regularizer):
-    """A plain callable, which is a regularizer too."""
-
-    def __init__(self, function: Callable[[Any], Any]) -> None:
-        self._function = function
-
-    def __repr__(self) -> str:
-        return repr(self._function)
-
-    def __call__(self, x: Any) -> Any:
-        return self._function(x)
 
 
 def require_gradient(regularizer: Any, x: Any) -> None:

@@ -17,6 +17,7 @@ from keras.src import api_export as _exports
 
 from taut import regularizers
 from taut.regularizers import _serialization
+from taut.regularizers._base import FunctionRegularizer
 
 __all__ = ["patch", "register", "to_keras", "to_taut", "unpatch"]
 
@@ -32,8 +33,12 @@ _keras_get = _keras_regularizers.get
 def register() -> None:
     """Registers taut's classes, and yours that are registered with taut, with Keras.
 
-    `import taut` does so by itself beside Keras. Registering again changes nothing.
+    taut's regularizers become instances of `keras.regularizers.Regularizer`, which some versions of
+    Keras ask for. `import taut` does so by itself beside Keras. Registering again changes nothing.
     """
+    own, theirs = regularizers.Regularizer, keras.regularizers.Regularizer
+    if not issubclass(own, theirs):
+        own.__bases__ = (*own.__bases__, theirs)
     for name, target in _serialization.registered_names().items():
         package, _, own_name = name.partition(">")
         keras.saving.register_keras_serializable(package, own_name)(target)
@@ -81,7 +86,22 @@ def _get(identifier: Any) -> Any:
     if isinstance(identifier, str):
         # Keras knows neither 'l1_l2' nor what is registered with taut alone.
         return regularizers.get(identifier)
-    return _keras_get(identifier)
+    found = _keras_get(identifier)
+    if callable(found) and not _takes_functions():
+        # Keras 3.6 documents functions, and refuses them.
+        is_instance = isinstance(found, keras.regularizers.Regularizer)
+        return found if is_instance else FunctionRegularizer(found)
+    return found
+
+
+@functools.cache
+def _takes_functions() -> bool:
+    """Returns whether Keras takes a plain function for a variable's regularizer."""
+    try:
+        keras.Variable(0.0, trainable=False).regularizer = _takes_functions
+    except ValueError:
+        return False
+    return True
 
 
 def _exchange(replacements: Mapping[Callable[..., Any], Any]) -> None:

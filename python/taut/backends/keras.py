@@ -53,7 +53,7 @@ def value_and_grad(kernel: str, x: Any, factors: tuple[Any, ...], scale: float) 
 def accumulate_grad(kernel: str, x: Any, grad: Any, factors: tuple[Any, ...], scale: float) -> Any:
     """Adds to `grad` in place, where the library in use can be written to."""
     backend, tensor = _unwrap(x)
-    return backend.accumulate_grad(kernel, tensor, native(grad), factors, scale)
+    return backend.accumulate_grad(kernel, tensor, backend_of(grad).native(grad), factors, scale)
 
 
 def prox(x: Any, factors: tuple[Any, ...], step: float) -> None:
@@ -81,8 +81,8 @@ def is_frozen(x: Any) -> bool:
 
 
 def native(x: Any) -> Any:
-    """Returns the tensor within a variable; anything else as it is."""
-    return x.value if isinstance(x, keras.Variable) else x
+    """Returns the tensor within a variable, as Keras's own operations would take it."""
+    return x if isinstance(x, keras.KerasTensor) else keras.ops.convert_to_tensor(x)
 
 
 def _unwrap(x: Any) -> tuple[ModuleType, Any]:

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Regularizer:
+class _Root:
+    """What `Regularizer` extends, so that it can extend Keras's class of that name as well."""
+
+
+class Regularizer(_Root):
     """Base class of regularizers; extend it to write your own.
 
     A subclass defines `__call__`, which takes a weight and returns a scalar penalty. `get_config`
@@ -86,6 +90,20 @@ class Regularizer:
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """Returns the regularizer that `config` describes; the reverse of `get_config`."""
         return cls(**config)
+
+
+class FunctionRegularizer(Regularizer):
+    """A plain callable, which is a regularizer too, where an instance is asked for."""
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self._function = function
+
+    def __repr__(self) -> str:
+        return repr(self._function)
+
+    def __call__(self, x: Any) -> Any:
+        """Returns what the function returns."""
+        return self._function(x)
 
 
 class KernelRegularizer(Regularizer):

@@ -1,0 +1,133 @@
+"""Layers, training, policies and symbolic tensors of Keras."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+from taut.regularizers import L1, L1L2, L2, OrthogonalRegularizer
+from training import make_model
+from versions import batch_divisor
+
+REGULARIZERS = [L1(0.1), L2(0.1), L1L2(0.1, 0.2)]
+
+
+def to_float(value):
+    return float(ops.convert_to_numpy(value))
+
+
+def total(layer):
+    return sum(to_float(loss) for loss in layer.losses)
+
+
+def expected(regularizer, array):
+    return regularizer(np.asarray(ops.convert_to_numpy(array)))
+
+
+@pytest.mark.parametrize("regularizer", REGULARIZERS, ids=repr)
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [
+        (lambda **kw: layers.Dense(4, **kw), (2, 3)),
+        (lambda **kw: layers.Conv1D(4, 2, **kw), (2, 5, 3)),
+        (lambda **kw: layers.Conv2D(4, 2, **kw), (2, 5, 5, 3)),
+        (lambda **kw: layers.Conv3D(4, 2, **kw), (2, 4, 4, 4, 3)),
+    ],
+)
+def test_the_three_keyword_arguments(make, shape, regularizer):
+    layer = make(
+        kernel_regularizer=regularizer,
+        bias_regularizer=regularizer,
+        activity_regularizer=regularizer,
+        bias_initializer="ones",
+    )
+    out = layer(np.random.default_rng(0).standard_normal(shape).astype(np.float32))
+    parts = [
+        expected(regularizer, layer.kernel),
+        expected(regularizer, layer.bias),
+        expected(regularizer, out) / batch_divisor(shape[0]),
+    ]
+    assert total(layer) == pytest.approx(sum(parts), rel=1e-5)
+
+
+def test_an_embedding_and_the_orthogonal_penalty():
+    regularizer = OrthogonalRegularizer(0.5)
+    layer = layers.Embedding(7, 5, embeddings_regularizer=regularizer)
+    layer(np.array([[1, 2]]))
+    assert total(layer) == pytest.approx(expected(regularizer, layer.embeddings), rel=1e-5)
+    columns = OrthogonalRegularizer(0.5, "columns")
+    dense = layers.Dense(4, kernel_regularizer=columns)
+    dense(np.ones((2, 9), np.float32))
+    assert total(dense) == pytest.approx(expected(columns, dense.kernel), rel=1e-5)
+
+
+def test_a_custom_layer_whose_activity_is_penalized_later():
+    class Double(layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.weight = self.add_weight(
+                shape=(3,), initializer="ones", regularizer=L1(1.0), name="weight"
+            )
+
+        def call(self, x):
+            return 2 * x * self.weight
+
+    layer = Double()
+    layer.activity_regularizer = L2(0.5)
+    layer(np.ones((4, 3), np.float32))
+    assert total(layer) == pytest.approx(3 + 0.5 * 4 * 12 / batch_divisor(4))
+
+
+def test_variables_and_native_tensors_as_inputs():
+    array = np.random.default_rng(0).standard_normal((6, 4)).astype(np.float32)
+    for regularizer in (*REGULARIZERS, OrthogonalRegularizer(0.5)):
+        for x in (keras.Variable(array), ops.convert_to_tensor(array)):
+            assert to_float(regularizer(x)) == pytest.approx(regularizer(array), rel=1e-5)
+            value, grad = regularizer.value_and_grad(x, scale=2.0)
+            own_value, own_grad = regularizer.value_and_grad(array, scale=2.0)
+            assert to_float(value) == pytest.approx(own_value, rel=1e-5)
+            np.testing.assert_allclose(ops.convert_to_numpy(grad), own_grad, rtol=1e-4, atol=1e-7)
+    with pytest.raises(TypeError, match="int32"):
+        L2()(keras.Variable(np.ones(3), dtype="int32", trainable=False))
+    with pytest.raises(ValueError, match="must have rank 2"):
+        OrthogonalRegularizer()(keras.Variable(np.ones(3)))
+
+
+def test_symbolic_tensors():
+    inputs = keras.Input((5, 4), batch_size=1)
+    value = L2(0.5)(inputs)
+    assert isinstance(value, keras.KerasTensor)
+    assert value.shape == ()
+    flat = ops.reshape(inputs, (5, 4))
+    model = keras.Model(inputs, [OrthogonalRegularizer(0.5)(flat), value])
+    x = np.random.default_rng(0).standard_normal((1, 5, 4)).astype(np.float32)
+    again = keras.models.model_from_json(model.to_json())
+    for each in (model, again):
+        orthogonal, square = each(x)
+        assert to_float(orthogonal) == pytest.approx(OrthogonalRegularizer(0.5)(x[0]), rel=1e-5)
+        assert to_float(square) == pytest.approx(L2(0.5)(x), rel=1e-5)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "bfloat16"])
+def test_policies(policy):
+    dense = layers.Dense(4, kernel_regularizer=L2(0.5), activity_regularizer=L1(0.5), dtype=policy)
+    dense(np.ones((3, 5), np.float32))
+    assert all(np.isfinite(to_float(ops.cast(loss, "float32"))) for loss in dense.losses)
+    kernel = ops.convert_to_numpy(ops.cast(dense.kernel, "float32"))
+    values = [to_float(ops.cast(loss, "float32")) for loss in dense.losses]
+    assert min(abs(value - L2(0.5)(kernel)) for value in values) < 1e-2 * L2(0.5)(kernel)
+    if policy != "bfloat16":
+        model = keras.Sequential([keras.Input((5,)), dense])
+        model.compile("sgd", "mse")
+        history = model.fit(np.ones((8, 5)), np.ones((8, 4)), verbose=0, epochs=2)
+        assert np.isfinite(history.history["loss"]).all()
+
+
+def test_penalties_of_a_keras_model():
+    import taut
+
+    model = make_model(taut.regularizers)
+    model.layers[1].bias.trainable = False
+    named = {v.path: v for v in model.trainable_variables}
+    penalties = taut.Penalties([("*bias", None), ("*", L2(0.5))])
+    kernels = [ops.convert_to_numpy(layer.kernel) for layer in model.layers]
+    assert to_float(penalties(named)) == pytest.approx(sum(map(L2(0.5), kernels)), rel=1e-5)

@@ -1,0 +1,77 @@
+"""Keras on each of its backends, the oldest version that taut supports and the newest.
+
+Keras fixes its backend when it is imported, so each pair has a process of its own, which runs the
+files in keras_cases/ and Keras's own test of its regularizers, with its import exchanged.
+"""
+
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from frameworks import require
+
+CASES = Path(__file__).parent / "keras_cases"
+OLDEST = Path(__file__).parents[2] / "build" / "keras-oldest"  # see the Makefile
+BACKENDS = ["torch", "jax", "tensorflow"]
+
+
+def run_cases(backend, files, folder=None):
+    environment = os.environ | {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    if folder is not None:
+        environment["PYTHONPATH"] = str(folder)
+    # What other libraries warn of is not ours to mend.
+    options = ["-q", "-o", "filterwarnings=", "-p", "no:cacheprovider", "--rootdir", str(CASES)]
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, *map(str, files)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=900,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout[-8000:] + result.stderr[-2000:]
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request):
+    # Looked for, not imported: this process has a backend of its own, and needs none.
+    for module in ("keras", request.param):
+        if find_spec(module) is None:
+            require(module)
+    return request.param
+
+
+QUICK = [
+    CASES / f"{name}.py"
+    for name in ("deviations", "layers", "patching", "saving", "seed_page", "training")
+]
+COMPILED = [CASES / "compiled_training.py"]
+
+
+def test_the_newest_keras(backend):
+    run_cases(backend, QUICK)
+
+
+@pytest.mark.slow
+def test_the_newest_keras_compiled(backend):
+    run_cases(backend, COMPILED)
+
+
+@pytest.mark.slow
+def test_the_oldest_keras(backend):
+    if not OLDEST.exists() and not os.environ.get("CI"):
+        pytest.skip("`make frameworks` installs it")
+    run_cases(backend, QUICK + COMPILED, OLDEST)
+
+
+def test_kerass_own_test(backend, tmp_path):
+    spec = find_spec("keras.src.regularizers.regularizers_test")
+    text = Path(spec.origin).read_text(encoding="utf-8")
+    exchanged = text.replace("from keras.src import regularizers", "from taut import regularizers")
+    assert exchanged != text
+    own = tmp_path / "regularizers_test.py"
+    own.write_text(exchanged, encoding="utf-8")
+    run_cases(backend, [own])
