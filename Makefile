@@ -36,8 +36,10 @@ $(VENV)/tests: $(VENV)/demo pyproject.toml
 	$(PIP) --ignore-requires-python --no-deps comma-deps-catch2
 	touch $@
 
+# The oldest Keras lies beside the newest one, for tests that ask for it.
 $(VENV)/frameworks: $(VENV)/tests
 	$(PIP) --group frameworks
+	$(PIP) --no-deps --upgrade --target build/keras-oldest keras==3.6.0
 	touch $@
 
 $(VENV)/lint: $(VENV)/created pyproject.toml

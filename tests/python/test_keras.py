@@ -5,6 +5,7 @@ files in keras_cases/ and Keras's own test of its regularizers, with its import 
 """
 
 import os
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -13,8 +14,9 @@ from pathlib import Path
 import pytest
 from frameworks import require
 
+ROOT = Path(__file__).parents[2]
 CASES = Path(__file__).parent / "keras_cases"
-OLDEST = Path(__file__).parents[2] / "build" / "keras-oldest"  # see the Makefile
+OLDEST = ROOT / "build" / "keras-oldest"  # see the Makefile
 BACKENDS = ["torch", "jax", "tensorflow"]
 
 
@@ -75,3 +77,21 @@ def test_kerass_own_test(backend, tmp_path):
     own = tmp_path / "regularizers_test.py"
     own.write_text(exchanged, encoding="utf-8")
     run_cases(backend, [own])
+
+
+def test_the_page_and_the_example(backend):
+    environment = os.environ | {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    page = (ROOT / "docs" / "keras.md").read_text(encoding="utf-8")
+    code = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
+    code += "\nassert dense.kernel_regularizer.get_config() == {'l1': 0.01, 'l2': 0.01}"
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], env=environment, check=True)
+    example = [sys.executable, "-W", "ignore", str(ROOT / "examples" / "keras_digits.py")]
+    out = subprocess.run(
+        [*example, "--epochs", "6"], env=environment, check=True, capture_output=True, text=True
+    ).stdout
+    rows = [line.split("│")[1:4] for line in out.splitlines() if line.startswith("│")]
+    assert [name.strip() for name, _, _ in rows] == ["keras", "taut"]
+    (_, *theirs), (_, *own) = rows
+    assert float(own[0]) > 0.9
+    assert float(own[0]) == pytest.approx(float(theirs[0]), abs=0.02)
+    assert float(own[1]) == pytest.approx(float(theirs[1]), rel=0.02)

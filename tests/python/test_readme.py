@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 
 # The sections of the README that need more than NumPy.
-FRAMEWORKS = {"PyTorch": "torch"}
+FRAMEWORKS = {"PyTorch": "torch", "Keras": "keras"}
 
 
 def sections(page):
