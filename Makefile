@@ -9,6 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 CMAKE_PREFIX := $(CURDIR)/build/cpp
+JAXLIB := $(CURDIR)/build/jaxlib
 
 BUILD_REQUIREMENTS := "scikit-build-core>=0.11" "pybind11>=3.0" cmake ninja
 SOURCES := $(shell find cpp python -type f -not -name '*.pyc') CMakeLists.txt pyproject.toml README.md LICENSE
@@ -22,13 +23,23 @@ $(VENV)/created:
 	$(PIP) $(BUILD_REQUIREMENTS)
 	touch $@
 
+# The jaxlib whose headers JAX's handler is built on, beside the newer one that the tests may use.
+$(VENV)/jaxlib: $(VENV)/created packaging/taut_build.py
+	rm -rf $(JAXLIB)
+	requirement="$$($(BIN)/python packaging/taut_build.py)"; \
+	  test -z "$$requirement" || $(PIP) --no-deps --target $(JAXLIB) "$$requirement"
+	mkdir -p $(JAXLIB) && find $(JAXLIB) -type f -not -path '*/jaxlib/include/*' -delete
+	touch $@
+
 # Built without isolation, so that a second build compiles only what has changed.
-$(VENV)/installed: $(VENV)/created $(SOURCES)
-	$(PIP) --no-build-isolation --config-settings=build-dir=build/python .
+BUILD := $(PIP) --no-build-isolation --config-settings=build-dir=build/python \
+  --config-settings=cmake.define.TAUT_XLA_INCLUDE_DIR=$(JAXLIB)/jaxlib/include
+$(VENV)/installed: $(VENV)/jaxlib $(SOURCES)
+	$(BUILD) .
 	touch $@
 
 $(VENV)/demo: $(VENV)/installed
-	$(PIP) --no-build-isolation --config-settings=build-dir=build/python ".[demo]"
+	$(BUILD) ".[demo]"
 	touch $@
 
 $(VENV)/tests: $(VENV)/demo pyproject.toml

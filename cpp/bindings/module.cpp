@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "arrays.hpp"
+#include "jax.hpp"
 #include "taut/taut.hpp"
 
 namespace py = pybind11;
@@ -237,6 +238,7 @@ PYBIND11_MODULE(_core, module) {
   register_prox(module);
   register_batch(module);
   register_runtime(module);
+  register_jax(module);
   module.attr("__version__") = TAUT_VERSION;
   module.attr("compiler") = TAUT_COMPILER;
 }

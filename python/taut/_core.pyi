@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 __version__: str
 compiler: str
+jax_handlers: dict[str, Any]  # capsules by name; empty in a build without XLA's headers
 
 class View:
     """An array in memory that another library owns; strides count elements."""

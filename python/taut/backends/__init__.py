@@ -47,6 +47,14 @@ def _find_backend(cls: type) -> ModuleType:
         from taut.backends import torch
 
         return torch
+    if "jax" in libraries or "jaxlib" in libraries:
+        from taut.backends import jax
+
+        return jax
+    if "tensorflow" in libraries:
+        from taut.backends import tensorflow
+
+        return tensorflow
     from taut.backends import numpy
 
     return numpy
