@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from taut.backends import backend_of
 from taut.regularizers._base import Regularizer
 from taut.regularizers._serialization import get, register_builtin, serialize
 
@@ -46,8 +47,10 @@ class ActivityRegularizer(Regularizer):
         return {"regularizer": serialize(self.regularizer)}
 
 
-def _batch_size(x: Any) -> int:
-    shape: tuple[int, ...] = np.shape(x)
+def _batch_size(x: Any) -> Any:
+    shape: tuple[int | None, ...] = tuple(np.shape(x))
     if not shape:
         raise ValueError("An activity has a batch dimension. Received: inputs.shape=()")
+    if shape[0] is None:  # as yet unknown, in a graph of TensorFlow
+        return backend_of(x).batch_size(x)
     return max(shape[0], 1)  # an empty batch has a penalty of 0, which stays 0
