@@ -81,8 +81,8 @@ def is_frozen(x: Any) -> bool:
 
 
 def native(x: Any) -> Any:
-    """Returns the tensor within a variable, as Keras's own operations would take it."""
-    return x if isinstance(x, keras.KerasTensor) else keras.ops.convert_to_tensor(x)
+    """Returns the tensor within a variable, cast as its policy asks; a symbolic one as it is."""
+    return x if isinstance(x, keras.KerasTensor) else x.value
 
 
 def _unwrap(x: Any) -> tuple[ModuleType, Any]:

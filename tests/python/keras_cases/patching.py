@@ -6,6 +6,7 @@ import pytest
 from keras import layers
 from taut import keras as taut_keras
 from taut import regularizers
+from versions import trains
 
 NAMES = ["L1", "L2", "L1L2", "OrthogonalRegularizer"]
 
@@ -80,6 +81,7 @@ def test_a_model_saved_with_keras_is_loaded_with_taut(tmp_path, patched):
     assert kinds(keras.models.load_model(path)) == {"taut"}
 
 
+@trains
 def test_a_built_model_changes_sides_and_back():
     model = make_model(keras.regularizers)
     x, y = np.ones((8, 6), np.float32), np.ones((8, 4), np.float32)

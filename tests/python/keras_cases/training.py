@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import taut
 from keras import layers
+from versions import trains
 
 
 def make_model(regularizers):
@@ -39,6 +40,7 @@ def assert_same_way(jit_compile):
     np.testing.assert_allclose(histories[0], histories[1], rtol=1e-4)
 
 
+@trains
 @pytest.mark.parametrize("jit_compile", [False, "auto"])
 def test_training_goes_the_way_of_keras(jit_compile):
     assert_same_way(jit_compile)
