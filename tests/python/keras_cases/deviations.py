@@ -24,8 +24,9 @@ def keras_value(regularizer, x):
     try:
         return number(regularizer(x))
     except Exception as error:
-        assert IS_OLDEST or isinstance(error, ZeroDivisionError), error
-        return math.nan
+        if IS_OLDEST or isinstance(error, ZeroDivisionError):
+            return math.nan
+        raise
 
 
 def test_one_vector():
