@@ -14,8 +14,8 @@ namespace taut::bindings {
 // pointer, dtype's name, shape and strides in elements. Whoever makes one keeps the owner alive.
 void register_view(pybind11::module_& module);
 
-// Both take a NumPy array or a View, and raise a TypeError for anything else, and for what is not of
-// one of taut's dtypes. The views do not hold a reference to the array.
+// Both take a NumPy array or a View, and raise a TypeError for anything else, and for what is not
+// of one of taut's dtypes. The views do not hold a reference to the array.
 ConstView read_view(pybind11::handle array);
 // Raises a ValueError for an array that is read-only.
 View write_view(pybind11::handle array);

@@ -76,7 +76,8 @@ Regularizer gram_of(const py::tuple& factors) {  // (factor, mode)
 }
 
 using RegularizerOf = Regularizer (*)(const py::tuple& factors);
-using GradientFunction = double (*)(const Regularizer&, const ConstView&, const View&, double);
+using GradientFunction = double (*)(const Regularizer&, const ConstView&, const View&, double,
+                                    Workspace*);
 
 template <RegularizerOf kRegularizerOf, GradientFunction kFunction>
 double gradient_of(py::handle x, py::handle gradient, const py::tuple& factors, double scale) {
@@ -84,7 +85,7 @@ double gradient_of(py::handle x, py::handle gradient, const py::tuple& factors, 
   const ConstView view = read_view(x);
   const View target = write_view(gradient);
   return call_core(work_of(regularizer, view.size()),
-                   [&] { return kFunction(regularizer, view, target, scale); });
+                   [&] { return kFunction(regularizer, view, target, scale, nullptr); });
 }
 
 // A kernel's factors come in a tuple, so that every kernel has the same functions.
@@ -182,7 +183,8 @@ std::vector<double> batch_value(const py::list& names, const py::list& regulariz
   return values;
 }
 
-using BatchGradientFunction = double (*)(std::span<const GradientTerm>, double, std::span<double>);
+using BatchGradientFunction = double (*)(std::span<const GradientTerm>, double, std::span<double>,
+                                         Workspace*);
 
 template <BatchGradientFunction kFunction>
 std::vector<double> batch_gradient(const py::list& names, const py::list& regularizers,
@@ -194,7 +196,7 @@ std::vector<double> batch_gradient(const py::list& names, const py::list& regula
         return GradientTerm{regularizer, read_view(arrays[i]), write_view(grads[i])};
       });
   std::vector<double> values(terms.size());
-  call_batch(names, terms, [&] { kFunction(terms, scale, values); });
+  call_batch(names, terms, [&] { kFunction(terms, scale, values, nullptr); });
   return values;
 }
 

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <optional>
-#include <type_traits>
-#include <vector>
+#include <span>
 
+#include "batch_memory.hpp"
 #include "check.hpp"
 #include "elementwise.hpp"
 #include "float_environment.hpp"
@@ -20,63 +20,6 @@ constexpr std::size_t kSmallestShare = 32768;
 // What a term costs beside its elements.
 constexpr double kTermNanoseconds = 100;
 
-struct Place {
-  Extent extent;
-  std::size_t term;
-  bool written;
-
-  bool operator<(const Place& other) const {
-    if (extent.begin != other.extent.begin) return extent.begin < other.extent.begin;
-    if (extent.end != other.extent.end) return extent.end < other.extent.end;
-    return term < other.term;
-  }
-};
-
-// Where the terms' arrays are, and the gradients of those that have one, in the order of memory.
-template <typename AnyTerm>
-std::vector<Place> places_of(std::span<const AnyTerm> terms) {
-  constexpr bool kHasGradient = std::is_same_v<AnyTerm, GradientTerm>;
-  std::vector<Place> places;
-  places.reserve(terms.size() * (kHasGradient ? 2 : 1));
-  for (std::size_t term = 0; term < terms.size(); ++term) {
-    places.push_back({extent_of(terms[term].x), term, false});
-    if constexpr (kHasGradient) places.push_back({extent_of(terms[term].gradient), term, true});
-  }
-  std::sort(places.begin(), places.end());
-  return places;
-}
-
-// Whether two views of one extent are of the very same elements, in whatever order.
-bool is_same_memory(const ConstView& x, const ConstView& y) {
-  if (x.dtype() != y.dtype() || x.size() != y.size() || x.size() == 0) return false;
-  const Layout<1> a = layout_of(x);
-  const Layout<1> b = layout_of(y);
-  if (a.rank != b.rank) return false;
-  for (std::size_t axis = 0; axis < a.rank; ++axis) {
-    if (a.extents[axis] != b.extents[axis] || a.strides[0][axis] != b.strides[0][axis])
-      return false;
-  }
-  return true;
-}
-
-// Which terms count: all but those whose x has appeared before.
-template <typename AnyTerm>
-std::vector<char> find_counted(std::span<const AnyTerm> terms, const std::vector<Place>& places) {
-  std::vector<char> counted(terms.size(), 1);
-  for (std::size_t i = 1; i < places.size(); ++i) {
-    if (places[i].written) continue;
-    const auto [begin, end] = places[i].extent;
-    for (std::size_t j = i; j-- > 0;) {  // those of the same extent stand side by side
-      if (places[j].extent.begin != begin || places[j].extent.end != end) break;
-      if (!places[j].written && is_same_memory(terms[places[j].term].x, terms[places[i].term].x)) {
-        counted[places[i].term] = 0;
-        break;
-      }
-    }
-  }
-  return counted;
-}
-
 // Calls check(term) for every term; what it throws is told with the term's index.
 template <typename AnyTerm, typename Check>
 void check_terms(std::span<const AnyTerm> terms, Check check) {
@@ -86,28 +29,6 @@ void check_terms(std::span<const AnyTerm> terms, Check check) {
     } catch (const InvalidArgument& error) {
       throw InvalidTerm(term, error.what());
     }
-  }
-}
-
-// Throws where memory that one term writes meets another term's, and names the one that writes, or
-// the later one where both do. The places are in order and of terms that count; meet(written,
-// other) decides for those whose extents meet.
-template <typename Meet>
-void check_apart(const std::vector<Place>& places, Meet meet) {
-  std::vector<Place> open;  // those that reach beyond the place at hand
-  for (const Place& place : places) {
-    std::erase_if(open, [&](const Place& other) { return !other.extent.meets(place.extent); });
-    for (const Place& other : open) {
-      if (other.term == place.term || (!other.written && !place.written)) continue;
-      if (place.written ? meet(place, other) : meet(other, place)) {
-        const std::size_t both = std::max(place.term, other.term);
-        throw InvalidTerm(
-            place.written && other.written ? both : (place.written ? place : other).term,
-            "What is written for one tensor must not overlap another one, nor its gradient: they "
-            "share memory");
-      }
-    }
-    open.push_back(place);
   }
 }
 
@@ -126,35 +47,54 @@ struct Unit {
   std::size_t piece;
 };
 
+// The pieces of all elementwise terms that count and have something to compute.
+template <typename AnyTerm>
+std::span<const Unit> units_of(std::span<const AnyTerm> terms, std::span<const bool> counted,
+                               WorkspaceScope& memory) {
+  const auto for_each = [&](auto function) {
+    for (std::size_t term = 0; term < terms.size(); ++term) {
+      const auto factors = elementwise_factors(terms[term].regularizer);
+      if (!counted[term] || !factors || is_zero(*factors)) continue;
+      function(term, Pieces(terms[term].x.size()).count);
+    }
+  };
+  std::size_t count = 0;
+  for_each([&](std::size_t, std::size_t pieces) { count += pieces; });
+  const auto units = memory.take<Unit>(count);
+  auto next = units.begin();
+  for_each([&](std::size_t term, std::size_t pieces) {
+    for (std::size_t piece = 0; piece < pieces; ++piece) *next++ = {term, piece};
+  });
+  return units;
+}
+
 // Does the elementwise work of all terms that count. make_work(factors, term) returns one term's
 // work; add(term, value) is told each term's value.
 template <typename Work, typename AnyTerm, typename MakeWork, typename Add>
-void run_elementwise(std::span<const AnyTerm> terms, const std::vector<char>& counted,
-                     MakeWork make_work, Add add) {
-  std::vector<Unit> units;
-  std::vector<std::size_t> shares{0};  // where each begins among the units
+void run_elementwise(std::span<const AnyTerm> terms, std::span<const bool> counted,
+                     Workspace& workspace, MakeWork make_work, Add add) {
+  WorkspaceScope memory(workspace);
+  const std::span<const Unit> units = units_of(terms, counted, memory);
+  // Where each share of the work begins among the units, and where the last one ends.
+  const auto shares = memory.take<std::size_t>(units.size() + 1);
+  std::size_t count = 0;
   std::size_t elements = 0;
-  std::size_t in_share = 0;
-  for (std::size_t term = 0; term < terms.size(); ++term) {
-    const auto factors = elementwise_factors(terms[term].regularizer);
-    if (!counted[term] || !factors || is_zero(*factors)) continue;
-    const Pieces pieces(terms[term].x.size());
-    for (std::size_t piece = 0; piece < pieces.count; ++piece) {
-      if (in_share >= kSmallestShare) {
-        shares.push_back(units.size());
-        in_share = 0;
-      }
-      units.push_back({term, piece});
-      in_share += pieces.end(piece) - pieces.begin(piece);
+  std::size_t in_share = kSmallestShare;
+  for (std::size_t unit = 0; unit < units.size(); ++unit) {
+    if (in_share >= kSmallestShare) {
+      shares[count++] = unit;
+      in_share = 0;
     }
-    elements += pieces.size;
+    const Pieces pieces(terms[units[unit].term].x.size());
+    const std::size_t size = pieces.end(units[unit].piece) - pieces.begin(units[unit].piece);
+    in_share += size;
+    elements += size;
   }
-  shares.push_back(units.size());
+  shares[count] = units.size();
 
-  std::vector<ElementwiseSums> sums(units.size());
+  const auto sums = memory.take<ElementwiseSums>(units.size());
   const double nanoseconds = static_cast<double>(elements) * Work::kNanoseconds +
                              static_cast<double>(units.size()) * kTermNanoseconds;
-  const std::size_t count = shares.size() - 1;
   parallel_for(count, count_workers(count, nanoseconds), [&](std::size_t share, std::size_t) {
     for (std::size_t unit = shares[share]; unit < shares[share + 1]; ++unit) {
       const auto [term, piece] = units[unit];
@@ -175,14 +115,9 @@ void run_elementwise(std::span<const AnyTerm> terms, const std::vector<char>& co
 // Collects the values of the terms, in whatever order they come.
 class Values {
  public:
-  Values(std::size_t terms, std::span<double> values) : values_(values) {
-    if (!values.empty() && values.size() != terms) {
-      throw InvalidArgument("There must be as many values as terms");
-    }
-    if (values.empty()) {
-      own_.resize(terms);
-      values_ = own_;
-    }
+  Values(std::size_t terms, std::span<double> values, WorkspaceScope& memory)
+      : values_(values.empty() ? memory.take<double>(terms) : values) {
+    if (values_.size() != terms) throw InvalidArgument("There must be as many values as terms");
     std::fill(values_.begin(), values_.end(), 0.0);
   }
   double& operator[](std::size_t term) { return values_[term]; }
@@ -193,18 +128,18 @@ class Values {
   }
 
  private:
-  std::vector<double> own_;
   std::span<double> values_;
 };
 
 // All terms that count: elementwise ones together, orthogonal ones after one another, each of which
 // shares out its own work. Returns the total.
 template <typename Work, typename AnyTerm, typename MakeWork, typename Gram>
-double run_terms(std::span<const AnyTerm> terms, const std::vector<char>& counted,
-                 std::span<double> values, MakeWork make_work, Gram gram) {
-  Values collected(terms.size(), values);
+double run_terms(std::span<const AnyTerm> terms, std::span<const bool> counted,
+                 std::span<double> values, Workspace& workspace, MakeWork make_work, Gram gram) {
+  WorkspaceScope memory(workspace);
+  Values collected(terms.size(), values, memory);
   return call_isolated([&] {
-    run_elementwise<Work>(terms, counted, make_work,
+    run_elementwise<Work>(terms, counted, workspace, make_work,
                           [&](std::size_t term, double value) { collected[term] = value; });
     for (std::size_t term = 0; term < terms.size(); ++term) {
       const auto* orthogonal = std::get_if<OrthogonalRegularizer>(&terms[term].regularizer);
@@ -216,27 +151,31 @@ double run_terms(std::span<const AnyTerm> terms, const std::vector<char>& counte
 }
 
 double differentiate(std::span<const GradientTerm> terms, double scale, std::span<double> values,
-                     bool accumulate) {
-  std::vector<Place> places = places_of(terms);
-  const std::vector<char> counted = find_counted(terms, places);
+                     bool accumulate, Workspace* workspace) {
+  Workspace own;
+  Workspace& used = workspace != nullptr ? *workspace : own;
+  WorkspaceScope memory(used);
+  const std::span<Place> places = places_of(terms, memory);
+  const auto counted = find_counted<GradientTerm>(terms, places, memory);
   check_terms(terms, [&](std::size_t term) {
     check_penalty(terms[term].regularizer, terms[term].x);
     if (counted[term] || !accumulate) check_gradient(terms[term].x, terms[term].gradient);
   });
-  std::erase_if(places, [&](const Place& place) {
-    return !counted[place.term] && (accumulate || !place.written);
+  const auto concerned = keep_places(places, [&](const Place& place) {
+    return counted[place.term] || (!accumulate && place.written);
   });
-  check_apart(places, [&](const Place& written, const Place& other) {
+  check_apart(concerned, memory, [&](const Place& written, const Place& other) {
     const GradientTerm& term = terms[other.term];
     return overlap(other.written ? ConstView(term.gradient) : term.x, terms[written.term].gradient);
   });
   const double total = run_terms<ElementwiseGradient>(
-      terms, counted, values,
+      terms, counted, values, used,
       [&](const ElementwiseFactors& factors, std::size_t term) {
         return ElementwiseGradient(factors, terms[term].x, terms[term].gradient, scale, accumulate);
       },
       [&](const OrthogonalRegularizer& regularizer, std::size_t term) {
-        return gram_gradient(regularizer, terms[term].x, terms[term].gradient, scale, accumulate);
+        return gram_gradient(regularizer, terms[term].x, terms[term].gradient, scale, accumulate,
+                             &used);
       });
   for (std::size_t term = 0; term < terms.size() && !accumulate; ++term) {
     const auto factors = elementwise_factors(terms[term].regularizer);
@@ -247,42 +186,51 @@ double differentiate(std::span<const GradientTerm> terms, double scale, std::spa
 
 }  // namespace
 
-double value(std::span<const Term> terms, std::span<double> values) {
+double value(std::span<const Term> terms, std::span<double> values, Workspace* workspace) {
+  Workspace own;
+  Workspace& used = workspace != nullptr ? *workspace : own;
+  WorkspaceScope memory(used);
   check_terms(terms,
               [&](std::size_t term) { check_penalty(terms[term].regularizer, terms[term].x); });
+  const auto counted = find_counted<Term>(terms, places_of(terms, memory), memory);
   return run_terms<ElementwiseValue>(
-      terms, find_counted(terms, places_of(terms)), values,
+      terms, counted, values, used,
       [&](const ElementwiseFactors& factors, std::size_t term) {
         return ElementwiseValue(factors, terms[term].x);
       },
       [&](const OrthogonalRegularizer& regularizer, std::size_t term) {
-        return gram_value(regularizer, terms[term].x);
+        return gram_value(regularizer, terms[term].x, &used);
       });
 }
 
-double accumulate_grad(std::span<const GradientTerm> terms, double scale,
-                       std::span<double> values) {
-  return differentiate(terms, scale, values, true);
+double accumulate_grad(std::span<const GradientTerm> terms, double scale, std::span<double> values,
+                       Workspace* workspace) {
+  return differentiate(terms, scale, values, true, workspace);
 }
 
-double value_and_grad(std::span<const GradientTerm> terms, double scale, std::span<double> values) {
-  return differentiate(terms, scale, values, false);
+double value_and_grad(std::span<const GradientTerm> terms, double scale, std::span<double> values,
+                      Workspace* workspace) {
+  return differentiate(terms, scale, values, false, workspace);
 }
 
-void prox(std::span<const ProxTerm> terms, double step) {
+void prox(std::span<const ProxTerm> terms, double step, Workspace* workspace) {
   check_step(step);
   check_terms(terms,
               [&](std::size_t term) { check_prox(terms[term].regularizer, terms[term].x, step); });
-  std::vector<Place> places = places_of(terms);
-  const std::vector<char> counted = find_counted(terms, places);
-  std::erase_if(places, [&](const Place& place) { return !counted[place.term]; });
-  for (Place& place : places) place.written = true;
-  check_apart(places, [&](const Place& written, const Place& other) {
+  Workspace own;
+  Workspace& used = workspace != nullptr ? *workspace : own;
+  WorkspaceScope memory(used);
+  const std::span<Place> places = places_of(terms, memory);
+  const auto counted = find_counted<ProxTerm>(terms, places, memory);
+  const auto concerned =
+      keep_places(places, [&](const Place& place) { return counted[place.term]; });
+  for (Place& place : concerned) place.written = true;
+  check_apart(concerned, memory, [&](const Place& written, const Place& other) {
     return overlap(terms[other.term].x, terms[written.term].x);
   });
   call_isolated([&] {
     run_elementwise<ElementwiseProx>(
-        terms, counted,
+        terms, counted, used,
         [&](const ElementwiseFactors& factors, std::size_t term) {
           return ElementwiseProx(factors, terms[term].x, step);
         },

@@ -8,13 +8,13 @@
 #include <algorithm>
 #include <atomic>
 #include <limits>
-#include <vector>
+#include <span>
 
-#include "buffer.hpp"
 #include "elementwise.hpp"
 #include "kernels/kernels.hpp"
 #include "level.hpp"
 #include "parallel.hpp"
+#include "workspace.hpp"
 
 namespace taut {
 namespace {
@@ -36,18 +36,20 @@ constexpr std::size_t round_up(std::size_t number, std::size_t multiple) {
 
 // The signs of a strip in one direction, with the memory they stand in.
 struct SignStore {
-  Buffer<std::uint64_t> positive;
-  Buffer<std::uint64_t> negative;  // touched only where there are zeros
-  Buffer<std::uint8_t> has_zero;
+  std::span<std::uint64_t> positive;
+  std::span<std::uint64_t> negative;  // touched only where there are zeros
+  std::span<std::uint8_t> has_zero;
 
   SignStore() = default;
-  SignStore(std::size_t targets, std::size_t others)
-      : positive(targets * divide_up(others, kGramSignBlock)),
-        negative(targets * divide_up(others, kGramSignBlock)),
-        has_zero(targets * divide_up(others, kGramSignBlock)) {}
+  SignStore(WorkspaceScope& memory, std::size_t targets, std::size_t others) {
+    const std::size_t words = targets * divide_up(others, kGramSignBlock);
+    positive = memory.take<std::uint64_t>(words);
+    negative = memory.take<std::uint64_t>(words);
+    has_zero = memory.take<std::uint8_t>(words);
+  }
 
   GramSigns signs(std::size_t targets, std::size_t target_base, std::size_t other_base) const {
-    return {positive.get(), negative.get(), has_zero.get(), targets, target_base, other_base};
+    return {positive.data(), negative.data(), has_zero.data(), targets, target_base, other_base};
   }
 };
 
@@ -59,24 +61,29 @@ GramSource source_of(const ConstView& x, Mode mode) {
 // One evaluation: the matrix's copies, and the walk over its strips.
 class Gram {
  public:
-  Gram(const ConstView& x, Mode mode, bool with_gradient)
-      : kernel_(active_kernels().gram[static_cast<std::size_t>(x.dtype())]),
+  Gram(const ConstView& x, Mode mode, bool with_gradient, Workspace& workspace)
+      : workspace_(workspace),
+        memory_(workspace),
+        kernel_(active_kernels().gram[static_cast<std::size_t>(x.dtype())]),
         source_(source_of(x, mode)),
         vectors_(x.extent(mode == Mode::kRows ? 0 : 1)),
         length_(x.extent(mode == Mode::kRows ? 1 : 0)),
-        padded_(round_up(vectors_, kernel_.vector_multiple)),
-        weights_(round_up(vectors_, kGramTile)),
-        reciprocals_(padded_),
-        clamped_(padded_),
-        rows_(padded_ * length_ * kernel_.compute_size) {
-    std::fill_n(weights_.get(), round_up(vectors_, kGramTile), 0.0);
+        padded_(round_up(vectors_, kernel_.vector_multiple)) {
+    const auto weights = memory_.take<double>(round_up(vectors_, kGramTile));
+    std::fill(weights.begin(), weights.end(), 0.0);
+    matrix_ = {};
+    matrix_.vectors = vectors_;
+    matrix_.length = length_;
+    matrix_.padded_vectors = padded_;
+    matrix_.weights = weights.data();
+    matrix_.reciprocals = memory_.take<double>(padded_).data();
+    matrix_.clamped = memory_.take<bool>(padded_).data();
+    matrix_.rows = memory_.take<std::byte>(padded_ * length_ * kernel_.compute_size).data();
     if (with_gradient) {
       const std::size_t size = padded_ * round_up(length_, kGramCoordinates) * kernel_.compute_size;
-      directions_ = Buffer<std::byte>(size);
-      gradients_ = Buffer<std::byte>(size);
+      matrix_.directions = memory_.take<std::byte>(size).data();
+      matrix_.gradients = memory_.take<std::byte>(size).data();
     }
-    matrix_ = {vectors_,       length_,     padded_,           weights_.get(),  reciprocals_.get(),
-               clamped_.get(), rows_.get(), directions_.get(), gradients_.get()};
   }
 
   // The mean over pairs of |<x̂ᵢ,x̂ⱼ>|, or NaN.
@@ -123,8 +130,8 @@ class Gram {
     const std::size_t end = std::min(vectors_, begin + kGramStrip);
     const bool with_gradient = matrix_.gradients != nullptr;
     if (with_gradient && begin == 0) {
-      row_store_ = SignStore(end, vectors_);
-      column_store_ = SignStore(vectors_ - end, end);
+      row_store_ = SignStore(memory_, end, vectors_);
+      column_store_ = SignStore(memory_, vectors_ - end, end);
     }
     const GramSigns row_signs = row_store_.signs(end - begin, begin, begin);
     const GramSigns column_signs = column_store_.signs(vectors_ - end, end, begin);
@@ -143,10 +150,16 @@ class Gram {
       std::size_t row;
       std::size_t column;
     };
-    std::vector<Place> places;
+    WorkspaceScope memory(workspace_);
+    std::size_t count = 0;
+    for (std::size_t row = begin; row < end; row += kGramTile) {
+      count += divide_up(vectors_ - row, kGramTile);
+    }
+    const auto places = memory.take<Place>(count);
+    auto next = places.begin();
     for (std::size_t row = begin; row < end; row += kGramTile) {
       for (std::size_t column = row; column < vectors_; column += kGramTile) {
-        places.push_back({row, column});
+        *next++ = {row, column};
       }
     }
     const double multiply_adds =
@@ -155,13 +168,13 @@ class Gram {
         static_cast<double>(length_);
     const std::size_t workers =
         count_workers(places.size(), multiply_adds / kMultiplyAddsPerNanosecond);
-    Buffer<std::byte> scratch(workers * kernel_.tile_scratch);
-    std::vector<double> sums(places.size());
+    const auto scratch = memory.take<std::byte>(workers * kernel_.tile_scratch);
+    const auto sums = memory.take<double>(places.size());
     parallel_for(places.size(), workers, [&](std::size_t piece, std::size_t worker) {
       const auto [row, column] = places[piece];
       sums[piece] =
           kernel_.tile(matrix_, row, column, row_signs, column < end ? row_signs : column_signs,
-                       scratch.get() + worker * kernel_.tile_scratch);
+                       scratch.data() + worker * kernel_.tile_scratch);
     });
     double total = 0;
     for (const double sum : sums) total += sum;
@@ -180,7 +193,8 @@ class Gram {
         (static_cast<double>(vectors_ - begin) + static_cast<double>(vectors_ - end)) *
         static_cast<double>(length_);
     const std::size_t workers = count_workers(pieces, signs / kSignsPerNanosecond);
-    Buffer<std::byte> scratch(workers * kernel_.sign_scratch);
+    WorkspaceScope memory(workspace_);
+    const auto scratch = memory.take<std::byte>(workers * kernel_.sign_scratch);
     parallel_for(pieces, workers, [&](std::size_t piece, std::size_t worker) {
       const std::size_t panel = piece / chunks;
       const std::size_t index = piece % chunks;
@@ -189,21 +203,17 @@ class Gram {
       kernel_.multiply_signs(matrix_, panel, first,
                              std::min(is_row ? end : vectors_, first + chunk),
                              is_row ? vectors_ : end, is_row ? row_signs : column_signs,
-                             scratch.get() + worker * kernel_.sign_scratch);
+                             scratch.data() + worker * kernel_.sign_scratch);
     });
   }
 
+  Workspace& workspace_;
+  WorkspaceScope memory_;
   const GramKernel& kernel_;
   GramSource source_;
   std::size_t vectors_;
   std::size_t length_;
   std::size_t padded_;
-  Buffer<double> weights_;
-  Buffer<double> reciprocals_;
-  Buffer<bool> clamped_;
-  Buffer<std::byte> rows_;
-  Buffer<std::byte> directions_;
-  Buffer<std::byte> gradients_;
   SignStore row_store_;
   SignStore column_store_;
   GramMatrix matrix_;
@@ -216,18 +226,22 @@ bool is_trivial(const OrthogonalRegularizer& regularizer, const ConstView& x) {
 
 }  // namespace
 
-double gram_value(const OrthogonalRegularizer& regularizer, const ConstView& x) {
+double gram_value(const OrthogonalRegularizer& regularizer, const ConstView& x,
+                  Workspace* workspace) {
   if (is_trivial(regularizer, x)) return 0;
-  return regularizer.factor * Gram(x, regularizer.mode, false).mean();
+  Workspace own;
+  return regularizer.factor *
+         Gram(x, regularizer.mode, false, workspace != nullptr ? *workspace : own).mean();
 }
 
 double gram_gradient(const OrthogonalRegularizer& regularizer, const ConstView& x,
-                     const View& gradient, double scale, bool accumulate) {
+                     const View& gradient, double scale, bool accumulate, Workspace* workspace) {
   if (is_trivial(regularizer, x)) {
     if (!accumulate) fill(gradient, 0);
     return 0;
   }
-  Gram gram(x, regularizer.mode, true);
+  Workspace own;
+  Gram gram(x, regularizer.mode, true, workspace != nullptr ? *workspace : own);
   const double mean = gram.mean();
   if (mean != mean) {
     fill(gradient, mean);

@@ -9,22 +9,22 @@
 namespace taut {
 namespace {
 
-double evaluate(const Regularizer& regularizer, const ConstView& x) {
+double evaluate(const Regularizer& regularizer, const ConstView& x, Workspace* workspace) {
   return std::visit(Overloaded{
-                        [&](const OrthogonalRegularizer& r) { return gram_value(r, x); },
+                        [&](const OrthogonalRegularizer& r) { return gram_value(r, x, workspace); },
                         [&](const auto& r) { return elementwise_value(factors_of(r), x); },
                     },
                     regularizer);
 }
 
 double differentiate(const Regularizer& regularizer, const ConstView& x, const View& gradient,
-                     double scale, bool accumulate) {
+                     double scale, bool accumulate, Workspace* workspace) {
   check_penalty(regularizer, x);
   check_gradient(x, gradient);
   return call_isolated([&] {
     return std::visit(Overloaded{
                           [&](const OrthogonalRegularizer& r) {
-                            return gram_gradient(r, x, gradient, scale, accumulate);
+                            return gram_gradient(r, x, gradient, scale, accumulate, workspace);
                           },
                           [&](const auto& r) {
                             return elementwise_gradient(factors_of(r), x, gradient, scale,
@@ -37,19 +37,19 @@ double differentiate(const Regularizer& regularizer, const ConstView& x, const V
 
 }  // namespace
 
-double value(const Regularizer& regularizer, const ConstView& x) {
+double value(const Regularizer& regularizer, const ConstView& x, Workspace* workspace) {
   check_penalty(regularizer, x);
-  return call_isolated([&] { return evaluate(regularizer, x); });
+  return call_isolated([&] { return evaluate(regularizer, x, workspace); });
 }
 
 double accumulate_grad(const Regularizer& regularizer, const ConstView& x, const View& gradient,
-                       double scale) {
-  return differentiate(regularizer, x, gradient, scale, true);
+                       double scale, Workspace* workspace) {
+  return differentiate(regularizer, x, gradient, scale, true, workspace);
 }
 
 double value_and_grad(const Regularizer& regularizer, const ConstView& x, const View& gradient,
-                      double scale) {
-  return differentiate(regularizer, x, gradient, scale, false);
+                      double scale, Workspace* workspace) {
+  return differentiate(regularizer, x, gradient, scale, false, workspace);
 }
 
 void prox(const Regularizer& regularizer, const View& x, double step) {

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 namespace taut {
 
@@ -41,6 +42,8 @@ constexpr const char* name_of(DType dtype) {
   return "unknown";
 }
 
+// The format of a C++ type. Specialize it for your own type of half precision, if that is stored as
+// Float16 or BFloat16 are, and views can be made of it (as taut/eigen.hpp does for Eigen's).
 template <typename T>
 struct DTypeOf;
 template <>
@@ -59,6 +62,10 @@ template <>
 struct DTypeOf<BFloat16> {
   static constexpr DType value = DType::kBFloat16;
 };
+
+// What a weight or a gradient may be stored as; const where it is only read.
+template <typename T>
+concept Element = requires { DTypeOf<std::remove_const_t<T>>::value; };
 
 }  // namespace taut
 

@@ -7,15 +7,17 @@
 #include <stdexcept>
 #include <string>
 
+#include "taut/api.hpp"
+
 namespace taut {
 
 // A caller's mistake. Nothing has been written when it is thrown.
-class InvalidArgument : public std::invalid_argument {
+class TAUT_API InvalidArgument : public std::invalid_argument {
   using std::invalid_argument::invalid_argument;
 };
 
 // A mistake in one of many terms, whose message does not say which.
-class InvalidTerm : public InvalidArgument {
+class TAUT_API InvalidTerm : public InvalidArgument {
  public:
   InvalidTerm(std::size_t term, const std::string& message)
       : InvalidArgument(message), term_(term) {}
@@ -26,7 +28,7 @@ class InvalidTerm : public InvalidArgument {
 };
 
 // A StopCheck asked a long call to stop. A gradient that was being written holds a part of it.
-class Stopped : public std::runtime_error {
+class TAUT_API Stopped : public std::runtime_error {
  public:
   Stopped() : std::runtime_error("taut was asked to stop") {}
 };

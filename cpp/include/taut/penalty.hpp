@@ -5,6 +5,11 @@
 // skipped, and in an orthogonal penalty of fewer than two vectors, which is 0. The same arguments
 // give the same bits for any number of threads.
 //
+// L1, L2 and L1L2 allocate no memory, but where a view has more than 8 dimensions, or where it is
+// not contiguous and reaches in between the elements of the other one, or of its own: then a map of
+// their bytes tells whether they overlap. The orthogonal penalty needs working memory, which is
+// kept for the next call if the caller gives a workspace.
+//
 // All of them throw InvalidArgument, before anything is written, for a factor that is negative or
 // not finite and for an orthogonal penalty of anything but a matrix. They may be called from many
 // threads at once.
@@ -12,13 +17,16 @@
 #ifndef TAUT_PENALTY_HPP_
 #define TAUT_PENALTY_HPP_
 
+#include "taut/api.hpp"
 #include "taut/regularizers.hpp"
 #include "taut/view.hpp"
+#include "taut/workspace.hpp"
 
 namespace taut {
 
 // The penalty of x.
-double value(const Regularizer& regularizer, const ConstView& x);
+TAUT_API double value(const Regularizer& regularizer, const ConstView& x,
+                      Workspace* workspace = nullptr);
 
 // gradient += scale * d(penalty)/dx, and returns the penalty (not scaled).
 //
@@ -26,12 +34,14 @@ double value(const Regularizer& regularizer, const ConstView& x);
 // used where the penalty has no derivative: sign(0) = 0. `gradient` has the shape of x and its
 // dtype (or float32 where x has a half type), and overlaps neither x nor itself: else
 // InvalidArgument.
-double accumulate_grad(const Regularizer& regularizer, const ConstView& x, const View& gradient,
-                       double scale = 1.0);
+TAUT_API double accumulate_grad(const Regularizer& regularizer, const ConstView& x,
+                                const View& gradient, double scale = 1.0,
+                                Workspace* workspace = nullptr);
 
 // The same, but overwrites the gradient.
-double value_and_grad(const Regularizer& regularizer, const ConstView& x, const View& gradient,
-                      double scale = 1.0);
+TAUT_API double value_and_grad(const Regularizer& regularizer, const ConstView& x,
+                               const View& gradient, double scale = 1.0,
+                               Workspace* workspace = nullptr);
 
 // The proximal step: x = argmin over y of step * penalty(y) + |y - x|² / 2, in place.
 //
@@ -40,7 +50,7 @@ double value_and_grad(const Regularizer& regularizer, const ConstView& x, const 
 // Throws InvalidArgument, before anything is written, for a step that is negative or not finite or
 // whose product with a factor is not, for the orthogonal penalty, which has no such step in closed
 // form, and for an x that overlaps itself.
-void prox(const Regularizer& regularizer, const View& x, double step);
+TAUT_API void prox(const Regularizer& regularizer, const View& x, double step);
 
 }  // namespace taut
 

@@ -7,28 +7,30 @@
 #include <string_view>
 #include <vector>
 
+#include "taut/api.hpp"
+
 namespace taut {
 
 // How many threads a call may use. Until it is set, what OpenMP would use (OMP_NUM_THREADS, else
 // the processors this process may run on). It concerns taut alone. Throws InvalidArgument below 1.
-void set_num_threads(int threads);
-int get_num_threads();
+TAUT_API void set_num_threads(int threads);
+TAUT_API int get_num_threads();
 
 // The instruction-set level in use: x86-64-v2, x86-64-v3, x86-64-v4 or neon. It is the best one
 // that the processor has, capped by the environment variable TAUT_SIMD when it is first asked for.
 // Throws InvalidArgument if TAUT_SIMD names no level of this build.
-std::string level();
+TAUT_API std::string level();
 
 // The levels that this build holds and this processor has, from the lowest to the highest.
-std::vector<std::string> available_levels();
+TAUT_API std::vector<std::string> available_levels();
 
 // Uses another of the available levels from now on; throws InvalidArgument for any other name.
 // Not to be called while another thread is in a penalty.
-void set_level(std::string_view name);
+TAUT_API void set_level(std::string_view name);
 
 // While it lives, calls of this thread ask `check` now and then whether to stop, on this thread; if
 // it says true, the call throws Stopped.
-class StopCheck {
+class TAUT_API StopCheck {
  public:
   using Function = bool (*)();
   explicit StopCheck(Function check);

@@ -10,5 +10,6 @@
 #include "taut/regularizers.hpp"
 #include "taut/runtime.hpp"
 #include "taut/view.hpp"
+#include "taut/workspace.hpp"
 
 #endif  // TAUT_TAUT_HPP_

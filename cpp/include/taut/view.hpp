@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstddef>
+#include <ranges>
 #include <span>
 #include <type_traits>
 #include <vector>
@@ -22,8 +23,19 @@ constexpr std::size_t kMaxRank = 64;  // NumPy's
 template <typename Pointer>
 class BasicView {
   static constexpr bool kConst = std::is_same_v<Pointer, const void*>;
-  template <typename T>
-  using Element = std::conditional_t<kConst, const T, T>;
+
+  // Whether the elements of a range lie side by side, outlive an expression, and may be written if
+  // this view writes.
+  template <typename Range>
+  static constexpr bool kIsViewable = [] {
+    if constexpr (std::ranges::contiguous_range<Range> && std::ranges::sized_range<Range> &&
+                  std::ranges::borrowed_range<Range>) {
+      using T = std::remove_reference_t<std::ranges::range_reference_t<Range>>;
+      return Element<T> && (kConst || !std::is_const_v<T>);
+    } else {
+      return false;
+    }
+  }();
 
  public:
   // `strides` are in bytes. Throws InvalidArgument for a rank above kMaxRank, a negative extent, or
@@ -42,17 +54,18 @@ class BasicView {
   }
 
   // `count` contiguous elements.
-  template <typename T>
+  template <Element T>
     requires(kConst || !std::is_const_v<T>)
   BasicView(T* data, std::size_t count)
       : data_(data), dtype_(DTypeOf<std::remove_const_t<T>>::value), rank_(1) {
     set_axis(0, static_cast<std::ptrdiff_t>(count), sizeof(T));
   }
 
-  template <typename T, std::size_t kExtent>
-    requires(kConst || !std::is_const_v<T>)
-  BasicView(std::span<T, kExtent> elements)  // NOLINT: implicit, as a span is from an array
-      : BasicView(elements.data(), elements.size()) {}
+  // A std::vector, std::array, std::span or the like, that does not end before the view.
+  template <typename Range>
+    requires kIsViewable<Range>
+  BasicView(Range&& elements)  // NOLINT: implicit, as a span is from an array
+      : BasicView(std::ranges::data(elements), std::ranges::size(elements)) {}
 
   // What can be written can be read.
   template <typename Other>
@@ -65,7 +78,7 @@ class BasicView {
   }
 
   // A matrix; strides count elements. A row-major one has a row stride of `columns`.
-  template <typename T>
+  template <Element T>
   static BasicView matrix(T* data, std::size_t rows, std::size_t columns, std::ptrdiff_t row_stride,
                           std::ptrdiff_t column_stride = 1) {
     constexpr std::ptrdiff_t kSize = sizeof(T);
@@ -73,6 +86,17 @@ class BasicView {
                                               static_cast<std::ptrdiff_t>(columns)};
     const std::array<std::ptrdiff_t, 2> strides{row_stride * kSize, column_stride * kSize};
     return BasicView(data, DTypeOf<std::remove_const_t<T>>::value, shape, strides);
+  }
+
+  // The same of a whole std::vector or the like, row after row. Throws InvalidArgument unless it
+  // has rows * columns elements.
+  template <typename Range>
+    requires kIsViewable<Range>
+  static BasicView matrix(Range&& elements, std::size_t rows, std::size_t columns) {
+    if (std::ranges::size(elements) != rows * columns) {
+      throw InvalidArgument("a matrix needs as many elements as rows times columns");
+    }
+    return matrix(std::ranges::data(elements), rows, columns, static_cast<std::ptrdiff_t>(columns));
   }
 
   Pointer data() const { return data_; }

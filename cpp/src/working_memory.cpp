@@ -1,4 +1,4 @@
-#include "buffer.hpp"
+#include "working_memory.hpp"
 
 #include <array>
 #include <mutex>
