@@ -1,0 +1,118 @@
+// What allocates no memory: elementwise penalties, and everything with a workspace that has seen it.
+
+#include "allocations.hpp"
+
+#include <memory>
+
+#include "check_penalty.hpp"
+#include "runtime_guards.hpp"
+
+namespace taut_test {
+namespace {
+
+using taut::View;
+
+TEST_CASE("allocations are seen") {
+  std::unique_ptr<int> number;
+  std::vector<float> numbers;
+  CHECK(allocations_when_repeated([&] { number = std::make_unique<int>(1); }) == 2);
+  CHECK(allocations_when_repeated([&] { numbers = std::vector<float>(1000); }) == 2);
+  CHECK(allocations_when_repeated([&] { numbers[0] += 1; }) == 0);
+  // A penalty that does allocate: the orthogonal one, without a workspace.
+  const taut::ConstView x = View::matrix(numbers, 25, 40);
+  CHECK(allocations_when_repeated([&] { taut::value(taut::OrthogonalRegularizer{}, x); }) > 0);
+}
+
+// Views of one shape over memory of `T`, with strides of an array that is `gap` times as large.
+template <typename T>
+struct Array {
+  std::vector<T> memory;
+  std::vector<std::ptrdiff_t> shape;
+  std::vector<std::ptrdiff_t> strides;
+
+  Array(const std::vector<std::ptrdiff_t>& of_shape, std::ptrdiff_t gap) : shape(of_shape) {
+    auto stride = static_cast<std::ptrdiff_t>(sizeof(T)) * gap;
+    strides.resize(shape.size());
+    for (std::size_t axis = shape.size(); axis-- > 0;) {
+      strides[axis] = stride;
+      stride *= shape[axis] + (gap > 1);
+    }
+    memory = std::vector<T>(static_cast<std::size_t>(stride) / sizeof(T));
+  }
+  View view() { return {memory.data(), taut::DTypeOf<T>::value, shape, strides}; }
+};
+
+TEMPLATE_LIST_TEST_CASE("elementwise penalties allocate nothing", "", EveryDtype) {
+  const std::vector<std::vector<std::ptrdiff_t>> shapes{
+      {}, {1000}, {300'000}, {600, 500}, {3, 2, 4, 1, 2, 3, 2, 5}};
+  for (const int threads : {1, 2}) {
+    const UsedThreads used(threads);
+    for (const auto& shape : shapes) {
+      for (const std::ptrdiff_t gap : {1, 2}) {
+        Array<typename TestType::Element> x(shape, gap);
+        Array<typename TestType::Gradient> gradient(shape, gap);
+        INFO("rank " << shape.size() << ", gap " << gap << ", threads " << threads);
+        CHECK(allocations_when_repeated([&] {
+                for (const taut::Regularizer& regularizer :
+                     {taut::Regularizer(taut::L1{}), taut::Regularizer(taut::L2{}),
+                      taut::Regularizer(taut::L1L2{0.1, 0.1})}) {
+                  taut::value(regularizer, x.view());
+                  taut::value_and_grad(regularizer, x.view(), gradient.view());
+                  taut::accumulate_grad(regularizer, x.view(), gradient.view(), 0.5);
+                  taut::prox(regularizer, x.view(), 0.1);
+                }
+              }) == 0);
+      }
+    }
+  }
+}
+
+TEMPLATE_LIST_TEST_CASE("with a workspace, orthogonal penalties allocate once", "", EveryDtype) {
+  using T = typename TestType::Element;
+  using G = typename TestType::Gradient;
+  for (const int threads : {1, 2}) {
+    const UsedThreads used(threads);
+    for (const std::ptrdiff_t rows : {3, 200, 2500}) {  // 2500: more than one strip
+      INFO("rows " << rows << ", threads " << threads);
+      Array<T> x({rows, 17}, 1);
+      Array<G> gradient({rows, 17}, 1);
+      x.memory = store<T>(random_numbers<T>(x.memory.size()));
+      taut::Workspace workspace;
+      CHECK(allocations_when_repeated([&] {
+              taut::value(taut::OrthogonalRegularizer{}, x.view(), &workspace);
+              taut::accumulate_grad(taut::OrthogonalRegularizer{}, x.view(), gradient.view(), 1,
+                                    &workspace);
+            }) == 0);
+    }
+  }
+}
+
+TEST_CASE("with a workspace, a batch allocates once") {
+  std::vector<Array<float>> arrays;
+  for (const std::ptrdiff_t rows : {10, 2400, 1, 700, 0}) {
+    for (int i = 0; i < 4; ++i) arrays.emplace_back(std::vector<std::ptrdiff_t>{rows, 30}, 1);
+  }
+  std::vector<taut::Term> values;
+  std::vector<taut::GradientTerm> gradients;
+  std::vector<taut::ProxTerm> steps;
+  for (std::size_t i = 0; i < arrays.size(); i += 2) {
+    const View x = arrays[i].view();
+    const taut::Regularizer orthogonal = taut::OrthogonalRegularizer{};
+    const taut::Regularizer regularizer = i % 4 == 0 ? orthogonal : taut::L1L2{0.1, 0.1};
+    values.push_back({regularizer, x});
+    gradients.push_back({regularizer, x, arrays[i + 1].view()});
+    if (i % 4 != 0) steps.push_back({regularizer, x});
+  }
+  for (const int threads : {1, 2}) {
+    const UsedThreads used(threads);
+    taut::Workspace workspace;
+    CHECK(allocations_when_repeated([&] {
+            taut::value(values, {}, &workspace);
+            taut::accumulate_grad(gradients, 0.5, {}, &workspace);
+            taut::prox(steps, 0.1, &workspace);
+          }) == 0);
+  }
+}
+
+}  // namespace
+}  // namespace taut_test
