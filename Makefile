@@ -73,7 +73,7 @@ frameworks: $(VENV)/frameworks
 # $(1): the preset to configure, build and test the core with.
 define run_cpp_tests
 	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --preset $(1) \
-	  -DTAUT_CATCH2_INCLUDE_DIR="$$($(BIN)/python tests/cpp/catch2_include_dir.py)"
+	  $$($(BIN)/python tests/cpp/cmake_arguments.py)
 	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build --preset $(1)
 	PATH="$(CURDIR)/$(BIN):$$PATH" ctest --preset $(1)
 endef

@@ -1,9 +1,9 @@
-// What allocates no memory: elementwise penalties, and everything with a workspace that has seen it.
-
-#include "allocations.hpp"
+// What allocates no memory: elementwise penalties, and everything with a workspace that has seen
+// it.
 
 #include <memory>
 
+#include "allocations.hpp"
 #include "check_penalty.hpp"
 #include "runtime_guards.hpp"
 

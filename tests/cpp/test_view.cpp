@@ -40,6 +40,46 @@ TEST_CASE("a span is a view, and what can be written can be read") {
   STATIC_REQUIRE_FALSE(std::is_constructible_v<View, ConstView>);
 }
 
+template <typename Pointer, typename Range>
+constexpr bool kViews = std::is_constructible_v<taut::BasicView<Pointer>, Range>;
+using Write = void*;
+using Read = const void*;
+
+static_assert(kViews<Write, std::vector<float>&> && kViews<Read, const std::vector<float>&>);
+static_assert(!kViews<Write, const std::vector<float>&>);
+static_assert(!kViews<Read, std::vector<float>>);  // it would end before the view
+static_assert(kViews<Write, std::array<BFloat16, 2>&> && kViews<Write, double (&)[3]>);
+static_assert(!kViews<Read, std::vector<int>&> && !kViews<Read, std::vector<bool>&>);
+static_assert(!kViews<Read, double (&)[3][3]>);
+
+TEST_CASE("vectors and arrays are views") {
+  std::vector<float> numbers{1, -2, 3, -4, 5, -6};
+  std::vector<float> gradient(6);
+  CHECK(taut::accumulate_grad(taut::L1{1}, numbers, gradient) == 21);
+  CHECK(gradient == std::vector<float>{1, -1, 1, -1, 1, -1});
+  const double array[] = {1, -2};
+  const ConstView view = array;
+  CHECK(view.data() == array);
+  CHECK(view.dtype() == DType::kFloat64);
+  CHECK(view.size() == 2);
+}
+
+TEST_CASE("the elements of a vector are those of a matrix, row after row") {
+  std::vector<float> numbers(12);
+  const View view = View::matrix(numbers, 3, 4);
+  CHECK(view.data() == numbers.data());
+  CHECK(view.extent(0) == 3);
+  CHECK(view.extent(1) == 4);
+  CHECK(view.stride(0) == 16);
+  CHECK(view.stride(1) == 4);
+  CHECK(ConstView::matrix(std::as_const(numbers), 12, 1).stride(0) == 4);
+  for (const auto& [rows, columns] : {std::pair(3, 5), std::pair(2, 4), std::pair(0, 0)}) {
+    CHECK_THROWS_AS(
+        View::matrix(numbers, static_cast<std::size_t>(rows), static_cast<std::size_t>(columns)),
+        taut::InvalidArgument);
+  }
+}
+
 TEST_CASE("the strides of a matrix count elements") {
   std::vector<Float16> numbers(40);
   const View view = View::matrix(numbers.data(), 3, 4, 10);

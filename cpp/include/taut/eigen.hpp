@@ -8,6 +8,7 @@
 #include <array>
 #include <cstddef>
 #include <type_traits>
+#include <utility>
 
 #include "taut/dtype.hpp"
 #include "taut/view.hpp"
@@ -23,20 +24,29 @@ struct DTypeOf<Eigen::bfloat16> {
   static constexpr DType value = DType::kBFloat16;
 };
 
+namespace detail {
+
+// The type that an Eigen object is derived to: a VectorBlock is a Block, say.
+template <typename Object>
+Object* eigen_object(const Eigen::DenseBase<Object>& object);
+template <typename X>
+using EigenObject = std::remove_pointer_t<decltype(eigen_object(std::declval<X&>()))>;
+
+}  // namespace detail
+
 // An Eigen object whose elements lie in memory and outlive an expression: not a sum, nor a
 // temporary matrix.
-template <typename X, typename Object = std::remove_cvref_t<X>>
+template <typename X, typename Object = detail::EigenObject<X>>
 concept EigenMemory =
-    std::is_base_of_v<Eigen::DenseBase<Object>, Object> && Element<typename Object::Scalar> &&
-    (static_cast<bool>(Object::Flags & Eigen::DirectAccessBit)) &&
+    Element<typename Object::Scalar> && static_cast<bool>(Object::Flags & Eigen::DirectAccessBit) &&
     (std::is_lvalue_reference_v<X> || !std::is_base_of_v<Eigen::PlainObjectBase<Object>, Object>);
 
 // The view of `x`, a View if its elements may be written and a ConstView if not. Eigen's vectors
-// (a type with one row or one column) have one dimension, everything else has two.
+// (types with one row or one column) have one dimension, everything else has two.
 template <typename X>
   requires EigenMemory<X>
 auto view(X&& x) {
-  using Object = std::remove_cvref_t<X>;
+  using Object = detail::EigenObject<X>;
   constexpr bool kWritable = !std::is_const_v<std::remove_pointer_t<decltype(x.data())>> &&
                              static_cast<bool>(Object::Flags & Eigen::LvalueBit);
   constexpr DType kDType = DTypeOf<typename Object::Scalar>::value;
