@@ -62,8 +62,15 @@ template <std::size_t kFirst, std::size_t... kLanes>
 }
 
 #if defined(__AVX512F__)
+// GCC takes a mask as a signed number, Clang as an unsigned one.
+#if defined(__clang__)
+constexpr unsigned short kAllLanes = 0xffff;
+#else
+constexpr short kAllLanes = -1;
+#endif
+
 [[gnu::always_inline]] inline Floats widen(Halves halves, Float16) {
-  return __builtin_ia32_vcvtph2ps512_mask((Vector<short, 16>)halves, Floats{}, -1, 4);
+  return __builtin_ia32_vcvtph2ps512_mask((Vector<short, 16>)halves, Floats{}, kAllLanes, 4);
 }
 #elif defined(__F16C__)
 // The instructions take eight numbers.
@@ -103,7 +110,7 @@ template <std::size_t kFirst, std::size_t... kLanes>
 #if defined(__AVX512F__)
 // Rounds to nearest, ties to even.
 [[gnu::always_inline]] inline Halves narrow(Floats floats, Float16) {
-  return (Halves)__builtin_ia32_vcvtps2ph512_mask(floats, 0, Vector<short, 16>{}, -1);
+  return (Halves)__builtin_ia32_vcvtps2ph512_mask(floats, 0, Vector<short, 16>{}, kAllLanes);
 }
 #elif defined(__F16C__)
 // Rounds to nearest, ties to even.
