@@ -1,7 +1,8 @@
 #include "check.hpp"
 
+#include <array>
+#include <charconv>
 #include <cmath>
-#include <cstdio>
 #include <string>
 
 #include "elementwise.hpp"
@@ -11,12 +12,24 @@
 namespace taut {
 namespace {
 
+// As Python writes it, whatever the locale: the shortest text that is read back as the number.
+std::string text_of(double number) {
+  if (std::isnan(number)) return "nan";
+  const double magnitude = std::abs(number);
+  const bool is_fixed = magnitude == 0 || (magnitude >= 1e-4 && magnitude < 1e16);
+  std::array<char, 32> text;
+  const auto [end, error] =
+      std::to_chars(text.data(), text.data() + text.size(), number,
+                    is_fixed ? std::chars_format::fixed : std::chars_format::scientific);
+  std::string written(text.data(), end);
+  if (is_fixed && written.find('.') == std::string::npos) written += ".0";
+  return written;
+}
+
 void check_factor(const char* name, double factor) {
   if (std::isfinite(factor) && factor >= 0) return;
-  char number[32];
-  std::snprintf(number, sizeof(number), "%g", factor);
   throw InvalidArgument(std::string("Invalid value for argument `") + name +
-                        "`: expected a non-negative float. Received: " + name + "=" + number);
+                        "`: expected a non-negative float. Received: " + name + "=" + text_of(factor));
 }
 
 template <typename Pointer>

@@ -1,4 +1,4 @@
-"""The command line: `python -m taut demo`."""
+"""The command line: `python -m taut demo`, and where C++ programs find taut."""
 
 import argparse
 import sys
@@ -6,6 +6,14 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from taut import _core
+
+# Beside the compiled module, which an editable installation keeps apart from the Python files.
+_DIRECTORIES = (
+    ("--cmake-dir", "lib/cmake/taut", "the package for CMake's find_package(taut CONFIG)"),
+    ("--include-dir", "include", "the C++ headers"),
+    ("--pkg-config-dir", "lib/pkgconfig", "taut.pc, for PKG_CONFIG_PATH"),
+)
 _DEMO_MODULES = ("matplotlib", "rich", "sklearn", "threadpoolctl")
 
 
@@ -18,13 +26,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The process's exit code.
     """
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.directory is not None:
+        print(Path(_core.__file__).parent / options.directory)
+        return 0
+    if options.command is None:
+        parser.error("a command or an option is needed")
     return _demo(options)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m taut", description="What taut can do alone.")
-    commands = parser.add_subparsers(dest="command", required=True)
+    for option, directory, content in _DIRECTORIES:
+        parser.add_argument(
+            option,
+            action="store_const",
+            dest="directory",
+            const=directory,
+            help=f"print the directory of {content}",
+        )
+    commands = parser.add_subparsers(dest="command")
     demo = commands.add_parser(
         "demo",
         help="show what each penalty does to a network",

@@ -109,6 +109,7 @@ TEST_CASE("with a workspace, a batch allocates once") {
     CHECK(allocations_when_repeated([&] {
             taut::value(values, {}, &workspace);
             taut::accumulate_grad(gradients, 0.5, {}, &workspace);
+            taut::value_and_grad(gradients, 0.5, {}, &workspace);
             taut::prox(steps, 0.1, &workspace);
           }) == 0);
   }

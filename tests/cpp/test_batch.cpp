@@ -84,6 +84,10 @@ TEST_CASE("a batch has the bits of single calls for any number of threads") {
     expected.push_back(taut::accumulate_grad(regularizer, x, gradient, -0.7));
   }
   const double sum = std::accumulate(expected.begin(), expected.end(), 0.0);
+  auto alone_overwritten = before;
+  for (const auto& [regularizer, x, gradient] : terms_of(alone_overwritten)) {
+    taut::value_and_grad(regularizer, x, gradient, -0.7);
+  }
   auto stepped = alone;
   for (const auto& [regularizer, x] : steps_of(terms_of(stepped))) taut::prox(regularizer, x, 0.7);
   for (const int threads : {1, 2, 3, 8}) {
@@ -99,6 +103,11 @@ TEST_CASE("a batch has the bits of single calls for any number of threads") {
     CHECK(same_bits(taut::accumulate_grad(terms, -0.7, values), sum));
     CHECK(same_bits(values, expected));
     CHECK(bool(model == alone));
+    auto overwritten = before;
+    values.assign(expected.size(), kNan);
+    CHECK(same_bits(taut::value_and_grad(terms_of(overwritten), -0.7, values), sum));
+    CHECK(same_bits(values, expected));
+    CHECK(bool(overwritten == alone_overwritten));
     taut::prox(steps_of(terms), 0.7);
     CHECK(bool(model == stepped));
   }
@@ -148,6 +157,13 @@ TEST_CASE("memory that comes again counts once, under the first term") {
   row.terms[3].x = view;
   row.terms[4] = {taut::L2{1}, backwards, matrix(row.g(4))};
   check_counted(row, {0, 2});
+
+  // Where gradients are overwritten, that of a weight that does not count again is 0.
+  taut::value_and_grad(row.terms);
+  for (const std::size_t i : {1, 3, 4}) {
+    CHECK(std::all_of(row.g(i), row.g(i) + 20, [](double slope) { return slope == 0; }));
+    CHECK(row.g(i)[20] != 0);
+  }
 
   std::vector<double> expected = row.memory;
   taut::prox(taut::L1{0.3}, View(expected.data(), 20), 0.7);

@@ -56,6 +56,8 @@ void check_batch() {
   expect(values == std::vector<double>{3, 9}, "the values of a batch");
   expect(taut::accumulate_grad(gradients) == 12, "the value of a batch with gradients");
   expect(gradient == std::vector<float>{1, 1, -6}, "the gradients of a batch");
+  expect(taut::value_and_grad(gradients, 2) == 12, "the value of a batch, overwriting");
+  expect(gradient == std::vector<float>{2, 2, -12}, "the overwritten gradients of a batch");
   taut::prox(steps, 1);
   expect(x == std::vector<float>{0, 1} && y[0] == -2, "the proximal steps of a batch");
   const taut::Term wrong[] = {terms[0], {taut::L2{-1}, y}};
