@@ -83,7 +83,8 @@ std::span<const std::ptrdiff_t> span_of(const py::ssize_t* numbers, py::ssize_t 
 }  // namespace
 
 void register_view(py::module_& module) {
-  py::class_<View>(module, "View")
+  // A plain class: pybind11's own metaclass is for static properties, and no stub could name it.
+  py::class_<View>(module, "View", py::metaclass(reinterpret_cast<PyObject*>(&PyType_Type)))
       .def(py::init(&make_view), py::arg("pointer"), py::arg("dtype"), py::arg("shape"),
            py::arg("strides"));
 }

@@ -11,6 +11,8 @@ from taut import _core
 settings.register_profile("taut", derandomize=True, deadline=None, database=None)
 settings.load_profile("taut")
 
+collect_ignore = ["keras_cases"]  # test_keras.py runs them, in processes of their own
+
 LEVELS = _core.available_levels()
 X86_LEVELS = ["x86-64-v2", "x86-64-v3", "x86-64-v4"]
 

@@ -53,6 +53,7 @@ QUICK = [
 COMPILED = [CASES / "compiled_training.py"]
 
 
+@pytest.mark.slow
 def test_the_newest_keras(backend):
     run_cases(backend, QUICK)
 
@@ -79,6 +80,7 @@ def test_kerass_own_test(backend, tmp_path):
     run_cases(backend, [own])
 
 
+@pytest.mark.slow
 def test_the_page_and_the_example(backend):
     environment = os.environ | {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
     page = (ROOT / "docs" / "keras.md").read_text(encoding="utf-8")
