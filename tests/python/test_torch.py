@@ -6,11 +6,11 @@ import numpy as np
 import oracle
 import pytest
 import taut
-import test_elementwise
 import test_gram
 from arrays import DTYPES, LAYOUTS, arrays, random_array
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from penalty_checks import check_elementwise, check_gram
 from taut.backends.torch import library, operations
 from taut.regularizers import L1, L1L2, L2, OrthogonalRegularizer, Regularizer
 from tensors import TENSOR_LAYOUTS, to_array, to_tensor, torch
@@ -52,37 +52,6 @@ def check(penalty, regularizer, x, scale=1.0):
         check_gram(regularizer, x, value.item(), to_array(weight.grad), scale)
     else:
         check_elementwise(regularizer, x, value.item(), to_array(weight.grad), scale)
-
-
-def value_rounding(x, exact):
-    """The rounding of a value to float32, in which it may be Inf."""
-    return 0 if x.dtype == np.float64 else oracle.EPSILON["float32"] * abs(exact) + 1e-45
-
-
-def check_elementwise(regularizer, x, value, grad, scale):
-    factors = regularizer._factors()
-    exact = oracle.elementwise_value(x, *factors)
-    if x.dtype != np.float64 and abs(exact) > 3.4e38:
-        exact = math.inf
-    if np.isfinite(exact):
-        tolerance = oracle.elementwise_value_tolerance(x, *factors) + value_rounding(x, exact)
-        assert abs(value - exact) <= tolerance
-    else:
-        np.testing.assert_equal(value, exact)
-    slope = np.longdouble(scale) * oracle.elementwise_grad(x, *factors)
-    test_elementwise.assert_close(grad, slope, np.abs(slope))
-
-
-def check_gram(regularizer, x, value, grad, scale):
-    factor, mode = regularizer._factors()
-    expected = oracle.gram(x, mode)
-    slack = factor * expected.value_tolerance + value_rounding(x, factor * expected.value)
-    assert abs(value - factor * expected.value) <= slack
-    slope = np.longdouble(factor * scale) * expected.grad
-    # A gradient may have been rounded to float32 before it was scaled.
-    slack = abs(factor * scale) * expected.grad_tolerance
-    slack += np.abs(slope) * 4 * oracle.GRAM_EPSILON[x.dtype.name] + abs(scale) * 1e-44
-    test_gram.assert_close(grad, slope, slack)
 
 
 @pytest.mark.parametrize("path", PATHS)

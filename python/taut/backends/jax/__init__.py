@@ -1,4 +1,4 @@
-"""JAX arrays: XLA fuses L1 and L2, and calls taut's kernel for the orthogonal penalty on the CPU."""
+"""JAX arrays: XLA fuses L1 and L2, and calls the kernel for the orthogonal penalty on the CPU."""
 
 from collections.abc import Callable
 from functools import partial
@@ -24,7 +24,7 @@ def value_and_grad(
 ) -> tuple[Array, Array]:
     """Returns the penalty of `x`, and `scale` times its gradient."""
     numbers, static = _checked(kernel, x, factors)
-    return _value_and_grad(kernel, static, x, numbers, scale)
+    return _value_and_grad(kernel, static, x, numbers, scale)  # type: ignore[no-any-return]
 
 
 def accumulate_grad(
@@ -39,9 +39,7 @@ def prox(x: Array, factors: tuple[Any, ...], step: float) -> NoReturn:
     _refuse("prox", "copy them to NumPy arrays for it")
 
 
-def differentiate(
-    function: Callable[[Array], Any], x: Array, scale: float
-) -> tuple[Array, Array]:
+def differentiate(function: Callable[[Array], Any], x: Array, scale: float) -> tuple[Array, Array]:
     """Returns what a function of JAX's operations gives, and `scale` times its gradient."""
     total, pull_back = jax.vjp(lambda weight: jnp.asarray(function(weight)), x)
     return total, pull_back(jnp.asarray(scale, total.dtype))[0]
@@ -52,9 +50,7 @@ def add_in_place(grad: Any, slope: Array) -> NoReturn:
     _refuse("accumulate_grad", "take value_and_grad, or jax.grad")
 
 
-def _checked(
-    kernel: str, x: Array, factors: tuple[Any, ...]
-) -> tuple[tuple[float, ...], Any]:
+def _checked(kernel: str, x: Array, factors: tuple[Any, ...]) -> tuple[tuple[float, ...], Any]:
     """Returns the factors that are operands, so that a schedule compiles nothing, and the rest."""
     _checks.check_dtype(x.dtype.name)
     _checks.check_penalty(kernel, factors, x.shape)

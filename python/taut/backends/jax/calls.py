@@ -1,4 +1,4 @@
-"""The orthogonal penalty by taut's kernel on the CPU, called by XLA, as a function to be transformed.
+"""The orthogonal penalty by taut's kernel on the CPU, which XLA calls, under all transforms.
 
 The kernel differentiates once; a second derivative is taken through JAX's own operations.
 """
@@ -32,7 +32,7 @@ def gram(x: Array, factor: Array, mode: str) -> Array:
     return _by_platform(call, operations.gram, x, factor, mode)
 
 
-@gram.defjvp
+@gram.defjvp  # type: ignore[untyped-decorator]
 def _gram_jvp(mode: str, primals: Any, tangents: Any) -> tuple[Array, Array]:
     value, slope = _value_and_slope(*primals, mode)
     # Linear in the tangent; transposed, a product that is rounded once to the dtype of x.
@@ -51,7 +51,7 @@ def _value_and_slope(x: Array, factor: Array, mode: str) -> tuple[Array, Array]:
     return _by_platform(call, operations.gram_value_and_slope, x, factor, mode)  # type: ignore[no-any-return]
 
 
-@_value_and_slope.defjvp
+@_value_and_slope.defjvp  # type: ignore[untyped-decorator]
 def _value_and_slope_jvp(mode: str, primals: Any, tangents: Any) -> Any:
     x, factor = primals
     _, tangents_out = jax.jvp(

@@ -28,7 +28,7 @@ def elementwise(x: Array, l1: Any, l2: Any, has_l1: bool, has_l2: bool) -> Array
     numbers = x.astype(sum_dtype())
     total = jnp.zeros((), numbers.dtype)
     if has_l1:
-        total += l1 * jnp.abs(numbers).sum()
+        total += l1 * _abs(numbers).sum()
     if has_l2:
         total += l2 * (numbers * numbers).sum()
     return total.astype(value_dtype(x.dtype))
@@ -49,19 +49,24 @@ def gram(x: Array, factor: Any, mode: str) -> Array:
     powers = _powers_of_two(lax.stop_gradient(jnp.abs(vectors).max(1, keepdims=True)))
     scaled = vectors / powers
     squares = (scaled * scaled).sum(1, keepdims=True)
-    norms = jnp.sqrt(jnp.where(squares > 0, squares, 1)) * powers
-    is_clamped = (squares == 0) | (norms < _NORM_FLOOR)
-    weights = (powers / jnp.where(is_clamped, _NORM_FLOOR, norms)).astype(dtype)
+    norms = jnp.sqrt(jnp.where(squares > 0, squares, 1))
+    is_clamped = (squares == 0) | (norms * powers < _NORM_FLOOR)
+    weights = jnp.where(is_clamped, powers / _NORM_FLOOR, 1 / norms).astype(dtype)
 
-    pairs = jnp.tril(jnp.abs(_products(scaled.astype(dtype))), -1) * _products(weights)
+    pairs = _abs(jnp.tril(_products(scaled.astype(dtype)), -1)) * _products(weights)
     mean = pairs.sum(dtype=sum_dtype()) / (count * (count - 1) / 2)
     return (factor * mean).astype(dtype)
 
 
 def gram_value_and_slope(x: Array, factor: Any, mode: str) -> tuple[Array, Array]:
-    """Returns the orthogonal penalty and its gradient, still to be scaled: both float32 at least."""
+    """Returns the orthogonal penalty and its gradient; both are float32 for the half types."""
     wide = x.astype(value_dtype(x.dtype))
     return jax.value_and_grad(gram)(wide, factor, mode)  # type: ignore[no-any-return]
+
+
+def _abs(numbers: Array) -> Array:
+    """Returns |x|; JAX's own has a derivative of 1 at 0, and of -1 at NaN."""
+    return numbers * lax.stop_gradient(jnp.sign(numbers))
 
 
 def _products(vectors: Array) -> Array:
@@ -70,7 +75,13 @@ def _products(vectors: Array) -> Array:
 
 
 def _powers_of_two(numbers: Array) -> Array:
-    """Returns the power of two at or below each number; 1 for 0, subnormals, and Inf and NaN."""
-    exponent = jnp.array(jnp.inf, numbers.dtype).view(jnp.dtype(f"uint{numbers.dtype.itemsize * 8}"))
-    powers = (numbers.view(exponent.dtype) & exponent).view(numbers.dtype)
-    return jnp.where((powers > 0) & jnp.isfinite(powers), powers, 1)
+    """Returns the power of two at or below each number; 1 for 0, subnormals, and Inf and NaN.
+
+    None is so large that its reciprocal would be subnormal: XLA multiplies where it should divide,
+    and takes subnormals for 0.
+    """
+    unsigned = jnp.dtype(f"uint{numbers.dtype.itemsize * 8}")
+    exponent = jnp.array(jnp.inf, numbers.dtype).view(unsigned)
+    powers = (numbers.view(unsigned) & exponent).view(numbers.dtype)
+    powers = jnp.where((powers > 0) & jnp.isfinite(powers), powers, 1)
+    return jnp.minimum(powers, 1 / jnp.finfo(powers.dtype).tiny)

@@ -23,9 +23,7 @@ def value(kernel: str, x: Any, factors: tuple[Any, ...]) -> Any:
     return operations.value(kernel, x, factors)
 
 
-def value_and_grad(
-    kernel: str, x: Any, factors: tuple[Any, ...], scale: float
-) -> tuple[Any, Any]:
+def value_and_grad(kernel: str, x: Any, factors: tuple[Any, ...], scale: float) -> tuple[Any, Any]:
     """Returns the penalty of `x`, and `scale` times its gradient."""
     x = _checked(kernel, x, factors)
     if kernel == "gram" and eager.is_memory(x):

@@ -60,9 +60,9 @@ def _gram(x: Any, factor: float, mode: str) -> Any:
     powers = _powers_of_two(tf.reduce_max(tf.abs(vectors), 1, keepdims=True))
     scaled = vectors / powers
     squares = tf.reduce_sum(scaled * scaled, 1, keepdims=True)
-    norms = tf.sqrt(tf.where(squares > 0, squares, tf.ones_like(squares))) * powers
-    is_clamped = (squares == 0) | (norms < _NORM_FLOOR)
-    weights = powers / tf.where(is_clamped, tf.fill(tf.shape(norms), _as_double(_NORM_FLOOR)), norms)
+    norms = tf.sqrt(tf.where(squares > 0, squares, tf.ones_like(squares)))
+    is_clamped = (squares == 0) | (norms * powers < _NORM_FLOOR)
+    weights = tf.where(is_clamped, powers / _NORM_FLOOR, 1 / norms)
 
     dtype = value_dtype(x.dtype)  # of the dot products, as in the kernel
     pairs = tf.abs(_products(tf.cast(scaled, dtype))) * _products(tf.cast(weights, dtype))
@@ -72,17 +72,18 @@ def _gram(x: Any, factor: float, mode: str) -> Any:
     return factor * (total / tf.maximum(number * (number - 1), 1))
 
 
-def _as_double(number: float) -> Any:
-    return tf.constant(number, tf.float64)
-
-
 def _products(vectors: Any) -> Any:
     return tf.matmul(vectors, vectors, transpose_b=True)
 
 
 def _powers_of_two(numbers: Any) -> Any:
-    """Returns the power of two at or below each number; 1 for 0, subnormals, and Inf and NaN."""
+    """Returns the power of two at or below each number; 1 for 0, subnormals, and Inf and NaN.
+
+    None is so large that its reciprocal would be subnormal: XLA multiplies where it should divide,
+    and takes subnormals for 0.
+    """
     bits = tf.bitwise.bitwise_and(tf.bitcast(numbers, tf.int64), _EXPONENT_BITS)
     powers = tf.bitcast(bits, tf.float64)
     is_usable = (powers > 0) & tf.math.is_finite(powers)
-    return tf.where(is_usable, powers, tf.ones_like(powers))
+    powers = tf.where(is_usable, powers, tf.ones_like(powers))
+    return tf.minimum(powers, 2.0**1022)

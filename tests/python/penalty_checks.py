@@ -1,0 +1,55 @@
+"""What a framework computed, beside the oracle: a value and a gradient, as arrays."""
+
+import math
+
+import numpy as np
+import oracle
+import test_elementwise
+import test_gram
+
+
+def check_penalty(regularizer, x, value, grad, scale=1.0, sum_dtype="float64", lost=1e-44):
+    """Checks a penalty, and `scale` times its gradient.
+
+    `sum_dtype` is what sums were taken in; gradients below `lost` may have become 0 on the way.
+    """
+    assert (grad.shape, grad.dtype) == (x.shape, x.dtype)
+    if regularizer._kernel == "gram":
+        check_gram(regularizer, x, value, grad, scale, sum_dtype, lost)
+    else:
+        check_elementwise(regularizer, x, value, grad, scale, sum_dtype)
+
+
+def value_rounding(x, exact):
+    """The rounding of a value to float32, in which it may be Inf."""
+    return 0 if x.dtype == np.float64 else oracle.EPSILON["float32"] * abs(exact) + 1e-45
+
+
+def check_elementwise(regularizer, x, value, grad, scale, sum_dtype="float64"):
+    factors = regularizer._factors()
+    coarser = oracle.EPSILON[sum_dtype] / oracle.EPSILON["float64"]
+    exact = oracle.elementwise_value(x, *factors)
+    if x.dtype != np.float64 and abs(exact) > 3.4e38:
+        exact = math.inf
+    if np.isfinite(exact):
+        tolerance = coarser * oracle.elementwise_value_tolerance(x, *factors)
+        assert abs(value - exact) <= tolerance + value_rounding(x, exact)
+    else:
+        np.testing.assert_equal(value, exact)
+    slope = np.longdouble(scale) * oracle.elementwise_grad(x, *factors)
+    test_elementwise.assert_close(grad, slope, coarser * np.abs(slope))
+
+
+def check_gram(regularizer, x, value, grad, scale, sum_dtype="float64", lost=1e-44):
+    factor, mode = regularizer._factors()
+    expected = oracle.gram(x, mode)
+    exact = factor * expected.value
+    coarser = 0 if sum_dtype == "float64" else oracle.EPSILON[sum_dtype]
+    slack = factor * expected.value_tolerance + value_rounding(x, exact)
+    assert abs(value - exact) <= slack + 16 * sum(x.shape) * coarser * exact
+    slope = np.longdouble(factor * scale) * expected.grad
+    # A gradient may have been rounded to float32 before it was scaled.
+    slack = abs(factor * scale) * expected.grad_tolerance
+    slack += np.abs(slope) * 4 * oracle.GRAM_EPSILON[x.dtype.name] + abs(scale) * lost
+    slack += np.abs(slope).max(initial=0) * 4 * sum(x.shape) * coarser
+    test_gram.assert_close(grad, slope, slack)
