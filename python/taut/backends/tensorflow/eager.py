@@ -52,8 +52,7 @@ def _slope(x: Any, scale: Any, factors: tuple[Any, ...]) -> Any:
 
 @tf.function  # type: ignore[untyped-decorator]
 def _pull_back_slope(x: Any, scale: Any, direction: Any, factors: tuple[Any, ...]) -> Any:
-    # In a graph, since forward accumulation calls this where tapes do not record.
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch([x, scale])
-        slope = operations.gradient("gram", x, factors, scale)
-    return tape.gradient(slope, [x, scale], output_gradients=direction)
+    # Symbolically, since forward accumulation calls this where tapes do not record.
+    total = operations.value("gram", x, factors)
+    (slope,) = tf.gradients(total, x, grad_ys=scale)
+    return tf.gradients(slope, [x, scale], grad_ys=direction, unconnected_gradients="zero")

@@ -66,7 +66,7 @@ def _gram(x: Any, factor: float, mode: str) -> Any:
 
     dtype = value_dtype(x.dtype)  # of the dot products, as in the kernel
     pairs = tf.abs(_products(tf.cast(scaled, dtype))) * _products(tf.cast(weights, dtype))
-    pairs = tf.linalg.set_diag(pairs, tf.zeros_like(pairs[:, 0]))  # each pair stands there twice
+    pairs = tf.linalg.set_diag(pairs, tf.zeros([count], dtype))  # each pair stands there twice
     number = tf.cast(count, tf.float64)
     total = tf.reduce_sum(tf.cast(pairs, tf.float64))
     return factor * (total / tf.maximum(number * (number - 1), 1))
