@@ -6,6 +6,21 @@ import numpy as np
 import oracle
 import test_elementwise
 import test_gram
+from taut.regularizers import L1, L1L2, L2, OrthogonalRegularizer
+
+REGULARIZERS = {
+    "L1": L1(0.3),
+    "L2": L2(0.3),
+    "L1L2": L1L2(0.3, 0.7),
+    "rows": OrthogonalRegularizer(0.7),
+    "columns": OrthogonalRegularizer(0.7, "columns"),
+}
+
+
+def flushed(x):
+    """Returns the numbers that XLA and TensorFlow see on the CPU: they take subnormals for 0."""
+    smallest = {"float64": 2.0**-1022, "float32": 2.0**-126, "bfloat16": 2.0**-126}
+    return np.where(np.abs(x) < smallest.get(x.dtype.name, 0), x.dtype.type(0), x)
 
 
 def check_penalty(regularizer, x, value, grad, scale=1.0, sum_dtype="float64", lost=1e-44):

@@ -10,7 +10,7 @@ import pytest
 import test_gram
 from arrays import DTYPES, numbers, random_array
 from frameworks import require
-from penalty_checks import check_penalty
+from penalty_checks import REGULARIZERS, check_penalty, flushed
 from taut import _core
 from taut.regularizers import L1, L1L2, L2, OrthogonalRegularizer
 
@@ -19,13 +19,6 @@ jnp = jax.numpy
 
 from taut.backends.jax import operations  # noqa: E402
 
-REGULARIZERS = {
-    "L1": L1(0.3),
-    "L2": L2(0.3),
-    "L1L2": L1L2(0.3, 0.7),
-    "rows": OrthogonalRegularizer(0.7),
-    "columns": OrthogonalRegularizer(0.7, "columns"),
-}
 ORTHOGONAL = ["rows", "columns"]
 WITH_AND_WITHOUT = pytest.mark.parametrize("x64", [False, True], ids=["float32 only", "x64"])
 
@@ -53,12 +46,6 @@ def doubles(enabled):
 
 def dtypes(x64):
     return DTYPES if x64 else [name for name in DTYPES if name != "float64"]
-
-
-def flushed(x):
-    """Returns the numbers that JAX's operations see: on the CPU, XLA takes subnormals for 0."""
-    smallest = {"float64": 2.0**-1022, "float32": 2.0**-126, "bfloat16": 2.0**-126}
-    return np.where(np.abs(x) < smallest.get(x.dtype.name, 0), 0, x).astype(x.dtype)
 
 
 @functools.cache

@@ -7,10 +7,11 @@ import sys
 import numpy as np
 import pytest
 from arrays import random_array
+from penalty_checks import REGULARIZERS
 from taut import Penalties
 from taut.backends.jax import calls
 from taut.regularizers import L1, L2, ActivityRegularizer, OrthogonalRegularizer, Regularizer
-from test_jax import REGULARIZERS, doubles, jax, jnp
+from test_jax import doubles, jax, jnp
 
 
 @pytest.mark.parametrize("name", REGULARIZERS)

@@ -11,20 +11,13 @@ from arrays import DTYPES, arrays, numbers, random_array
 from frameworks import require
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from penalty_checks import check_penalty
+from penalty_checks import REGULARIZERS, check_penalty, flushed
 from taut.regularizers import L1, L1L2, L2, OrthogonalRegularizer
 
 tf = require("tensorflow")
 
 from taut.backends.tensorflow import operations  # noqa: E402
 
-REGULARIZERS = {
-    "L1": L1(0.3),
-    "L2": L2(0.3),
-    "L1L2": L1L2(0.3, 0.7),
-    "rows": OrthogonalRegularizer(0.7),
-    "columns": OrthogonalRegularizer(0.7, "columns"),
-}
 ORTHOGONAL = ["rows", "columns"]
 
 
@@ -56,12 +49,6 @@ def graph_of_unknown_shape(evaluate, dtype, rank):
 
 PATHS = ["eager", "operations", "graph", "unknown shape", "XLA"]
 EAGER_PATHS = ["eager", "operations"]
-
-
-def flushed(x):
-    """Returns the numbers that TensorFlow sees: it takes subnormals for 0."""
-    smallest = {"float64": 2.0**-1022, "float32": 2.0**-126, "bfloat16": 2.0**-126}
-    return np.where(np.abs(x) < smallest.get(x.dtype.name, 0), 0, x).astype(x.dtype)
 
 
 def check(path, regularizer, x, scale=1.0):

@@ -6,9 +6,10 @@ import sys
 import numpy as np
 import pytest
 from arrays import random_array
+from penalty_checks import REGULARIZERS
 from taut import Penalties
 from taut.regularizers import L1, L1L2, L2, ActivityRegularizer, OrthogonalRegularizer, Regularizer
-from test_tensorflow import REGULARIZERS, tf
+from test_tensorflow import tf
 
 
 def by_tape(regularizer, x):

@@ -10,18 +10,10 @@ import test_gram
 from arrays import DTYPES, LAYOUTS, arrays, random_array
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from penalty_checks import check_elementwise, check_gram
+from penalty_checks import REGULARIZERS, check_elementwise, check_gram
 from taut.backends.torch import library, operations
-from taut.regularizers import L1, L1L2, L2, OrthogonalRegularizer, Regularizer
+from taut.regularizers import L1, L2, OrthogonalRegularizer, Regularizer
 from tensors import TENSOR_LAYOUTS, to_array, to_tensor, torch
-
-REGULARIZERS = {
-    "L1": L1(0.3),
-    "L2": L2(0.3),
-    "L1L2": L1L2(0.3, 0.7),
-    "rows": OrthogonalRegularizer(0.7),
-    "columns": OrthogonalRegularizer(0.7, "columns"),
-}
 
 
 def by_operations(regularizer):
