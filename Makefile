@@ -2,6 +2,7 @@
 # make test   sets everything up and runs all tests, Python's and C++'s
 # make lint   what CI checks beside the tests
 # make frameworks   installs the frameworks whose tests are left out without them
+# make test-oldest-jax   runs JAX's tests against the oldest JAX that taut works with
 # All of it goes into .venv and build/; `make clean` removes both.
 
 PYTHON ?= python3
@@ -14,7 +15,7 @@ JAXLIB := $(CURDIR)/build/jaxlib
 BUILD_REQUIREMENTS := "scikit-build-core>=0.11" "pybind11>=3.0" cmake ninja
 SOURCES := $(shell find cpp python -type f -not -name '*.pyc') CMakeLists.txt pyproject.toml README.md LICENSE
 
-.PHONY: all demo test test-python test-cpp test-quick frameworks sanitize lint format clean
+.PHONY: all demo test test-python test-cpp test-quick frameworks test-oldest-jax sanitize lint format clean
 all: test
 
 $(VENV)/created:
@@ -69,6 +70,18 @@ test-quick: $(VENV)/tests
 	$(BIN)/python -m pytest -m "not slow"
 
 frameworks: $(VENV)/frameworks
+
+# The very module that is tested against the newest JAX, in an environment with the oldest.
+OLDEST := $(CURDIR)/build/oldest-jax
+test-oldest-jax: $(VENV)/installed
+	rm -rf $(OLDEST)
+	$(PYTHON) -m venv $(OLDEST)
+	jaxlib="$$($(BIN)/python packaging/taut_build.py)"; \
+	  $(OLDEST)/bin/pip install --quiet --disable-pip-version-check \
+	    "$$jaxlib" "$$(echo $$jaxlib | sed s/jaxlib/jax/)" pytest hypothesis ml_dtypes
+	cp -r "$$($(BIN)/python -c 'import taut; print(taut.__path__[0])')" \
+	  "$$($(OLDEST)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+	CI=true $(OLDEST)/bin/python -m pytest tests/python/test_jax.py tests/python/test_jax_use.py
 
 # $(1): the preset to configure, build and test the core with.
 define run_cpp_tests

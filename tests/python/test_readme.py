@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 
 # The sections of the README that need more than NumPy.
-FRAMEWORKS = {"PyTorch": "torch", "Keras": "keras"}
+FRAMEWORKS = {"PyTorch": "torch", "JAX": "jax", "TensorFlow": "tensorflow", "Keras": "keras"}
 
 
 def sections(page):
@@ -53,3 +53,15 @@ def test_the_page_on_pytorch_runs():
     require("torch")
     names = run_examples(sections("docs/pytorch.md").values())
     assert set(names["bound"].breakdown()) == {"0.weight", "2.weight"}
+
+
+def test_the_page_on_jax_runs():
+    require("jax")
+    names = run_examples(sections("docs/jax.md").values())
+    assert set(names["grads"]["dense"]) == {"kernel", "bias"}
+
+
+def test_the_page_on_tensorflow_runs():
+    require("tensorflow")
+    names = run_examples(sections("docs/tensorflow.md").values())
+    assert [grad.shape for grad in names["grads"]] == [(256, 128), (128,)]
