@@ -29,7 +29,8 @@ std::string text_of(double number) {
 void check_factor(const char* name, double factor) {
   if (std::isfinite(factor) && factor >= 0) return;
   throw InvalidArgument(std::string("Invalid value for argument `") + name +
-                        "`: expected a non-negative float. Received: " + name + "=" + text_of(factor));
+                        "`: expected a non-negative float. Received: " + name + "=" +
+                        text_of(factor));
 }
 
 template <typename Pointer>

@@ -3,6 +3,7 @@
 #ifndef TAUT_TESTS_RUNTIME_GUARDS_HPP_
 #define TAUT_TESTS_RUNTIME_GUARDS_HPP_
 
+#include <cstdlib>
 #include <string>
 #include <taut/taut.hpp>
 #include <vector>
@@ -39,18 +40,24 @@ class UsedThreads {
   int before_;
 };
 
+// The level that the environment variable TAUT_TEST_LEVEL names, else all that the processor has.
+inline std::vector<std::string> levels_under_test() {
+  const char* name = std::getenv("TAUT_TEST_LEVEL");
+  return name == nullptr ? taut::available_levels() : std::vector<std::string>{name};
+}
+
 template <typename Test>
 void at_every_level(Test test) {
-  for (const std::string& name : taut::available_levels()) {
+  for (const std::string& name : levels_under_test()) {
     INFO("level " << name);
     const UsedLevel used(name);
     test();
   }
 }
 
-// The levels that have a fused multiply-add.
-inline std::vector<std::string> fused_levels() {
-  std::vector<std::string> names = taut::available_levels();
+// The levels under test that have a fused multiply-add.
+inline std::vector<std::string> fused_levels_under_test() {
+  std::vector<std::string> names = levels_under_test();
   std::erase(names, "x86-64-v2");
   return names;
 }

@@ -162,8 +162,8 @@ TEST_CASE("memory that comes again counts once, under the first term") {
   taut::value_and_grad(row.terms);
   for (const std::size_t i : {1, 3, 4}) {
     CHECK(std::all_of(row.g(i), row.g(i) + 20, [](double slope) { return slope == 0; }));
-    CHECK(row.g(i)[20] != 0);
   }
+  CHECK(row.g(0)[0] != 0);
 
   std::vector<double> expected = row.memory;
   taut::prox(taut::L1{0.3}, View(expected.data(), 20), 0.7);

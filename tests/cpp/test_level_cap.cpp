@@ -11,6 +11,15 @@
 
 namespace {
 
+// A processor that CTest emulates, or that whoever runs this knows.
+TEST_CASE("the levels are those of the processor") {
+  const char* expected = std::getenv("TAUT_TEST_PROCESSOR_LEVELS");
+  if (expected == nullptr) return;
+  std::string names;
+  for (const std::string& name : taut::available_levels()) names += name + " ";
+  REQUIRE(names == expected + std::string(" "));
+}
+
 TEST_CASE("the level is the best one that TAUT_SIMD allows") {
   const char* set = std::getenv("TAUT_SIMD");
   const std::string cap = set == nullptr ? "" : set;

@@ -93,8 +93,7 @@ std::size_t threads_after_a_large_call() {
   expect(is_close(taut::value(taut::L2{1}, x), 1e6), "the value of a large array");
   const std::filesystem::path tasks = "/proc/self/task";
   if (!std::filesystem::exists(tasks)) return 0;
-  return static_cast<std::size_t>(
-      std::distance(std::filesystem::directory_iterator(tasks), {}));
+  return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(tasks), {}));
 }
 
 void check_levels() {

@@ -15,7 +15,8 @@ struct Array {
 
   taut::View view() const {
     auto known = taut::DType::kFloat64;
-    for (const auto other : {taut::DType::kFloat32, taut::DType::kFloat16, taut::DType::kBFloat16}) {
+    for (const auto other :
+         {taut::DType::kFloat32, taut::DType::kFloat16, taut::DType::kBFloat16}) {
       if (std::string(dtype) == taut::name_of(other)) known = other;
     }
     return {data, known, std::span(shape, rank), std::span(strides, rank)};
@@ -26,8 +27,8 @@ taut::Regularizer make_regularizer(const std::string& kind, double first, double
   if (kind == "L1") return taut::L1{first};
   if (kind == "L2") return taut::L2{first};
   if (kind == "L1L2") return taut::L1L2{first, second};
-  return taut::OrthogonalRegularizer{
-      first, kind == "rows" ? taut::Mode::kRows : taut::Mode::kColumns};
+  return taut::OrthogonalRegularizer{first,
+                                     kind == "rows" ? taut::Mode::kRows : taut::Mode::kColumns};
 }
 
 double call(const std::string& function, const taut::Regularizer& regularizer, const Array& x,
@@ -52,8 +53,8 @@ double call(const std::string& function, const taut::Regularizer& regularizer, c
 
 // Returns what was thrown, or "".
 extern "C" const char* call_taut(const char* function, const char* kind, double first,
-                                 double second, const Array* x, const Array* gradient,
-                                 double scale, double* result) {
+                                 double second, const Array* x, const Array* gradient, double scale,
+                                 double* result) {
   static std::string message;
   message.clear();
   try {
