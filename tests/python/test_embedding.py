@@ -2,43 +2,17 @@
 
 import ctypes
 import functools
-import os
-import shutil
-import subprocess
-import sys
-import sysconfig
 from pathlib import Path
 
 import numpy as np
 import pytest
 from arrays import DTYPES, LAYOUTS
+from programs import build, directory_of, find_program, run
 from taut import regularizers
 
 HERE = Path(__file__).parent
 CONSUMERS = HERE.parent / "cpp" / "consumers"
-SCRIPTS = sysconfig.get_path("scripts")  # where pip puts CMake
 COMPILERS = {"gcc": ["g++"], "clang": ["clang++", *(f"clang++-{n}" for n in range(19, 13, -1))]}
-
-
-def find_program(*names):
-    """Returns the first of the programs that is there; without any, the test is not run."""
-    for name in names:
-        if path := shutil.which(name, path=SCRIPTS + os.pathsep + os.environ["PATH"]):
-            return path
-    if os.environ.get("CI"):
-        raise FileNotFoundError(f"none of {names}, and in CI no test may be left out")
-    return pytest.skip(f"not run: there is none of {names} here")
-
-
-def run(*command):
-    """Returns what the command prints, or shows it if the command fails."""
-    result = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=600)
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout + result.stderr
-
-
-def directory_of(option):
-    return run(sys.executable, "-m", "taut", option).strip()
 
 
 @pytest.mark.slow
@@ -93,11 +67,8 @@ class Array(ctypes.Structure):
 @pytest.fixture(scope="module")
 def cpp(tmp_path_factory):
     """Calls the C++ face; returns the value, or raises a ValueError with the words of C++."""
-    build = tmp_path_factory.mktemp("face")
-    cmake = find_program("cmake")
-    run(cmake, "-S", HERE / "embedding", "-B", build, f"-Dtaut_DIR={directory_of('--cmake-dir')}")
-    run(cmake, "--build", build)
-    function = ctypes.CDLL(str(build / "libface.so")).call_taut
+    library = build(HERE / "embedding", tmp_path_factory.mktemp("face")) / "libface.so"
+    function = ctypes.CDLL(str(library)).call_taut
     function.restype = ctypes.c_char_p
     function.argtypes = [ctypes.c_char_p] * 2 + [ctypes.c_double] * 2
     function.argtypes += [ctypes.POINTER(Array)] * 2 + [ctypes.c_double]
