@@ -1,6 +1,7 @@
 # make demo   sets everything up and shows what each penalty does to a network
 # make test   sets everything up and runs all tests, Python's and C++'s
 # make lint   what CI checks beside the tests
+# make test-emulated   the core's tests on an older processor and on an Arm one, by qemu-user
 # make frameworks   installs the frameworks whose tests are left out without them
 # make test-oldest-jax   runs JAX's tests against the oldest JAX that taut works with
 # All of it goes into .venv and build/; `make clean` removes both.
@@ -15,7 +16,8 @@ JAXLIB := $(CURDIR)/build/jaxlib
 BUILD_REQUIREMENTS := "scikit-build-core>=0.11" "pybind11>=3.0" cmake ninja
 SOURCES := $(shell find cpp python -type f -not -name '*.pyc') CMakeLists.txt pyproject.toml README.md LICENSE
 
-.PHONY: all demo test test-python test-cpp test-quick frameworks test-oldest-jax sanitize lint format clean
+.PHONY: all demo test test-python test-cpp test-quick test-emulated test-aarch64
+.PHONY: frameworks test-oldest-jax sanitize lint format clean
 all: test
 
 $(VENV)/created:
@@ -83,12 +85,13 @@ test-oldest-jax: $(VENV)/installed
 	  "$$($(OLDEST)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 	CI=true $(OLDEST)/bin/python -m pytest tests/python/test_jax.py tests/python/test_jax_use.py
 
-# $(1): the preset to configure, build and test the core with.
+# $(1): the preset to configure and build the core with; $(2): the one to test it with, the same
+# unless given.
 define run_cpp_tests
 	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --preset $(1) \
 	  $$($(BIN)/python tests/cpp/cmake_arguments.py)
 	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build --preset $(1)
-	PATH="$(CURDIR)/$(BIN):$$PATH" ctest --preset $(1)
+	PATH="$(CURDIR)/$(BIN):$$PATH" ctest --preset $(or $(2),$(1))
 endef
 
 test-cpp: $(VENV)/tests
@@ -96,6 +99,19 @@ test-cpp: $(VENV)/tests
 
 sanitize: $(VENV)/tests
 	$(call run_cpp_tests,sanitizers)
+
+# In CI nothing may be left out.
+test-emulated: $(VENV)/tests
+	$(call run_cpp_tests,release,emulated)
+	@if command -v aarch64-linux-gnu-g++ && command -v qemu-aarch64; then \
+	  $(MAKE) test-aarch64; \
+	else \
+	  echo "not run: there is no aarch64-linux-gnu-g++ or no qemu-aarch64 on this machine"; \
+	  [ -z "$$CI" ]; \
+	fi
+
+test-aarch64: $(VENV)/tests
+	$(call run_cpp_tests,aarch64)
 
 lint: $(VENV)/lint
 	$(BIN)/ruff check .
