@@ -3,8 +3,8 @@
     python benchmarks/jax_training.py [--rounds N] [--quick]
 
 Each figure is verified before it is timed. Ratios are medians over interleaved rounds; plain JAX
-stands there twice, so that its ratio to itself shows the noise. JAX takes all processors that it may
-run on: give it as many as taut has threads, with `taskset -c 0,1`.
+stands there twice, so that its ratio to itself shows the noise. JAX takes all processors that it
+may run on: give it as many as taut has threads, with `taskset -c 0,1`.
 """
 
 import argparse
