@@ -91,6 +91,11 @@ def is_frozen(x: Array) -> bool:
     return False
 
 
+def native(x: Array) -> Array:
+    """Returns `x`, which no other library wraps."""
+    return x
+
+
 def memory_of(x: Array) -> object:
     """Returns what tells an array from others: JAX's never share memory that one could see."""
     return id(x)

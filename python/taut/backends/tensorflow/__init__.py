@@ -100,6 +100,11 @@ def is_frozen(x: Any) -> bool:
     return not getattr(x, "trainable", True)
 
 
+def native(x: Any) -> Any:
+    """Returns `x`, which no other library wraps."""
+    return x
+
+
 def memory_of(x: Any) -> object:
     """Returns what tells a tensor or a variable from others."""
     return id(x)
