@@ -1,6 +1,7 @@
 #include "parallel.hpp"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 
@@ -59,27 +60,46 @@ class StopWatch {
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
-// Hands out pieces in stretches that shrink as fewer are left (guided self-scheduling:
-// Polychronopoulos and Kuck, 1987): neighbours go to one worker, whose memory accesses then run on,
-// and the workers still end together.
+// Hands out pieces in stretches. Each worker begins with a share of its own, so that it meets the
+// same memory in the next call, and takes half of what is left of it at a time (guided
+// self-scheduling: Polychronopoulos and Kuck, 1987); neighbours go to one worker, whose memory
+// accesses run on. Who has nothing left takes from the others, so that all end together.
 class Stretches {
  public:
-  Stretches(std::size_t pieces, std::size_t workers) : pieces_(pieces), workers_(workers) {}
+  Stretches(std::size_t pieces, std::size_t workers) : count_(std::min(workers, kMostShares)) {
+    for (std::size_t i = 0; i < count_; ++i) {
+      shares_[i].next.store(pieces * i / count_, std::memory_order_relaxed);
+      shares_[i].end = pieces * (i + 1) / count_;
+    }
+  }
 
-  // The next stretch is [begin, end); false if there is none.
-  bool take(std::size_t& begin, std::size_t& end) {
-    begin = next_.load(std::memory_order_relaxed);
-    do {
-      if (begin >= pieces_) return false;
-      end = begin + std::max<std::size_t>(1, (pieces_ - begin) / (2 * workers_));
-    } while (!next_.compare_exchange_weak(begin, end, std::memory_order_relaxed));
-    return true;
+  // The worker's next stretch is [begin, end); false if there is none.
+  bool take(std::size_t worker, std::size_t& begin, std::size_t& end) {
+    for (std::size_t i = 0; i < count_; ++i) {
+      if (shares_[(worker + i) % count_].take(begin, end)) return true;
+    }
+    return false;
   }
 
  private:
-  std::size_t pieces_;
-  std::size_t workers_;
-  std::atomic<std::size_t> next_{0};
+  static constexpr std::size_t kMostShares = 64;
+
+  struct alignas(64) Share {
+    std::atomic<std::size_t> next;
+    std::size_t end;
+
+    bool take(std::size_t& from, std::size_t& to) {
+      from = next.load(std::memory_order_relaxed);
+      do {
+        if (from >= end) return false;
+        to = from + (end - from + 1) / 2;
+      } while (!next.compare_exchange_weak(from, to, std::memory_order_relaxed));
+      return true;
+    }
+  };
+
+  std::size_t count_;
+  std::array<Share, kMostShares> shares_;
 };
 
 void run_serially(std::size_t pieces, PieceFunction function, void* context) {
@@ -115,7 +135,7 @@ void run_pieces(std::size_t pieces, std::size_t workers, PieceFunction function,
       const DefaultFloatEnvironment environment;
       const auto worker = static_cast<std::size_t>(omp_get_thread_num());
       StopWatch watch;
-      for (std::size_t piece, end; !stopped && stretches.take(piece, end);) {
+      for (std::size_t piece, end; !stopped && stretches.take(worker, piece, end);) {
         for (; piece < end && !stopped.load(std::memory_order_relaxed); ++piece) {
           if (worker == 0 && watch.should_stop()) stopped = true;
           if (!stopped) function(context, piece, worker);
