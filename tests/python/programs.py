@@ -9,26 +9,30 @@ import sysconfig
 import pytest
 
 PURELIB = sysconfig.get_path("purelib")
+# As in an activated environment: with the programs that pip has installed, and this very Python.
+ENVIRONMENT = {
+    **os.environ,
+    "PATH": sysconfig.get_path("scripts") + os.pathsep + os.environ["PATH"],
+}
 
 
 def find_program(*names):
-    """Returns the first of the programs that is there, with those that pip has installed.
+    """Returns the first of the programs that is there.
 
     Without any, the test is not run; in CI, where that would go unseen, it fails.
     """
-    path = sysconfig.get_path("scripts") + os.pathsep + os.environ["PATH"]
     for name in names:
-        if program := shutil.which(name, path=path):
+        if program := shutil.which(name, path=ENVIRONMENT["PATH"]):
             return program
     if os.environ.get("CI"):
         raise FileNotFoundError(f"none of {names}, and in CI no test may be left out")
     return pytest.skip(f"not run: there is none of {names} here")
 
 
-def run(*command, **options):
+def run(*command):
     """Returns what the command prints, or shows it if the command fails."""
     result = subprocess.run(
-        [*map(str, command)], capture_output=True, text=True, timeout=600, **options
+        [*map(str, command)], capture_output=True, text=True, timeout=600, env=ENVIRONMENT
     )
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout + result.stderr
@@ -39,13 +43,16 @@ def directory_of(option):
     return run(sys.executable, "-m", "taut", option).strip()
 
 
-def build(source, directory):
-    """Builds a project as strictly as can be, with taut and Eigen as pip has installed them."""
+def build(source, directory, *, finds_taut=False):
+    """Builds a project as strictly as can be, with taut and Eigen as pip has installed them.
+
+    A project that finds taut by itself is not told where it is.
+    """
     cmake = find_program("cmake")
     flags = "-Wall -Wextra -Wconversion -Wshadow -Werror"
     run(
         *(cmake, "-S", source, "-B", directory, f"-DCMAKE_CXX_FLAGS={flags}"),
-        f"-Dtaut_DIR={directory_of('--cmake-dir')}",
+        *([] if finds_taut else [f"-Dtaut_DIR={directory_of('--cmake-dir')}"]),
         f"-DEigen3_ROOT={PURELIB}/cmeel.prefix",
         "--no-warn-unused-cli",
     )

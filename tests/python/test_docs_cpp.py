@@ -76,7 +76,7 @@ def test_the_project_at_the_top_of_the_page_builds_and_runs(tmp_path):
     (project,) = blocks(PAGE, "cmake")
     (tmp_path / "CMakeLists.txt").write_text(project, encoding="utf-8")
     (tmp_path / "main.cpp").write_text(blocks(PAGE, "cpp")[0], encoding="utf-8")
-    directory = build(tmp_path, tmp_path / "build")
+    directory = build(tmp_path, tmp_path / "build", finds_taut=True)
     assert run(directory / "trainer").startswith("penalty 15, first slope 1, on ")
 
 
