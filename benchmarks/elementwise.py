@@ -6,9 +6,7 @@ Each figure is verified before it is timed. Ratios are medians over interleaved 
 baseline stands there twice, so that its ratio to itself shows the noise. Needs torch.
 """
 
-import argparse
 import math
-import sys
 from collections.abc import Callable
 
 import ml_dtypes
@@ -189,17 +187,7 @@ def layouts(rounds: int) -> None:
     )
 
 
-def main() -> int:
-    parts = {"large": large, "middle": middle, "small": small, "layouts": layouts}
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", metavar="part", help=", ".join(parts))
-    parser.add_argument("--rounds", type=int, default=15)
-    arguments = parser.parse_args()
-    timing.begin(THREADS)
-    for name in arguments.parts or parts:
-        parts[name](arguments.rounds)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    timing.run_parts(
+        __doc__, THREADS, {"large": large, "middle": middle, "small": small, "layouts": layouts}
+    )

@@ -1,5 +1,6 @@
 """Interleaved timing: every contestant in each round, medians of ratios to one baseline."""
 
+import argparse
 import platform
 import statistics
 import time
@@ -19,6 +20,17 @@ def begin(threads: int) -> None:
     torch.set_num_threads(threads)
     print(f"{processor()}; {threads} threads; torch {torch.__version__}")
     taut.show_config()
+
+
+def run_parts(description: str, threads: int, parts: Mapping[str, Callable[[int], None]]) -> None:
+    """Runs the parts that the command line names, or all, each with the number of rounds."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    parser.add_argument("parts", nargs="*", metavar="part", help=", ".join(parts))
+    parser.add_argument("--rounds", type=int, default=15)
+    arguments = parser.parse_args()
+    begin(threads)
+    for name in arguments.parts or parts:
+        parts[name](arguments.rounds)
 
 
 def compare(title: str, rounds: int, contestants: Contestants, calls: int = 1) -> None:

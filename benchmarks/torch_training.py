@@ -6,8 +6,6 @@ Each figure is verified before it is timed. Ratios are medians over interleaved 
 baseline stands there twice, so that its ratio to itself shows the noise.
 """
 
-import argparse
-import sys
 from collections.abc import Callable
 
 import penalties as whole_model
@@ -214,17 +212,7 @@ def calls(rounds: int) -> None:
     )
 
 
-def main() -> int:
-    parts = {"l2": l2, "orthogonal": orthogonal, "together": together, "calls": calls}
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", metavar="part", help=", ".join(parts))
-    parser.add_argument("--rounds", type=int, default=15)
-    arguments = parser.parse_args()
-    timing.begin(THREADS)
-    for name in arguments.parts or parts:
-        parts[name](arguments.rounds)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    timing.run_parts(
+        __doc__, THREADS, {"l2": l2, "orthogonal": orthogonal, "together": together, "calls": calls}
+    )

@@ -6,16 +6,9 @@ import sys
 import pytest
 import taut
 from arrays import random_array
-from taut.regularizers import L1, L1L2, L2, OrthogonalRegularizer
+from penalty_checks import REGULARIZERS
+from taut.regularizers import L2, OrthogonalRegularizer
 from tensors import to_tensor, torch
-
-REGULARIZERS = {
-    "L1": L1(0.3),
-    "L2": L2(0.3),
-    "L1L2": L1L2(0.3, 0.7),
-    "rows": OrthogonalRegularizer(0.7),
-    "columns": OrthogonalRegularizer(0.7, "columns"),
-}
 
 
 @pytest.fixture(autouse=True)
