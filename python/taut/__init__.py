@@ -3,6 +3,9 @@
 `from taut import regularizers` stands in for `from keras import regularizers`.
 """
 
+import sys
+import warnings
+
 from taut import regularizers
 from taut._core import __version__
 from taut._when_imported import when_imported
@@ -20,7 +23,18 @@ __all__ = [
 
 
 def _register_with_keras() -> None:
-    from taut import keras  # registers the classes  # noqa: F401
+    """Registers taut's classes; whatever Keras this is, it can be imported."""
+    version = str(getattr(sys.modules["keras"], "__version__", ""))
+    if not version.startswith("3."):
+        return
+    try:
+        from taut import keras  # noqa: F401  registers the classes
+    except Exception as error:
+        warnings.warn(
+            f"taut's classes are not registered with Keras {version}: {error!r}",
+            RuntimeWarning,
+            stacklevel=2,
+        )
 
 
 when_imported("keras", _register_with_keras)

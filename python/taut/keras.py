@@ -16,6 +16,7 @@ import keras.src.regularizers as _keras_regularizers
 from keras.src import api_export as _exports
 
 from taut import regularizers
+from taut.backends import keras as _backend  # noqa: F401  registers the node of functional models
 from taut.regularizers import _serialization
 from taut.regularizers._base import FunctionRegularizer
 

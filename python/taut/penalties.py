@@ -195,6 +195,12 @@ class BoundPenalties:
             )
             for batch, own in zip(self._batches, targets, strict=True)
         ]
+        if flat is None:
+            for batch, own in zip(self._batches, targets, strict=True):
+                for x, grad in zip(batch.given, own, strict=True):
+                    batch.backend.keep_gradient(x, grad)
+            for (_, _, x), grad in zip(self._custom, custom_targets, strict=True):
+                backend_of(x).keep_gradient(x, grad)
         return sum(totals[1:], totals[0]) if totals else 0.0
 
     def prox(self, step: float) -> None:

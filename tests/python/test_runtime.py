@@ -125,3 +125,18 @@ def test_the_stubs_mirror_the_compiled_module():
         [sys.executable, "-m", "mypy.stubtest", "taut._core"], capture_output=True, text=True
     )
     assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.parametrize("order", ["taut, keras", "keras, taut"])
+@pytest.mark.parametrize("version", ["2.15.0", "3.99.0"])
+def test_any_keras_can_be_imported(tmp_path, order, version):
+    (tmp_path / "keras.py").write_text(f"__version__ = {version!r}")
+    result = subprocess.run(
+        [sys.executable, "-c", f"import {order}; print(keras.__version__)"],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        check=True,
+    )
+    assert result.stdout == f"{version}\n"
+    assert ("not registered" in result.stderr) == version.startswith("3.")

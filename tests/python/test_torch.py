@@ -265,6 +265,12 @@ def test_mistakes_are_told():
             broken(weight)
     with pytest.raises(TypeError, match="needs a tensor"):
         L2().accumulate_grad(x, np.ones((4, 4), np.float32))
+    with pytest.raises(TypeError, match="int32"):
+        L2().accumulate_grad(x, grad.int())
+    with pytest.raises(TypeError, match="dense"):
+        L2().accumulate_grad(x, grad.to_sparse())
+    with pytest.raises(ValueError, match=r"on cpu.*meta"):
+        L2().accumulate_grad(x, grad.to("meta"))
     with pytest.raises(ValueError, match="overlap"):
         L2().accumulate_grad(x, x)
     with pytest.raises(ValueError, match="shape"):
@@ -284,6 +290,60 @@ def test_tensors_that_stand_for_others():
     assert (value, grad.tolist()) == (12, [-4.0] * 3)
     with pytest.raises(ValueError, match="negative bit"):
         L2(1.0).accumulate_grad(torch.ones(3), negated)
+
+
+def test_a_negated_tensor_is_read_while_it_lives():
+    negated = torch.complex(torch.zeros(200_000), torch.full((200_000,), 2.0)).conj().imag
+    grad = torch.zeros(200_000)
+    assert L2(1.0).accumulate_grad(negated, grad) == 800_000
+    assert (grad == -4).all()
+
+
+def test_second_derivatives_through_the_operator():
+    def penalized(penalty):
+        x = to_tensor(random_array((6, 5), "float64")).requires_grad_()
+        (grad,) = torch.autograd.grad(penalty(x), x, create_graph=True)
+        (grad.square().sum() + 0 * x.sum()).backward()
+        return x.grad
+
+    expected = penalized(REGULARIZERS["rows"])
+    assert expected.any()
+    torch.testing.assert_close(penalized(by_operator(REGULARIZERS["rows"])), expected)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch scripts its own formulas
+@pytest.mark.parametrize("name", REGULARIZERS)
+def test_forward_derivatives(name):
+    regularizer = REGULARIZERS[name]
+    x, direction = to_tensor(random_array((2, 6, 5), "float64"))
+    grad = regularizer.value_and_grad(x)[1]
+    value, tangent = torch.func.jvp(regularizer, (x,), (direction,))
+    torch.testing.assert_close(value, regularizer(x))
+    torch.testing.assert_close(tangent, (grad * direction).sum())
+    with torch.autograd.forward_ad.dual_level():
+        dual = torch.autograd.forward_ad.make_dual(x, direction)
+        own = torch.autograd.forward_ad.unpack_dual(regularizer(dual)).tangent
+    torch.testing.assert_close(own, tangent)
+
+
+def test_values_are_where_the_weights_are():
+    x = torch.ones(3, requires_grad=True)
+    with torch.device("meta"):
+        value = L2(1.0)(x)
+        total = taut.Penalties([("*", L2(1.0))])({"x": x})
+    value.backward()
+    assert (value.item(), total.item(), x.grad.tolist()) == (3, 3, [2, 2, 2])
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch.jit.trace is old, and in use
+def test_what_is_traced_is_no_constant():
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    x, other = torch.ones(3, 2), torch.full((3, 2), 2.0)
+    for regularizer in REGULARIZERS.values():
+        penalty = regularizer.__call__  # both look at the arguments that it takes
+        for traced in (torch.jit.trace(penalty, x, check_trace=False), make_fx(penalty)(x)):
+            torch.testing.assert_close(traced(other), regularizer(other))
 
 
 class Custom(Regularizer):

@@ -108,3 +108,7 @@ def test_opcheck(dtype, with_slope):
     for x in (random_array((7, 5), dtype), random_array((5, 7), dtype).T):
         weight = to_tensor(x).clone().requires_grad_(with_slope)
         torch.library.opcheck(torch.ops.taut.gram.default, (weight, 0.5, "rows", with_slope))
+        wide = torch.float64 if dtype == "float64" else torch.float32
+        slope, scale = weight.detach().to(wide), torch.ones((), dtype=wide)
+        operands = (scale.requires_grad_(with_slope), weight, slope, 0.5, "rows")
+        torch.library.opcheck(torch.ops.taut.gram_slope.default, operands)

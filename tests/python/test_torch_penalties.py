@@ -110,6 +110,28 @@ def test_a_schedule_and_new_gradients_are_seen_at_each_call():
     torch.testing.assert_close(model[0].weight.grad, 4 * model[0].weight.detach())
 
 
+def test_transforms_of_a_total():
+    x = {"x": torch.randn(5, 4), "y": torch.randn(3)}
+    penalties = Penalties([("x", OrthogonalRegularizer(0.5)), ("y", L2(0.5))])
+    grads = torch.func.grad(penalties)(x)
+    for name, regularizer in (("x", OrthogonalRegularizer(0.5)), ("y", L2(0.5))):
+        torch.testing.assert_close(grads[name], regularizer.value_and_grad(x[name])[1])
+    weight = torch.nn.Parameter(x["y"])
+    scales = torch.tensor([1.0, 2.0])
+    total = Penalties([("*", L2(0.5))])({"y": weight})
+    (many,) = torch.autograd.grad(total, weight, scales, is_grads_batched=True)
+    torch.testing.assert_close(many, scales[:, None] * weight.detach())
+
+
+def test_a_failed_call_leaves_no_gradients_behind():
+    weights = {"a": torch.nn.Parameter(torch.ones(3)), "b": torch.nn.Parameter(torch.ones(3))}
+    with pytest.raises(ValueError, match=r"b.*rank 2"):
+        Penalties([("a", L2()), ("b", OrthogonalRegularizer())]).accumulate_grad(weights)
+    assert weights["a"].grad is None
+    with pytest.raises(ValueError, match="give `grads`"):
+        Penalties([("*", L2())]).accumulate_grad({"a": weights["a"] * 2})
+
+
 class Fourth(Regularizer):
     def __call__(self, x):
         return (x**4).sum()

@@ -6,13 +6,14 @@
     prox(x, factors, step)                            x = its proximal step; elementwise only
     differentiate(function, x, scale)                 value and gradient of a user's own function
     add_in_place(grad, slope)                         grad += slope
+    batch_size(x)                                     of an activity, where its shape is symbolic
 
 and for the many arrays of taut.Penalties:
 
     is_frozen(x), native(x)                           what `x` is, and the tensor within it
     is_memory(x), prepare(x)                          whether and how that can be in a batch
     memory_of(x)                                      what only the same elements have in common
-    own_gradient(x)                                   where a framework keeps it
+    own_gradient(x), keep_gradient(x, grad)           where a framework keeps it, or an error
     require_writable(names, values)                   or else a TypeError
     batch_values, batch_total, batch_accumulate_grad, batch_prox
 

@@ -58,8 +58,12 @@ def accumulate_grad(kernel: str, x: Any, grad: Any, factors: tuple[Any, ...], sc
 
 def prox(x: Any, factors: tuple[Any, ...], step: float) -> None:
     """Takes the proximal step in place, where the library in use can be written to."""
-    backend, tensor = _unwrap(x)
-    backend.prox(tensor, factors, step)
+    _, tensor = _unwrap(x)
+    if tensor is not x._value:  # a copy, which a policy asks for inside a layer's call
+        raise TypeError(
+            "prox writes in place, and this variable is cast: call it outside of layers"
+        )
+    backend_of(tensor).prox(tensor, factors, step)
 
 
 def differentiate(function: Callable[[Any], Any], x: Any, scale: float) -> tuple[Any, Any]:
@@ -73,6 +77,12 @@ def add_in_place(grad: Any, slope: Any) -> None:
     """Adds a gradient to another one, in place."""
     backend, tensor = _unwrap(grad)
     backend.add_in_place(tensor, slope)
+
+
+def batch_size(x: Any) -> Any:
+    """Returns the first dimension of a symbolic tensor, at least 1."""
+    dtype = "float64" if x.dtype == "float64" else "float32"
+    return keras.ops.cast(keras.ops.maximum(keras.ops.shape(x)[0], 1), dtype)
 
 
 def is_frozen(x: Any) -> bool:

@@ -27,7 +27,7 @@ class _Elementwise(KernelRegularizer):
             step: How far to go: the learning rate, where this follows a gradient step.
 
         Raises:
-            TypeError: If `x` is no NumPy array, or has another dtype.
+            TypeError: If `x` cannot be written in place, or has another dtype.
             ValueError: If a factor or the step is negative or not finite, or `x` is read-only.
                 Nothing has been written then.
 

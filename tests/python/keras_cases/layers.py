@@ -127,6 +127,14 @@ def test_training_with_policies(policy):
     assert np.isfinite(history.history["loss"]).all()
 
 
+def test_an_activity_that_is_symbolic():
+    from taut.regularizers import ActivityRegularizer
+
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, ActivityRegularizer(L2(0.5))(inputs))
+    assert to_float(model(np.ones((8, 4), np.float32))) == pytest.approx(2.0)
+
+
 def test_penalties_of_a_keras_model():
     import taut
 

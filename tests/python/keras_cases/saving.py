@@ -113,6 +113,11 @@ def test_a_new_process(tmp_path, imports):
     paths = [str(tmp_path / name) for name in ("model.keras", "model.h5")]
     for path in paths:
         model.save(path)
+    inputs = keras.Input((6,))
+    functional = str(tmp_path / "functional.keras")
+    out = layers.Dense(5, kernel_regularizer=L2(0.1))
+    keras.Model(inputs, [L2(0.5)(inputs), out(inputs)]).save(functional)
+    load_in_new_process(f"{imports}; keras.saving.load_model({functional!r})", *paths)
     kinds, described = load_in_new_process(imports, *paths, describe=True)
     assert kinds == ["taut.regularizers"] * 2
     for each in described:

@@ -5,6 +5,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
+from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from taut import _checks, _core
 from taut.backends.numpy import KERNELS, memory_key
@@ -18,9 +20,9 @@ _PLAIN = (Tensor, torch.nn.Parameter)
 def value(kernel: str, x: Tensor, factors: tuple[Any, ...]) -> Tensor:
     """Returns the penalty of `x` as a 0-d tensor, differentiable where that is asked for."""
     _check_tensor(x)
-    if torch.compiler.is_compiling() or not _is_memory(x):
+    if not _is_memory(x) or _is_traced() or forward_ad._current_level >= 0:
         _checks.check_penalty(kernel, factors, x.shape)
-        if kernel == "gram" and x.device.type == "cpu":
+        if kernel == "gram" and x.device.type == "cpu" and forward_ad._current_level < 0:
             return gram(x, *factors)
         return operations.value(kernel, x, factors)
     return nodes.compute(kernel, x.resolve_neg(), factors)
@@ -47,14 +49,16 @@ def accumulate_grad(
     """Adds `scale` times the gradient to `grad`, in place and without a graph."""
     _check_tensor(x)
     written = _written(grad, "accumulate_grad", "the gradient")
-    x = x.detach()
+    if written.device != x.device:
+        raise ValueError(
+            f"The gradient must be where x is, on {x.device}. Received: {written.device}"
+        )
+    x = x.detach().resolve_neg()
     if not (_is_memory(x) and _is_memory(written)):
         value_of_x, slope = value_and_grad(kernel, x, factors, scale)
         add_in_place(written, slope)
         return value_of_x
-    total = KERNELS[kernel].accumulate_grad(
-        view_of(x.resolve_neg()), view_of(written), factors, scale
-    )
+    total = KERNELS[kernel].accumulate_grad(view_of(x), view_of(written), factors, scale)
     torch.autograd.graph.increment_version(grad)
     return scalar(total, x)
 
@@ -63,7 +67,10 @@ def prox(x: Tensor, factors: tuple[Any, ...], step: float) -> None:
     """Replaces `x` by its proximal step, in place and without a graph."""
     written = _written(x, "prox", "x")
     if not _is_memory(written):
-        raise TypeError(f"prox needs a tensor in the CPU's memory. Received: {x.device}")
+        raise TypeError(
+            "prox needs a plain tensor in the CPU's memory. "
+            f"Received: {type(x).__name__} on {x.device}"
+        )
     _core.elementwise_prox(view_of(written), factors, step)
     torch.autograd.graph.increment_version(x)
 
@@ -90,7 +97,7 @@ def add_in_place(grad: Any, slope: Tensor) -> None:
 def is_memory(x: Tensor) -> bool:
     """Returns whether a batch can have `x`."""
     _check_tensor(x)
-    return _is_memory(x) and not x.is_neg()
+    return _is_memory(x) and not (x.is_neg() or nodes.are_transforms_active())
 
 
 def is_frozen(x: Tensor) -> bool:
@@ -110,17 +117,22 @@ def prepare(x: Tensor) -> Tensor:
 
 def memory_of(x: Tensor) -> object:
     """Returns what only tensors of the very same elements have in common."""
-    if not _is_memory(x):
+    if not is_memory(x):
         return id(x)
     strides = [stride * x.element_size() for stride in x.stride()]
     return memory_key(x.data_ptr(), x.shape, strides, x.element_size(), str(x.dtype))
 
 
 def own_gradient(x: Tensor) -> Tensor:
-    """Returns the tensor's gradient, and makes one of zeros where there is none."""
-    if x.grad is None:
-        x.grad = torch.zeros_like(x)
-    return x.grad
+    """Returns the tensor's gradient, or zeros that `keep_gradient` makes its gradient."""
+    if not (x.is_leaf or x.retains_grad):
+        raise ValueError("a tensor that others give has no gradient of its own: give `grads`")
+    return torch.zeros_like(x) if x.grad is None else x.grad
+
+
+def keep_gradient(x: Tensor, grad: Tensor) -> None:
+    """Makes `grad` the tensor's gradient."""
+    x.grad = grad
 
 
 def require_writable(names: list[str], values: list[Any]) -> None:
@@ -183,6 +195,15 @@ def _is_memory(x: Tensor) -> bool:
     return type(x) in _PLAIN and x.device.type == "cpu"
 
 
+def _is_traced() -> bool:
+    """Returns whether somebody records the operations: a kernel's value would be a constant."""
+    return (
+        torch.compiler.is_compiling()
+        or torch.jit.is_tracing()
+        or _get_current_dispatch_mode() is not None
+    )
+
+
 def _written(tensor: Any, function: str, name: str) -> Tensor:
     """Returns a tensor to write to, without its graph."""
     if not isinstance(tensor, Tensor):
@@ -190,6 +211,7 @@ def _written(tensor: Any, function: str, name: str) -> Tensor:
             f"{function} writes in place and needs a tensor for {name}. "
             f"Received: {type(tensor).__name__}"
         )
+    _check_tensor(tensor)
     if tensor.is_neg():
         raise ValueError(f"{name} must hold its numbers as they are: its negative bit is set")
     return tensor.detach()

@@ -2,7 +2,8 @@
 
 `torch.ops.taut.gram(x, factor, mode, with_slope)` returns the penalty and, where asked for, its
 gradient, in float32 for the half types. A call costs what one by `torch.library.custom_op` does;
-`torch.library.Library` is here for its schema in words.
+`torch.library.Library` is here for its schema in words. `torch.ops.taut.gram_slope` is its
+derivative, whose own goes through torch's operations.
 """
 
 from typing import Any
@@ -15,9 +16,13 @@ from taut.backends.torch import operations
 from taut.backends.torch.nodes import scalar, view_of, wide_like
 
 _LIBRARY = torch.library.Library("taut", "DEF")
+_TAGS = (torch.Tag.pt2_compliant_tag, torch.Tag.needs_fixed_stride_order)
 _LIBRARY.define(
-    "gram(Tensor x, float factor, str mode, bool with_slope) -> (Tensor, Tensor)",
-    tags=(torch.Tag.pt2_compliant_tag, torch.Tag.needs_fixed_stride_order),
+    "gram(Tensor x, float factor, str mode, bool with_slope) -> (Tensor, Tensor)", tags=_TAGS
+)
+_LIBRARY.define(
+    "gram_slope(Tensor scale, Tensor x, Tensor slope, float factor, str mode) -> Tensor",
+    tags=_TAGS,
 )
 
 
@@ -49,6 +54,7 @@ def _setup_context(ctx: Any, inputs: Any, output: Any) -> None:
     x, ctx.factor, ctx.mode, ctx.with_slope = inputs
     ctx.save_for_backward(x, output[1])
     ctx.set_materialize_grads(False)
+    ctx.mark_non_differentiable(output[1])
 
 
 def _backward(ctx: Any, scale: Any, _: Any) -> Any:
@@ -56,10 +62,33 @@ def _backward(ctx: Any, scale: Any, _: Any) -> Any:
         return None, None, None, None
     x, slope = ctx.saved_tensors
     if not ctx.with_slope:
-        _, slope = torch.ops.taut.gram(x, ctx.factor, ctx.mode, True)
-    return (slope * scale).to(x.dtype), None, None, None
+        _, slope = torch.ops.taut.gram(x.detach(), ctx.factor, ctx.mode, True)
+    grad = torch.ops.taut.gram_slope(scale, x, slope, ctx.factor, ctx.mode)
+    return grad, None, None, None
+
+
+def _compute_slope(scale: Tensor, x: Tensor, slope: Tensor, factor: float, mode: str) -> Tensor:
+    return (slope * scale).to(x.dtype)
+
+
+def _setup_slope_context(ctx: Any, inputs: Any, output: Any) -> None:
+    scale, x, _, ctx.factor, ctx.mode = inputs
+    ctx.save_for_backward(scale, x)
+
+
+def _slope_backward(ctx: Any, direction: Any) -> Any:
+    _, pull_back = torch.func.vjp(
+        lambda scale, x: operations.gradient("gram", x, (ctx.factor, ctx.mode), scale),
+        *ctx.saved_tensors,
+    )
+    return *pull_back(direction), None, None, None
 
 
 _LIBRARY.impl("gram", _compute, "CPU")
+_LIBRARY.impl("gram_slope", _compute_slope, "CPU")
 torch.library.register_fake("taut::gram", _describe, lib=_LIBRARY)
+torch.library.register_fake("taut::gram_slope", _compute_slope, lib=_LIBRARY)
 torch.library.register_autograd("taut::gram", _backward, setup_context=_setup_context, lib=_LIBRARY)
+torch.library.register_autograd(
+    "taut::gram_slope", _slope_backward, setup_context=_setup_slope_context, lib=_LIBRARY
+)

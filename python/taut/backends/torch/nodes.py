@@ -34,7 +34,7 @@ def view_of(x: Tensor) -> _core.View:
 
 def scalar(value: float, like: Tensor) -> Tensor:
     """Returns a penalty of `like` as a tensor."""
-    return torch.tensor(value, dtype=value_dtype(like.dtype))
+    return torch.tensor(value, dtype=value_dtype(like.dtype), device="cpu")
 
 
 def wide_like(x: Tensor) -> Tensor:
@@ -44,7 +44,7 @@ def wide_like(x: Tensor) -> Tensor:
 
 def compute(kernel: str, x: Tensor, factors: tuple[Any, ...]) -> Tensor:
     """Returns the penalty of a plain tensor, differentiable if that is asked for."""
-    is_transformed = _are_transforms_active()
+    is_transformed = are_transforms_active()
     if not (is_transformed or (x.requires_grad and torch.is_grad_enabled())):
         return scalar(KERNELS[kernel].value(view_of(x), factors), x)
     # The orthogonal penalty has its gradient at little more than its value's cost; L1 and L2 would
@@ -54,7 +54,7 @@ def compute(kernel: str, x: Tensor, factors: tuple[Any, ...]) -> Tensor:
 
 
 # Transforms of torch.func ask for more than a plain node has, which costs it three times as much.
-_are_transforms_active: Callable[[], bool] = getattr(
+are_transforms_active: Callable[[], bool] = getattr(
     torch._C, "_are_functorch_transforms_active", lambda: True
 )
 
@@ -86,7 +86,7 @@ class Penalty(Function):
         if scale is None:
             return None, None, None, None
         terms = (*ctx.saved_tensors, ctx.kernel, ctx.factors)
-        is_once = not (torch.is_grad_enabled() or _are_transforms_active())
+        is_once = not (torch.is_grad_enabled() or are_transforms_active())
         return (slope_of if is_once else Slope.apply)(scale, *terms), None, None, None
 
     @staticmethod
@@ -177,19 +177,26 @@ class Batch(Function):
                 for i, x in zip(indices, tensors, strict=True)
             ]
             return None, None, None, *slopes
-        grads = [torch.empty_like(x) for x in tensors]
+        try:
+            number, grads = scale.item(), [torch.empty_like(x) for x in tensors]
+        except RuntimeError:  # it stands for a batch, as in slope_of
+            number, grads = None, [wide_like(x) for x in tensors]
         _core.batch_value_and_grad(
             names,
             kinds,
             indices,
             list(map(view_of, tensors)),
             list(map(view_of, grads)),
-            scale.item(),
+            1.0 if number is None else number,
         )
+        if number is None:
+            pairs = zip(grads, tensors, strict=True)
+            grads = [(grad * scale).to(x.dtype) for grad, x in pairs]
         return None, None, None, *grads
 
 
 def batch_scalar(values: list[float], like: Sequence[Tensor]) -> Tensor:
     """Returns the sum of some penalties, in float64 if one of the tensors is."""
     has_doubles = any(x.dtype == torch.float64 for x in like)
-    return torch.tensor(sum(values), dtype=torch.float64 if has_doubles else torch.float32)
+    dtype = torch.float64 if has_doubles else torch.float32
+    return torch.tensor(sum(values), dtype=dtype, device="cpu")
