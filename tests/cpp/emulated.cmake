@@ -11,7 +11,7 @@ find_program(TAUT_QEMU qemu-x86_64 DOC "qemu-user for x86-64, for tests on an ol
 function(add_emulated_test name test environment)
   if(TAUT_QEMU)
     add_test(NAME nehalem_${name} COMMAND ${TAUT_QEMU} -cpu Nehalem $<TARGET_FILE:test_${test}>
-                                          ${emulated_arguments})
+                                          ${arguments})
   else()
     add_test(NAME nehalem_${name}
              COMMAND ${CMAKE_COMMAND} "-DREASON=there is no qemu-x86_64 on this machine" -P

@@ -49,7 +49,6 @@ TEMPLATE_LIST_TEST_CASE("the orthogonal penalty of rows is what the formula says
   }
 }
 
-// The reference takes its time: an emulated processor leaves this out.
 TEMPLATE_LIST_TEST_CASE("the orthogonal penalty of many rows is what the formula says", "[large]",
                         EveryDtype) {
   using T = typename TestType::Element;
