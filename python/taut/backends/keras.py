@@ -33,6 +33,24 @@ class Penalty(keras.Operation):
         return {"kernel": self.kernel, "factors": list(self.factors), "name": self.name}
 
 
+@keras.saving.register_keras_serializable(package="taut")
+class BatchSize(keras.Operation):
+    """The batch size as a node of a functional model, which knows it only when it runs."""
+
+    def call(self, x: Any) -> Any:
+        """Returns the first dimension of a tensor, at least 1."""
+        return keras.ops.maximum(keras.ops.cast(keras.ops.shape(x)[0], _total_dtype(x)), 1)
+
+    def compute_output_spec(self, x: Any) -> Any:
+        """Returns what the result of `call` is like."""
+        return keras.KerasTensor((), _total_dtype(x))
+
+
+def _total_dtype(x: Any) -> str:
+    is_double = keras.backend.standardize_dtype(x.dtype) == "float64"
+    return "float64" if is_double else "float32"
+
+
 def value(kernel: str, x: Any, factors: tuple[Any, ...]) -> Any:
     """Returns the penalty as a tensor of the library in use, or as a symbolic one."""
     if isinstance(x, keras.KerasTensor):
@@ -81,8 +99,7 @@ def add_in_place(grad: Any, slope: Any) -> None:
 
 def batch_size(x: Any) -> Any:
     """Returns the first dimension of a symbolic tensor, at least 1."""
-    dtype = "float64" if x.dtype == "float64" else "float32"
-    return keras.ops.cast(keras.ops.maximum(keras.ops.shape(x)[0], 1), dtype)
+    return BatchSize()(x)
 
 
 def is_frozen(x: Any) -> bool:
