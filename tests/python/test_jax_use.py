@@ -1,5 +1,7 @@
 """JAX arrays: transforms, whole models, and what is refused."""
 
+# ruff: noqa: E402 (what needs a library is imported once it is known to be there)
+
 import os
 import subprocess
 import sys
@@ -7,10 +9,14 @@ import sys
 import numpy as np
 import pytest
 from arrays import random_array
+from frameworks import require
 from penalty_checks import REGULARIZERS
 from taut import Penalties
-from taut.backends.jax import calls
 from taut.regularizers import L1, L2, ActivityRegularizer, OrthogonalRegularizer, Regularizer
+
+require("jax")
+
+from taut.backends.jax import calls
 from test_jax import doubles, jax, jnp
 
 

@@ -1,5 +1,7 @@
 """torch tensors: every way to compute a penalty, against the oracle."""
 
+# ruff: noqa: E402 (what needs a library is imported once it is known to be there)
+
 import math
 
 import numpy as np
@@ -8,11 +10,15 @@ import pytest
 import taut
 import test_gram
 from arrays import DTYPES, LAYOUTS, arrays, random_array
+from frameworks import require
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from penalty_checks import REGULARIZERS, check_elementwise, check_gram
-from taut.backends.torch import library, operations
 from taut.regularizers import L1, L2, OrthogonalRegularizer, Regularizer
+
+require("torch")
+
+from taut.backends.torch import library, operations
 from tensors import TENSOR_LAYOUTS, to_array, to_tensor, torch
 
 
