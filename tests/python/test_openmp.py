@@ -1,0 +1,55 @@
+"""The OpenMP runtime that lends taut its threads: one pool of them beside torch."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from frameworks import require
+from taut import _core
+
+ROOT = Path(__file__).parents[2]
+LIBRARY = Path(_core.__file__).parent / "lib" / "libtaut.a"
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or not _core.compiler.startswith("GNU"),
+    reason="taut chooses between copies of GNU's runtime, which is Linux's",
+)
+
+
+def test_every_call_of_the_runtime_can_be_sent_to_torch_s():
+    table = subprocess.run(["nm", "-u", LIBRARY], capture_output=True, text=True, check=True).stdout
+    called = set(re.findall(r"U (GOMP_\w+|omp_\w+)", table))
+    source = (ROOT / "cpp" / "bindings" / "openmp.cpp").read_text(encoding="utf-8")
+    assert called == set(re.findall(r"__wrap_(\w+)", source))
+    assert "GOMP_parallel" in called
+
+
+@pytest.mark.parametrize("first", ["taut", "torch"])
+def test_one_pool_beside_torch(first):
+    require("torch")
+    second = "torch" if first == "taut" else "taut"
+    code = f"""
+import {first}, {second}, os
+import numpy as np
+from taut.regularizers import L2, OrthogonalRegularizer
+
+def threads():
+    return len(os.listdir("/proc/self/task"))
+
+taut.set_num_threads(2)
+torch.set_num_threads(2)
+before = threads()
+x, y = np.ones((3000, 1000), np.float32), torch.ones(3000, 1000)
+for _ in range(50):
+    y.add_(1.0)
+    assert threads() == before + 1
+    assert L2(1.0)(x) == 3_000_000
+    assert OrthogonalRegularizer(1.0)(x[:300]) > 0.999
+    assert threads() == before + 1
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert result.returncode == 0, result.stderr
