@@ -22,29 +22,55 @@ struct Level {
 };
 
 #if defined(__x86_64__)
-// What the processor and the operating system support, beyond what __builtin_cpu_supports knows on
-// every compiler.
-bool has_cpuid_bits(unsigned leaf, unsigned ecx_bits) {
-  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-  return __get_cpuid(leaf, &eax, &ebx, &ecx, &edx) != 0 && (ecx & ecx_bits) == ecx_bits;
-}
+// What the processor has is asked of it directly: __builtin_cpu_supports does not know all of it on
+// every compiler, and needs a library that clang-cl does not link.
+struct Features {
+  unsigned leaf_1_ecx = 0;
+  unsigned leaf_7_ebx = 0;
+  unsigned extended_ecx = 0;
+  unsigned saved_registers = 0;  // by the operating system, when it changes threads
+
+  Features() {
+    unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+    if (__get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0) leaf_1_ecx = ecx;
+    if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0) leaf_7_ebx = ebx;
+    if (__get_cpuid(0x80000001, &eax, &ebx, &ecx, &edx) != 0) extended_ecx = ecx;
+    if ((leaf_1_ecx & kOsxsave) != 0) {
+      asm volatile("xgetbv" : "=a"(saved_registers), "=d"(edx) : "c"(0));
+#if defined(__APPLE__)
+      saved_registers |= kZmm;  // which macOS saves from their first use on, and not before
+#endif
+    }
+  }
+
+  static constexpr unsigned kOsxsave = 1u << 27;
+  static constexpr unsigned kYmm = 0x6, kZmm = 0xe6;
+};
+
+bool has_bits(unsigned word, unsigned bits) { return (word & bits) == bits; }
 
 bool has_v2() {
-  return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("ssse3") &&
-         __builtin_cpu_supports("popcnt");
+  constexpr unsigned kSsse3 = 1u << 9, kSse41 = 1u << 19, kSse42 = 1u << 20, kPopcnt = 1u << 23;
+  return has_bits(Features().leaf_1_ecx, kSsse3 | kSse41 | kSse42 | kPopcnt);
 }
 
 bool has_v3() {
-  constexpr unsigned kMovbe = 1u << 22, kF16c = 1u << 29, kLzcnt = 1u << 5;
-  return has_v2() && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-         __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
-         has_cpuid_bits(1, kMovbe | kF16c) && has_cpuid_bits(0x80000001, kLzcnt);
+  constexpr unsigned kFma = 1u << 12, kMovbe = 1u << 22, kAvx = 1u << 28, kF16c = 1u << 29;
+  constexpr unsigned kBmi = 1u << 3, kAvx2 = 1u << 5, kBmi2 = 1u << 8;
+  constexpr unsigned kLzcnt = 1u << 5;
+  const Features features;
+  return has_v2() && has_bits(features.leaf_1_ecx, kFma | kMovbe | kAvx | kF16c) &&
+         has_bits(features.leaf_7_ebx, kBmi | kAvx2 | kBmi2) &&
+         has_bits(features.extended_ecx, kLzcnt) &&
+         has_bits(features.saved_registers, Features::kYmm);
 }
 
 bool has_v4() {
-  return has_v3() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-         __builtin_cpu_supports("avx512vl");
+  constexpr unsigned kFoundation = 1u << 16, kDq = 1u << 17, kCd = 1u << 28, kBw = 1u << 30;
+  constexpr unsigned kVl = 1u << 31;
+  const Features features;
+  return has_v3() && has_bits(features.leaf_7_ebx, kFoundation | kDq | kCd | kBw | kVl) &&
+         has_bits(features.saved_registers, Features::kZmm);
 }
 
 constexpr Level kLevels[] = {
