@@ -1,5 +1,6 @@
 #include "arrays.hpp"
 
+#include <atomic>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,11 +13,11 @@ namespace {
 // ml_dtypes registers bfloat16 with NumPy when it is imported, under a number that is not known
 // before; it is told by its name.
 bool is_bfloat16(const py::dtype& dtype) {
-  static int known_number = -1;         // guarded by the GIL; the same number is found by everyone
-  if (dtype.num() < 256) return false;  // NumPy's own
-  if (dtype.num() == known_number) return true;
+  static std::atomic<int> known_number{-1};  // every thread finds the same one
+  if (dtype.num() < 256) return false;       // NumPy's own
+  if (dtype.num() == known_number.load(std::memory_order_relaxed)) return true;
   if (std::string(py::str(dtype.attr("name"))) != "bfloat16") return false;
-  known_number = dtype.num();
+  known_number.store(dtype.num(), std::memory_order_relaxed);
   return true;
 }
 
