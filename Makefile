@@ -1,5 +1,6 @@
 # make demo   sets everything up and shows what each penalty does to a network
 # make test   sets everything up and runs all tests, Python's and C++'s
+# make test-packaging   builds the sdist and the wheel, and checks what they hold
 # make lint   what CI checks beside the tests
 # make test-emulated   the core's tests on an older processor and on an Arm one, by qemu-user
 # make frameworks   installs the frameworks whose tests are left out without them
@@ -16,7 +17,7 @@ JAXLIB := $(CURDIR)/build/jaxlib
 BUILD_REQUIREMENTS := "scikit-build-core>=0.11" "pybind11>=3.0" cmake ninja
 SOURCES := $(shell find cpp python -type f -not -name '*.pyc') CMakeLists.txt pyproject.toml README.md LICENSE
 
-.PHONY: all demo test test-python test-cpp test-quick test-emulated test-aarch64
+.PHONY: all demo test test-python test-cpp test-quick test-emulated test-aarch64 test-packaging
 .PHONY: frameworks test-oldest-jax sanitize lint format clean
 all: test
 
@@ -96,6 +97,13 @@ endef
 
 test-cpp: $(VENV)/tests
 	$(call run_cpp_tests,release)
+
+$(VENV)/packaging: $(VENV)/created pyproject.toml
+	$(PIP) --group packaging
+	touch $@
+
+test-packaging: $(VENV)/packaging
+	$(BIN)/python -m pytest tests/packaging
 
 sanitize: $(VENV)/tests
 	$(call run_cpp_tests,sanitizers)
