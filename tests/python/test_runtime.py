@@ -89,7 +89,7 @@ def test_eight_threads_at_once():
 
 
 def test_other_threads_run_meanwhile():
-    x = random_array((3000, 1000), "float32")
+    x = random_array((8000, 1000), "float32")
     finished = threading.Event()
     ticks = 0
 
