@@ -232,8 +232,8 @@ void register_runtime(py::module_& module) {
 
 }  // namespace
 
-// No GIL is needed: what is static here and in the core is atomic, or made once. Interpreters beside
-// the main one are refused, as NumPy refuses them: `View` is one class for the process.
+// No GIL is needed: what is static here and in the core is atomic, or made once. Interpreters
+// beside the main one are refused, as NumPy refuses them: `View` is one class for the process.
 PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
   register_view(module);
   level();  // a TAUT_SIMD that names no level fails the import rather than a later call
