@@ -34,7 +34,7 @@ def test_the_project_s_configuration_follows_the_schemas():
 
 
 def test_the_workflows_are_safe():
-    run(sys.executable, "-m", "zizmor", "--offline", ROOT / ".github")
+    run("zizmor", "--offline", ROOT / ".github")
 
 
 def test_every_action_is_pinned_by_a_commit_with_its_version():
