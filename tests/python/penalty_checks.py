@@ -4,8 +4,10 @@ import math
 
 import numpy as np
 import oracle
+import pytest
 import test_elementwise
 import test_gram
+from taut import Penalties
 from taut.regularizers import L1, L1L2, L2, OrthogonalRegularizer
 
 REGULARIZERS = {
@@ -66,3 +68,20 @@ def check_gram(regularizer, x, value, grad, scale, sum_dtype="float64", lost=1e-
     slack += np.abs(slope) * 4 * oracle.GRAM_EPSILON[x.dtype.name] + abs(scale) * lost
     slack += np.abs(slope).max(initial=0) * 4 * sum(x.shape) * coarser
     test_gram.assert_close(grad, slope, slack)
+
+
+def assert_not_written(x, grad, own):
+    """Checks that nothing writes to arrays that cannot be written, for one of your own too."""
+    for regularizer in (L2(), OrthogonalRegularizer(), own):
+        with pytest.raises(TypeError, match="cannot be written"):
+            regularizer.accumulate_grad(x, grad)
+    with pytest.raises(TypeError, match="cannot be written"):
+        L1().prox(x, 0.1)
+    penalties = Penalties([("*", L2(0.1))])
+    for call in (
+        lambda: penalties.accumulate_grad({"w": x}, {"w": x}),
+        lambda: penalties.accumulate_grad({"w": x}),
+        lambda: penalties.prox({"w": x}, 0.1),
+    ):
+        with pytest.raises(TypeError, match="cannot be written"):
+            call()

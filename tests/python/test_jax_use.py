@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import numpy as np
+import penalty_checks
 import pytest
 from arrays import random_array
 from frameworks import require
@@ -139,19 +140,7 @@ def test_an_error_of_the_core_is_one_of_xla():
 
 def test_what_is_written_in_place_is_refused():
     x = jnp.ones((3, 3))
-    for regularizer in (L2(), OrthogonalRegularizer(), Quartic()):
-        with pytest.raises(TypeError, match="cannot be written"):
-            regularizer.accumulate_grad(x, jnp.zeros((3, 3)))
-    with pytest.raises(TypeError, match="cannot be written"):
-        L1().prox(x, 0.1)
-    penalties = Penalties([("*", L2(0.1))])
-    for call in (
-        lambda: penalties.accumulate_grad({"w": x}, {"w": x}),
-        lambda: penalties.accumulate_grad({"w": x}),
-        lambda: penalties.prox({"w": x}, 0.1),
-    ):
-        with pytest.raises(TypeError, match="cannot be written"):
-            call()
+    penalty_checks.assert_not_written(x, jnp.zeros((3, 3)), Quartic())
 
 
 class Quartic(Regularizer):

@@ -4,11 +4,12 @@ import subprocess
 import sys
 
 import numpy as np
+import penalty_checks
 import pytest
 from arrays import random_array
 from penalty_checks import REGULARIZERS
 from taut import Penalties
-from taut.regularizers import L1, L1L2, L2, ActivityRegularizer, OrthogonalRegularizer, Regularizer
+from taut.regularizers import L1L2, L2, ActivityRegularizer, OrthogonalRegularizer, Regularizer
 from test_tensorflow import tf
 
 
@@ -139,19 +140,7 @@ def test_your_own_regularizers_are_differentiated():
 
 def test_what_is_written_in_place_is_refused():
     x = tf.Variable(tf.ones((3, 3)))
-    for regularizer in (L2(), OrthogonalRegularizer(), Quartic()):
-        with pytest.raises(TypeError, match="cannot be written"):
-            regularizer.accumulate_grad(x, tf.zeros((3, 3)))
-    with pytest.raises(TypeError, match="cannot be written"):
-        L1().prox(x, 0.1)
-    penalties = Penalties([("*", L2(0.1))])
-    for call in (
-        lambda: penalties.accumulate_grad({"w": x}, {"w": x}),
-        lambda: penalties.accumulate_grad({"w": x}),
-        lambda: penalties.prox({"w": x}, 0.1),
-    ):
-        with pytest.raises(TypeError, match="cannot be written"):
-            call()
+    penalty_checks.assert_not_written(x, tf.zeros((3, 3)), Quartic())
 
 
 def test_a_whole_model():
