@@ -44,7 +44,7 @@ def run_tests(session: nox.Session, *arguments: str) -> None:
 def wheel(session: nox.Session) -> None:
     """All tests of this Python's repaired wheel; those of frameworks are left out."""
     install_wheel(session)
-    session.install("numpy", *TEST_GROUP)
+    session.install("taut[demo]", *TEST_GROUP)
     run_tests(session)
 
 
