@@ -160,7 +160,7 @@ TEST_CASE("memory that comes again counts once, under the first term") {
 
   // Where gradients are overwritten, that of a weight that does not count again is 0.
   taut::value_and_grad(row.terms);
-  for (const std::size_t i : {1, 3, 4}) {
+  for (const std::size_t i : {1u, 3u, 4u}) {
     CHECK(std::all_of(row.g(i), row.g(i) + 20, [](double slope) { return slope == 0; }));
   }
   CHECK(row.g(0)[0] != 0);
@@ -214,7 +214,7 @@ TEST_CASE("a term with a factor of 0 is skipped, NaN or not") {
   row.terms[0].regularizer = taut::L1{0};
   row.terms[2].regularizer = taut::OrthogonalRegularizer{.factor = 0};
   row.terms[3].regularizer = taut::L1L2{0, 0};
-  for (const std::size_t i : {0, 2, 3}) row.x(i)[7] = kNan;
+  for (const std::size_t i : {0u, 2u, 3u}) row.x(i)[7] = kNan;
   check_counted(row, {1, 4});
 }
 
@@ -245,7 +245,7 @@ TEST_CASE("a mistake in one term names it, and nothing is written") {
   check_refused(row, {taut::L1{1}, x, View::matrix(row.g(3), 4, 5, 1)});  // overlaps itself
   check_refused(row, {taut::L1{1}, x, x});
   check_refused(row, {taut::L1{0}, x, matrix(row.x(3) + 19)});
-  for (const std::size_t other : {0, 1, 2, 4}) {
+  for (const std::size_t other : {0u, 1u, 2u, 4u}) {
     INFO("other term " << other);
     check_refused(row, {taut::L1{0}, x, matrix(row.g(other))}, std::max<std::size_t>(3, other));
     check_refused(row, {taut::L1{1}, x, matrix(row.x(other))});
@@ -262,7 +262,7 @@ TEST_CASE("a batch of another size than its values, and wrong steps, are refused
   const std::vector<double> before = row.memory;
   std::vector<double> values(6, 7.0);
   const taut::Term term[] = {{taut::L1{1}, row.terms[0].x}};
-  for (const std::size_t size : {1, 4, 6}) {
+  for (const std::size_t size : {1u, 4u, 6u}) {
     const std::span<double> wrong(values.data(), size);
     CHECK_THROWS_AS(taut::accumulate_grad(row.terms, 1, wrong), taut::InvalidArgument);
     if (size > 1) CHECK_THROWS_AS(taut::value(term, wrong), taut::InvalidArgument);

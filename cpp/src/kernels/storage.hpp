@@ -28,12 +28,13 @@ template <typename V, std::size_t... kLanes>
   return __builtin_shufflevector(first, second, kLanes...);
 }
 
-// One instruction each; GCC takes several for what is said lane by lane.
+// One instruction each; GCC takes several for what is said lane by lane. All lanes are in the
+// masks, which cost nothing: without one, GCC 12 warns of its own intrinsics' "undefined" vectors.
 [[gnu::always_inline]] inline Doubles to_doubles(Vector<float, kDoubles> floats) {
-#if defined(__AVX512F__) && !defined(__clang__)
-  return __builtin_ia32_cvtps2pd512_mask(floats, Doubles{}, -1, 4);
-#elif defined(__AVX__) && !defined(__clang__)
-  return __builtin_ia32_cvtps2pd256(floats);
+#if defined(__AVX512F__)
+  return _mm512_maskz_cvtps_pd(0xff, floats);
+#elif defined(__AVX__)
+  return _mm256_cvtps_pd(floats);
 #else
   return widen_lanes<Doubles>(floats);
 #endif
@@ -62,25 +63,18 @@ template <std::size_t kFirst, std::size_t... kLanes>
 }
 
 #if defined(__AVX512F__)
-// GCC takes a mask as a signed number, Clang as an unsigned one.
-#if defined(__clang__)
-constexpr unsigned short kAllLanes = 0xffff;
-#else
-constexpr short kAllLanes = -1;
-#endif
-
 [[gnu::always_inline]] inline Floats widen(Halves halves, Float16) {
-  return __builtin_ia32_vcvtph2ps512_mask((Vector<short, 16>)halves, Floats{}, kAllLanes, 4);
+  return _mm512_maskz_cvtph_ps(0xffff, (__m256i)halves);
 }
 #elif defined(__F16C__)
 // The instructions take eight numbers.
 [[gnu::always_inline]] inline Floats widen(Halves halves, Float16) {
   static_assert(kPair % 8 == 0);
-  Vector<float, 8> floats[kPair / 8];
-  Vector<short, 8> eights[kPair / 8];
+  __m256 floats[kPair / 8];
+  __m128i eights[kPair / 8];
   __builtin_memcpy(eights, &halves, sizeof(halves));
   TAUT_UNROLL
-  for (std::size_t i = 0; i < kPair / 8; ++i) floats[i] = __builtin_ia32_vcvtph2ps256(eights[i]);
+  for (std::size_t i = 0; i < kPair / 8; ++i) floats[i] = _mm256_cvtph_ps(eights[i]);
   return load<Floats>(floats);
 }
 #else
@@ -110,16 +104,18 @@ constexpr short kAllLanes = -1;
 #if defined(__AVX512F__)
 // Rounds to nearest, ties to even.
 [[gnu::always_inline]] inline Halves narrow(Floats floats, Float16) {
-  return (Halves)__builtin_ia32_vcvtps2ph512_mask(floats, 0, Vector<short, 16>{}, kAllLanes);
+  return (Halves)_mm512_maskz_cvtps_ph(0xffff, floats, _MM_FROUND_TO_NEAREST_INT);
 }
 #elif defined(__F16C__)
 // Rounds to nearest, ties to even.
 [[gnu::always_inline]] inline Halves narrow(Floats floats, Float16) {
-  Vector<float, 8> eights[kPair / 8];
+  __m256 eights[kPair / 8];
   __builtin_memcpy(eights, &floats, sizeof(floats));
-  Vector<short, 8> halves[kPair / 8];
+  __m128i halves[kPair / 8];
   TAUT_UNROLL
-  for (std::size_t i = 0; i < kPair / 8; ++i) halves[i] = __builtin_ia32_vcvtps2ph256(eights[i], 0);
+  for (std::size_t i = 0; i < kPair / 8; ++i) {
+    halves[i] = _mm256_cvtps_ph(eights[i], _MM_FROUND_TO_NEAREST_INT);
+  }
   return load<Halves>(halves);
 }
 #else

@@ -1,12 +1,16 @@
 // Vectors of one instruction-set level.
 //
-// Everything here has internal linkage and is built from the compiler's vector extensions alone, so
-// that an object compiled for a newer processor defines no symbol that another object could pick
-// up. Nothing is contracted: a fused multiply-add happens where `multiply_add` is called, and
-// nowhere else.
+// Everything here has internal linkage and is built from the compiler's vector extensions, and from
+// intrinsics where those take several instructions for one; so an object compiled for a newer
+// processor defines no symbol that another object could pick up. Nothing is contracted: a fused
+// multiply-add happens where `multiply_add` is called, and nowhere else.
 
 #ifndef TAUT_KERNELS_VECTORS_HPP_
 #define TAUT_KERNELS_VECTORS_HPP_
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 #include <cstddef>
 #include <cstdint>
@@ -137,27 +141,23 @@ template <typename Masks>
   [[maybe_unused]] constexpr bool kIsFloat = sizeof(masks[0]) == sizeof(float);
   [[maybe_unused]] constexpr bool kIsDouble = sizeof(masks[0]) == sizeof(double);
 #if defined(__AVX512DQ__)
-  if constexpr (kBytes == 64 && kIsFloat) {
-    return static_cast<unsigned>(__builtin_ia32_cvtd2mask512((Vector<int, 16>)masks));
-  }
-  if constexpr (kBytes == 64 && kIsDouble) {
-    return static_cast<unsigned>(__builtin_ia32_cvtq2mask512((Vector<long long, 8>)masks));
-  }
+  if constexpr (kBytes == 64 && kIsFloat) return _mm512_movepi32_mask((__m512i)masks);
+  if constexpr (kBytes == 64 && kIsDouble) return _mm512_movepi64_mask((__m512i)masks);
 #endif
 #if defined(__AVX__)
   if constexpr (kBytes == 32 && kIsFloat) {
-    return static_cast<unsigned>(__builtin_ia32_movmskps256((Vector<float, 8>)masks));
+    return static_cast<unsigned>(_mm256_movemask_ps((__m256)masks));
   }
   if constexpr (kBytes == 32 && kIsDouble) {
-    return static_cast<unsigned>(__builtin_ia32_movmskpd256((Vector<double, 4>)masks));
+    return static_cast<unsigned>(_mm256_movemask_pd((__m256d)masks));
   }
 #endif
 #if defined(__SSE2__)
   if constexpr (kBytes == 16 && kIsFloat) {
-    return static_cast<unsigned>(__builtin_ia32_movmskps((Vector<float, 4>)masks));
+    return static_cast<unsigned>(_mm_movemask_ps((__m128)masks));
   }
   if constexpr (kBytes == 16 && kIsDouble) {
-    return static_cast<unsigned>(__builtin_ia32_movmskpd((Vector<double, 2>)masks));
+    return static_cast<unsigned>(_mm_movemask_pd((__m128d)masks));
   }
 #endif
   unsigned bits = 0;
