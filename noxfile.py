@@ -24,9 +24,9 @@ def install_wheel(session: nox.Session) -> None:
     for directory in (built, repaired):
         for wheel in directory.glob("*"):
             wheel.unlink()
-    # A Python for which NumPy has no wheel any more takes the last one that there was, here and in
-    # the build's own environment.
-    session.env["PIP_ONLY_BINARY"] = "ml_dtypes,numpy,scipy"
+    # A Python for which a package has no wheel any more takes the last one that there was, here and
+    # in the build's own environment.
+    session.env["PIP_ONLY_BINARY"] = ":all:"
     session.run("python", "-m", "build", "--outdir", str(built))
     (wheel,) = built.glob("*.whl")
     session.run("auditwheel", "show", str(wheel))
