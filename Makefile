@@ -54,7 +54,7 @@ $(VENV)/tests: $(VENV)/demo pyproject.toml
 # The oldest Keras lies beside the newest one, for tests that ask for it.
 $(VENV)/frameworks: $(VENV)/tests
 	$(PIP) --group frameworks
-	$(PIP) --no-deps --upgrade --target build/keras-oldest keras==3.6.0
+	$(PIP) --no-deps --upgrade --target build/keras-oldest --group keras-oldest
 	touch $@
 
 $(VENV)/lint: $(VENV)/created pyproject.toml

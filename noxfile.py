@@ -15,6 +15,7 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = [*nox.project.python_versions(PROJECT), "3.13t", "3.14t"]
 TEST_GROUP = nox.project.dependency_groups(PROJECT, "test")
 FRAMEWORKS_GROUP = nox.project.dependency_groups(PROJECT, "frameworks")
+KERAS_OLDEST_GROUP = nox.project.dependency_groups(PROJECT, "keras-oldest")
 
 
 def install_wheel(session: nox.Session) -> None:
@@ -53,6 +54,8 @@ def wheel_with_frameworks(session: nox.Session) -> None:
     """All tests of the repaired wheel, beside the frameworks."""
     install_wheel(session)
     session.install("taut[demo]", *TEST_GROUP, *FRAMEWORKS_GROUP)
+    oldest = ("--no-deps", "--upgrade", "--target", "build/keras-oldest")
+    session.install(*oldest, *KERAS_OLDEST_GROUP)
     run_tests(session)
 
 
