@@ -2,7 +2,8 @@
 # make test   sets everything up and runs all tests, Python's and C++'s
 # make test-packaging   builds the sdist and the wheel, and checks what they hold
 # make lint   what CI checks beside the tests
-# make test-emulated   the core's tests on an older processor and on an Arm one, by qemu-user
+# make test-emulated   the core's tests on an older processor and on an Arm one, by qemu-user, and
+#                      on Windows, by Wine
 # make frameworks   installs the frameworks whose tests are left out without them
 # make test-oldest-jax   runs JAX's tests against the oldest JAX that taut works with
 # All of it goes into .venv and build/; `make clean` removes both.
@@ -13,12 +14,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 CMAKE_PREFIX := $(CURDIR)/build/cpp
 JAXLIB := $(CURDIR)/build/jaxlib
+WINE := $(or $(shell command -v wine64 wine),/usr/lib/wine/wine64)  # where Debian has it
 
 BUILD_REQUIREMENTS := "scikit-build-core>=0.11" "pybind11>=3.0" cmake ninja
 SOURCES := $(shell find cpp python -type f -not -name '*.pyc') CMakeLists.txt pyproject.toml README.md LICENSE
 
-.PHONY: all demo test test-python test-cpp test-quick test-emulated test-aarch64 test-packaging
-.PHONY: frameworks test-oldest-jax sanitize lint format clean
+.PHONY: all demo test test-python test-cpp test-quick test-emulated test-aarch64 test-windows
+.PHONY: test-packaging frameworks test-oldest-jax sanitize lint format clean
 all: test
 
 $(VENV)/created:
@@ -108,18 +110,30 @@ test-packaging: $(VENV)/packaging
 sanitize: $(VENV)/tests
 	$(call run_cpp_tests,sanitizers)
 
-# In CI nothing may be left out.
-test-emulated: $(VENV)/tests
-	$(call run_cpp_tests,release,emulated)
-	@if command -v aarch64-linux-gnu-g++ && command -v qemu-aarch64; then \
-	  $(MAKE) test-aarch64; \
+# $(1): a target for another machine; $(2), $(3): the compiler and the emulator that it needs. In CI
+# nothing may be left out.
+define run_if_possible
+	@if command -v $(2) && command -v $(3); then \
+	  $(MAKE) $(1); \
 	else \
-	  echo "not run: there is no aarch64-linux-gnu-g++ or no qemu-aarch64 on this machine"; \
+	  echo "$(1) is not run: there is no $(2) or no $(3) on this machine"; \
 	  [ -z "$$CI" ]; \
 	fi
+endef
+
+test-emulated: $(VENV)/tests
+	$(call run_cpp_tests,release,emulated)
+	$(call run_if_possible,test-aarch64,aarch64-linux-gnu-g++,qemu-aarch64)
+	$(call run_if_possible,test-windows,x86_64-w64-mingw32-g++-posix,$(WINE))
 
 test-aarch64: $(VENV)/tests
 	$(call run_cpp_tests,aarch64)
+
+# A Wine of its own, so that nobody's is changed.
+test-windows: export WINEPREFIX := $(CURDIR)/build/wine
+test-windows: export WINEDEBUG := -all
+test-windows: $(VENV)/tests
+	$(call run_cpp_tests,windows)
 
 lint: $(VENV)/lint
 	$(BIN)/ruff check .

@@ -61,10 +61,21 @@ void* aligned_alloc(std::size_t alignment, std::size_t bytes) {
 #else
 
 namespace {
+#if defined(_WIN32)
+void* allocate(std::size_t bytes, std::size_t alignment) {
+  return _aligned_malloc(bytes, alignment);
+}
+void deallocate(void* memory) { _aligned_free(memory); }
+#else
+void* allocate(std::size_t bytes, std::size_t alignment) {
+  return std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+}
+void deallocate(void* memory) { std::free(memory); }
+#endif
+
 void* counted(std::size_t bytes, std::size_t alignment) {
   ++allocations;
-  bytes = (bytes + alignment - 1) / alignment * alignment;
-  if (void* memory = std::aligned_alloc(alignment, bytes)) return memory;
+  if (void* memory = allocate(bytes, alignment)) return memory;
   throw std::bad_alloc();
 }
 }  // namespace
@@ -73,9 +84,9 @@ void* operator new(std::size_t bytes) { return counted(bytes, alignof(std::max_a
 void* operator new(std::size_t bytes, std::align_val_t alignment) {
   return counted(bytes, static_cast<std::size_t>(alignment));
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory) noexcept { deallocate(memory); }
+void operator delete(void* memory, std::size_t) noexcept { deallocate(memory); }
+void operator delete(void* memory, std::align_val_t) noexcept { deallocate(memory); }
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { deallocate(memory); }
 
 #endif
