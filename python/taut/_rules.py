@@ -5,10 +5,25 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from taut.backends import backend_of, numpy
-from taut.regularizers import L1
+from taut.regularizers import L1, get
 from taut.regularizers._base import FunctionRegularizer, KernelRegularizer, Regularizer
 
 Rule = tuple[str, Callable[..., Any] | None]
+
+
+def as_rule(pair: Any) -> Rule:
+    """Returns a glob and the regularizer that something identifies.
+
+    Raises:
+        TypeError: If it is no such pair.
+        ValueError: If the identifier is unknown.
+    """
+    if not (isinstance(pair, tuple | list) and len(pair) == 2 and isinstance(pair[0], str)):
+        raise TypeError(
+            "expected a list of rules, each a pair of a glob and a regularizer. "
+            f"Received as a rule: {pair!r}"
+        )
+    return pair[0], get(pair[1])
 
 
 class Plan:
@@ -49,9 +64,12 @@ class Plan:
 
     def require_prox(self) -> None:
         """Raises a NotImplementedError if a regularizer has no proximal step."""
-        for rule, _ in self.terms.values():
+        for name, (rule, _) in self.terms.items():
             if type(rule).prox is Regularizer.prox:
-                raise NotImplementedError(f"{rule!r} has no prox: define prox for it")
+                raise NotImplementedError(
+                    f"{name}: {rule!r} has no proximal step. Penalties for prox have rules of "
+                    "their own, with L1, L2 and L1L2"
+                )
 
     def kinds(self) -> list[tuple[str, tuple[Any, ...]]]:
         """Returns the kernels and factors, of this moment, that `indices` counts."""

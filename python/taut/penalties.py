@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 from numpy import ndarray
 
-from taut._rules import Plan, Rule, require_gradient
-from taut.backends import backend_of, numpy
-from taut.regularizers import deserialize, get, serialize
+from taut._rules import Plan, Rule, as_rule, require_gradient
+from taut.backends import backend_of
+from taut.regularizers import deserialize, serialize
 
 Parameters = Mapping[str, Any] | Iterable[tuple[str, Any]]
 
@@ -33,8 +33,8 @@ class Penalties:
 
     All the work is done in one call of the core, shared out over all tensors by size. Memory that
     appears under several names, transposed or not, counts once, under the first. What its framework
-    calls frozen (`requires_grad=False`) is left out. Factors are read at each call, so that a
-    schedule may change them between steps.
+    calls frozen (a torch parameter with `requires_grad=False`, a variable that is not trainable) is
+    left out. Factors are read at each call, so that a schedule may change them between steps.
 
     Args:
         rules: Pairs of a glob and a regularizer.
@@ -42,26 +42,32 @@ class Penalties:
             most often a misspelt name.
 
     Raises:
+        TypeError: If a rule is no pair of a glob and a regularizer.
         ValueError: If an identifier is unknown.
     """
 
     def __init__(self, rules: Iterable[tuple[str, Any]], allow_unused: bool = False) -> None:
-        self.rules: list[Rule] = [(pattern, get(regularizer)) for pattern, regularizer in rules]
+        self.rules: list[Rule] = [as_rule(rule) for rule in rules]
         self.allow_unused = allow_unused
         self._latest: tuple[tuple[str, ...], Plan] | None = None
+
+    def __repr__(self) -> str:
+        return f"Penalties({self.rules})"
 
     def __call__(self, params: Parameters) -> Any:
         """Returns the sum of all penalties: a float, or a framework's 0-d tensor for its tensors.
 
         Raises:
-            TypeError: If an array has an unsuitable dtype.
+            TypeError: If an array has an unsuitable dtype, or `params` are no names and arrays.
             ValueError: If a rule matches nothing, a factor is negative or not finite, or an
                 orthogonal penalty is given anything but a matrix. The message names the parameter.
         """
         return self.bind(params)()
 
     def breakdown(self, params: Parameters, by: str = "name") -> dict[str, Any]:
-        """Returns the penalty of each parameter that has one, or the sum of each rule.
+        """Returns the penalty of each parameter that has a rule, or the sum of each rule.
+
+        It is 0 for what is frozen, and for memory that counts under another name.
 
         Args:
             params: As in a call.
@@ -107,8 +113,8 @@ class Penalties:
     def bind(self, params: Parameters) -> "BoundPenalties":
         """Returns the penalties of these very arrays, for a loop that updates them in place.
 
-        Names are matched once and arrays looked up once; factors and gradients are looked up at
-        each call.
+        Names are matched once and arrays looked up once: an array that takes another one's place in
+        `params` is not seen. Factors, gradients, and what is frozen are looked up at each call.
         """
         flat = _flatten(params)
         names = tuple(flat)
@@ -139,31 +145,43 @@ class BoundPenalties:
         self._plan = plan
         self._batches: list[_Batch] = []
         self._custom: list[tuple[str, Any, Any]] = []  # name, regularizer, parameter
+        self._left_out: dict[str, Any] = {}
+        self._freezable: list[tuple[Any, Any]] = []  # what tells whether it is, and the parameter
+        self._frozen: list[bool] = []
         if all_arrays and plan.is_compiled:
             values = _pick(params, plan.names)
-            self._batches.append(_Batch(numpy, plan.names, plan.indices, values, values))
-        else:
-            self._sort_out(params)
+            if values:
+                self._batches.append(_Batch(plan.names, plan.indices, values, values))
+            return
+        self._params = {name: params[name] for name in plan.terms}
+        self._freezable = [
+            (backend_of(x).is_frozen, x) for x in self._params.values() if type(x) is not ndarray
+        ]
+        self._frozen = [is_frozen(x) for is_frozen, x in self._freezable]
+        self._sort_out()
 
     def __call__(self) -> Any:
         """Returns the sum of all penalties."""
+        self._follow_freezing()
         kinds = self._plan.kinds()
         totals = [
             batch.backend.batch_total(batch.names, kinds, batch.indices, batch.values)
             for batch in self._batches
         ]
         totals += [custom(x) for _, custom, x in self._custom]
-        return sum(totals[1:], totals[0]) if totals else 0.0
+        return self._sum(totals)
 
     def breakdown(self, by: str = "name") -> dict[str, Any]:
-        """Returns the penalty of each parameter that has one, or the sum of each rule."""
+        """Returns the penalty of each parameter that has a rule, or the sum of each rule."""
+        self._follow_freezing()
         plan = self._plan
         kinds = plan.kinds()
         found = {name: custom(x) for name, custom, x in self._custom}
+        found.update((name, backend_of(x).zero(x)) for name, x in self._left_out.items())
         for batch in self._batches:
             values = batch.backend.batch_values(batch.names, kinds, batch.indices, batch.values)
             found.update(zip(batch.names, values, strict=True))
-        values = {name: found.get(name, 0.0) for name in plan.patterns}  # in the parameters' order
+        values = {name: found[name] for name in plan.patterns}  # in the parameters' order
         if by == "name":
             return values
         if by == "rule":
@@ -175,6 +193,7 @@ class BoundPenalties:
 
     def accumulate_grad(self, grads: Parameters | None = None, scale: float = 1.0) -> Any:
         """Adds `scale` times each penalty's gradient to the gradient of the same name, in place."""
+        self._follow_freezing()
         for _, custom, x in self._custom:
             require_gradient(custom, x)
         flat = None if grads is None else _flatten(grads)
@@ -201,10 +220,11 @@ class BoundPenalties:
                     batch.backend.keep_gradient(x, grad)
             for (_, _, x), grad in zip(self._custom, custom_targets, strict=True):
                 backend_of(x).keep_gradient(x, grad)
-        return sum(totals[1:], totals[0]) if totals else 0.0
+        return self._sum(totals)
 
     def prox(self, step: float) -> None:
         """Replaces each parameter that has a penalty by its proximal step, in place."""
+        self._follow_freezing()
         self._plan.require_prox()
         for batch in self._batches:
             batch.backend.require_writable(batch.names, batch.given)
@@ -216,24 +236,40 @@ class BoundPenalties:
         for batch in self._batches:
             batch.backend.batch_prox(batch.names, kinds, batch.indices, batch.values, step)
 
-    def _sort_out(self, params: dict[str, Any]) -> None:
+    def _sum(self, totals: list[Any]) -> Any:
+        if totals:
+            return sum(totals[1:], totals[0])
+        for x in self._left_out.values():  # nothing to penalize: a 0 as the framework has it
+            return backend_of(x).zero(x)
+        return 0.0
+
+    def _follow_freezing(self) -> None:
+        """Sorts out anew if something was frozen since the last call, or is no longer."""
+        frozen = [is_frozen(x) for is_frozen, x in self._freezable]
+        if frozen != self._frozen:
+            self._frozen = frozen
+            self._sort_out()
+
+    def _sort_out(self) -> None:
         """Finds who computes what, without what is frozen and memory that appeared before."""
         batches: dict[str, _Batch] = {}
+        self._custom = []
+        self._left_out = {}
         seen = set()
         for name, (regularizer, index) in self._plan.terms.items():
-            given = params[name]
-            if backend_of(given).is_frozen(given):
-                continue
+            given = self._params[name]
             x = backend_of(given).native(given)
             backend = backend_of(x)
-            memory = backend.memory_of(x)
-            if memory is not None and memory in seen:
+            is_frozen = backend_of(given).is_frozen(given)
+            memory = None if is_frozen else backend.memory_of(x)
+            if is_frozen or (memory is not None and memory in seen):
+                self._left_out[name] = x
                 continue
             seen.add(memory)
             if index is None or not backend.is_memory(x):
                 self._custom.append((name, regularizer, x))
                 continue
-            batch = batches.setdefault(backend.__name__, _Batch(backend, [], [], [], []))
+            batch = batches.setdefault(backend.__name__, _Batch([], [], [], []))
             batch.names.append(name)
             batch.indices.append(index)
             batch.given.append(x)
@@ -244,11 +280,15 @@ class BoundPenalties:
 class _Batch(NamedTuple):
     """What one backend computes in one call."""
 
-    backend: ModuleType
     names: list[str]
     indices: list[int]
     given: list[Any]  # as the caller has them
     values: list[Any]
+
+    @property
+    def backend(self) -> ModuleType:
+        """Not kept, so that what holds bound penalties can be copied and pickled."""
+        return backend_of(self.values[0])
 
     def gradients(self, flat: dict[str, Any] | None) -> list[Any]:
         """Returns the gradients under the names, or those that the parameters have."""
@@ -270,13 +310,26 @@ def _flatten(params: Parameters) -> dict[str, Any]:
     """Returns nested mappings' leaves under their paths; `params` itself if all are arrays."""
     if type(params) is dict and {*map(type, params.values())} == {ndarray}:
         return params  # without asking 200 arrays whether they are mappings
-    items = params.items() if isinstance(params, Mapping) else params
     leaves: dict[str, Any] = {}
-    for name, value in _leaves(items, ""):
+    for name, value in _leaves(_items(params), ""):
         if name in leaves:
             raise ValueError(f"Two parameters have the name {name!r}")
         leaves[name] = value
     return leaves
+
+
+def _items(params: Parameters) -> Iterable[tuple[str, Any]]:
+    """Returns pairs of a name and an array, or of a name and a mapping."""
+    if isinstance(params, Mapping):
+        return params.items()
+    items = list(params) if isinstance(params, Iterable) else [params]
+    for item in items:
+        if not (isinstance(item, tuple | list) and len(item) == 2 and isinstance(item[0], str)):
+            raise TypeError(
+                "expected names and arrays: a mapping, or pairs as `model.named_parameters()` "
+                f"gives them. Received: {type(params).__name__}"
+            )
+    return items
 
 
 def _leaves(items: Iterable[tuple[str, Any]], prefix: str) -> Iterator[tuple[str, Any]]:

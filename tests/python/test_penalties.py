@@ -1,6 +1,8 @@
 """The penalties of a whole model."""
 
+import copy
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -226,7 +228,7 @@ def test_gradients_that_overlap_each_other_are_refused():
 
 def test_an_orthogonal_rule_has_no_proximal_step():
     params = {"a": np.ones(3), "b": np.eye(3)}
-    with pytest.raises(NotImplementedError, match=r"Orthogonal.*prox"):
+    with pytest.raises(NotImplementedError, match=r"b: Orthogonal.*proximal step"):
         Penalties([("a", L1(1.0)), ("b", OrthogonalRegularizer())]).prox(params, 0.1)
     assert (params["a"] == 1).all()
 
@@ -310,3 +312,29 @@ def test_names_that_collide_are_an_error():
 def test_nothing_to_penalize_is_a_float():
     assert type(Penalties([])({})) is float
     assert type(Penalties([("*", L2())], allow_unused=True)({})) is float
+
+
+@pytest.mark.parametrize(
+    "params", [np.ones(3), [np.ones(3)], "w", 2.0, [("w",)], [(0, np.ones(3))]]
+)
+def test_parameters_need_names(params):
+    penalties = Penalties([("*", L1(1.0))], allow_unused=True)
+    with pytest.raises(TypeError, match=f"named_parameters.*Received: {type(params).__name__}"):
+        penalties(params)
+    with pytest.raises(TypeError, match=r"names and arrays"):
+        penalties.accumulate_grad({"w": np.ones(3)}, params)
+
+
+@pytest.mark.parametrize("rules", [{"*": L1()}, ("*", L1()), [("*", L1(), 2)], [(L1(), "*")]])
+def test_rules_are_pairs(rules):
+    with pytest.raises(TypeError, match="each a pair of a glob and a regularizer"):
+        Penalties(rules)
+
+
+def test_penalties_can_be_printed_copied_and_pickled():
+    assert repr(Penalties([("*/kernel", L2(0.5))])) == "Penalties([('*/kernel', L2(l2=0.5))])"
+    for params in (model(), {"nested": model()}):
+        bound = Penalties([("*", L2(0.5))]).bind(params)
+        total = bound()
+        for copied in (copy.deepcopy(bound), pickle.loads(pickle.dumps(bound))):
+            assert copied() == total

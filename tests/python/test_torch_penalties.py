@@ -1,5 +1,7 @@
 """taut.Penalties of a torch model."""
 
+import copy
+
 import numpy as np
 import pytest
 from taut import Penalties
@@ -76,6 +78,63 @@ def test_frozen_parameters_are_left_out():
     penalties.accumulate_grad(model.named_parameters())
     assert model[0].weight.grad is None
     assert model[1].weight.grad.any()
+
+
+def test_only_parameters_can_be_frozen():
+    model = make_model()
+    state = model.state_dict()  # tensors that need no gradient
+    penalties = Penalties([("*.bias", None), ("*", L1(0.5))])
+    torch.testing.assert_close(penalties(state), penalties(model.named_parameters()).detach())
+    grads = {name: torch.zeros_like(x) for name, x in state.items()}
+    penalties.accumulate_grad(state, grads)
+    torch.testing.assert_close(grads["0.weight"], 0.5 * state["0.weight"].sign())
+    weights = {name: x.detach() for name, x in state.items()}
+    value, slope = torch.func.jvp(penalties, (weights,), (weights,))
+    torch.testing.assert_close(slope, value)  # as L1 is homogeneous
+    penalties.prox(state, 1e9)
+    assert not model[0].weight.any()
+
+
+def test_bound_penalties_see_what_is_frozen_and_what_no_longer_is():
+    model = make_model()
+    bound = Penalties([("*.weight", L2(1.0))]).bind(model.named_parameters())
+    whole = bound().detach()
+    model[0].weight.requires_grad_(False)
+    rest = whole - (model[0].weight ** 2).sum()
+    torch.testing.assert_close(bound().detach(), rest)
+    torch.testing.assert_close(bound.accumulate_grad(), rest)
+    assert model[0].weight.grad is None
+    kept = model[0].weight.clone()
+    bound.prox(0.1)
+    assert (model[0].weight == kept).all()
+    model[0].weight.requires_grad_(True)
+    bound.accumulate_grad()
+    torch.testing.assert_close(model[0].weight.grad, 2 * kept)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_a_frozen_model_has_a_penalty_of_zero_as_tensors_have_it(dtype):
+    model = make_model().to(dtype).requires_grad_(False)
+    penalties = Penalties([("*", L2(1.0))])
+    expected = L2(1.0)(model[0].weight).dtype
+    for zero in (
+        penalties(model.named_parameters()),
+        penalties.accumulate_grad(model.named_parameters()),
+        *penalties.breakdown(model.named_parameters()).values(),
+    ):
+        assert (zero.item(), zero.dtype, zero.shape) == (0.0, expected, ())
+
+
+def test_a_model_that_holds_bound_penalties_can_be_copied():
+    model = make_model()
+    model.penalties = Penalties([("*.weight", L2(1.0))]).bind(model.named_parameters())
+    copied = copy.deepcopy(model)
+    with torch.no_grad():
+        copied[0].weight.zero_()
+    assert 0 < copied.penalties() < model.penalties()
+    copied.penalties().backward()
+    assert copied[1].weight.grad is not None
+    assert model[1].weight.grad is None
 
 
 def test_tied_weights_count_once():

@@ -12,6 +12,7 @@ and for the many arrays of taut.Penalties:
 
     is_frozen(x), native(x)                           what `x` is, and the tensor within it
     is_memory(x), prepare(x)                          whether and how that can be in a batch
+    zero(x)                                           0 as `value` would give it
     memory_of(x)                                      what only the same elements have in common
     own_gradient(x), keep_gradient(x, grad)           where a framework keeps it, or an error
     require_writable(names, values)                   or else a TypeError

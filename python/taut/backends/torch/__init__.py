@@ -101,8 +101,8 @@ def is_memory(x: Tensor) -> bool:
 
 
 def is_frozen(x: Tensor) -> bool:
-    """Returns whether `x` is not to be trained."""
-    return not x.requires_grad
+    """Returns whether `x` is a parameter that is not to be trained."""
+    return isinstance(x, torch.nn.Parameter) and not x.requires_grad
 
 
 def native(x: Tensor) -> Tensor:
@@ -113,6 +113,11 @@ def native(x: Tensor) -> Tensor:
 def prepare(x: Tensor) -> Tensor:
     """Returns what a batch takes for `x`."""
     return x
+
+
+def zero(x: Tensor) -> Tensor:
+    """Returns a penalty of 0."""
+    return torch.zeros((), dtype=operations.value_dtype(x.dtype), device=x.device)
 
 
 def memory_of(x: Tensor) -> object:
