@@ -21,12 +21,12 @@ bool is_bfloat16(const py::dtype& dtype) {
   return true;
 }
 
-[[noreturn]] void raise_dtype(const std::string& name) {
-  throw py::type_error(
-      "expected an array of float64, float32, float16 or bfloat16. Received: dtype=" + name);
+[[noreturn]] void raise_dtype(const std::string& what, const std::string& name) {
+  throw py::type_error("expected " + what +
+                       " of float64, float32, float16 or bfloat16. Received: dtype=" + name);
 }
 
-DType dtype_of(const py::array& array) {
+DType dtype_of(const py::array& array, const char* what) {
   const py::dtype dtype = array.dtype();
   const char byte_order = dtype.byteorder();
   if (byte_order == '=' || byte_order == '|') {
@@ -43,7 +43,7 @@ DType dtype_of(const py::array& array) {
   }
   const std::string name =
       py::str(byte_order == '=' || byte_order == '|' ? dtype.attr("name") : dtype.attr("str"));
-  raise_dtype(name);
+  raise_dtype(what, name);
 }
 
 py::array checked_array(py::handle object) {
@@ -60,7 +60,7 @@ View make_view(std::size_t pointer, std::string_view dtype_name, const py::tuple
   for (const DType known : {DType::kFloat32, DType::kFloat16, DType::kBFloat16}) {
     if (dtype_name == name_of(known)) dtype = known;
   }
-  if (dtype_name != name_of(dtype)) raise_dtype(std::string(dtype_name));
+  if (dtype_name != name_of(dtype)) raise_dtype("an array", std::string(dtype_name));
   std::vector<std::ptrdiff_t> extents;
   std::vector<std::ptrdiff_t> steps;  // bytes
   for (const py::handle extent : shape) extents.push_back(py::cast<std::ptrdiff_t>(extent));
@@ -93,16 +93,18 @@ void register_view(py::module_& module) {
 ConstView read_view(py::handle object) {
   if (const View* view = described(object)) return *view;
   const py::array array = checked_array(object);
-  return ConstView(array.data(), dtype_of(array), span_of(array.shape(), array.ndim()),
+  return ConstView(array.data(), dtype_of(array, "an array"), span_of(array.shape(), array.ndim()),
                    span_of(array.strides(), array.ndim()));
 }
 
-View write_view(py::handle object) {
+View write_view(py::handle object, const char* what) {
   if (const View* view = described(object)) return *view;
   py::array array = checked_array(object);
-  const DType dtype = dtype_of(array);
-  if (!array.writeable())
-    throw py::value_error("An array that is written to must be writable: it is read-only");
+  const DType dtype = dtype_of(array, what);
+  if (!array.writeable()) {
+    throw py::value_error("expected " + std::string(what) +
+                          " that can be written: it is read-only");
+  }
   return View(array.mutable_data(), dtype, span_of(array.shape(), array.ndim()),
               span_of(array.strides(), array.ndim()));
 }

@@ -17,8 +17,8 @@ void register_view(pybind11::module_& module);
 // Both take a NumPy array or a View, and raise a TypeError for anything else, and for what is not
 // of one of taut's dtypes. The views do not hold a reference to the array.
 ConstView read_view(pybind11::handle array);
-// Raises a ValueError for an array that is read-only.
-View write_view(pybind11::handle array);
+// Raises a ValueError for an array that is read-only. `what` names it in messages: "a gradient".
+View write_view(pybind11::handle array, const char* what);
 
 }  // namespace taut::bindings
 

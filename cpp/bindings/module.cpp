@@ -83,7 +83,7 @@ template <RegularizerOf kRegularizerOf, GradientFunction kFunction>
 double gradient_of(py::handle x, py::handle gradient, const py::tuple& factors, double scale) {
   const Regularizer regularizer = kRegularizerOf(factors);
   const ConstView view = read_view(x);
-  const View target = write_view(gradient);
+  const View target = write_view(gradient, "a gradient");
   return call_core(work_of(regularizer, view.size()),
                    [&] { return kFunction(regularizer, view, target, scale, nullptr); });
 }
@@ -110,7 +110,7 @@ void register_prox(py::module_& module) {
       "elementwise_prox",
       [](py::handle x, const py::tuple& factors, double step) {
         const Regularizer regularizer = elementwise_of(factors);
-        const View view = write_view(x);
+        const View view = write_view(x, "an array");
         call_core(view.size(), [&] { prox(regularizer, view, step); });
       },
       py::arg("x"), py::arg("factors"), py::arg("step"));
@@ -193,7 +193,7 @@ std::vector<double> batch_gradient(const py::list& names, const py::list& regula
   const auto terms = make_terms<GradientTerm>(
       names, regularizers, indices, {arrays, grads},
       [&](const Regularizer& regularizer, std::size_t i) {
-        return GradientTerm{regularizer, read_view(arrays[i]), write_view(grads[i])};
+        return GradientTerm{regularizer, read_view(arrays[i]), write_view(grads[i], "a gradient")};
       });
   std::vector<double> values(terms.size());
   call_batch(names, terms, [&] { kFunction(terms, scale, values, nullptr); });
@@ -202,10 +202,10 @@ std::vector<double> batch_gradient(const py::list& names, const py::list& regula
 
 void batch_prox(const py::list& names, const py::list& regularizers, const py::list& indices,
                 const py::list& arrays, double step) {
-  const auto terms = make_terms<ProxTerm>(names, regularizers, indices, {arrays},
-                                          [&](const Regularizer& regularizer, std::size_t i) {
-                                            return ProxTerm{regularizer, write_view(arrays[i])};
-                                          });
+  const auto terms = make_terms<ProxTerm>(
+      names, regularizers, indices, {arrays}, [&](const Regularizer& regularizer, std::size_t i) {
+        return ProxTerm{regularizer, write_view(arrays[i], "an array")};
+      });
   call_batch(names, terms, [&] { prox(terms, step); });
 }
 

@@ -91,18 +91,18 @@ std::string names_of_levels() {
   return names;
 }
 
-const Level* find_level(std::string_view name) {
+const Level* find_level(std::string_view name, std::string_view origin = "") {
   for (const Level& level : kLevels) {
     if (level.name == name) return &level;
   }
-  throw InvalidArgument("'" + std::string(name) +
+  throw InvalidArgument(std::string(origin) + "'" + std::string(name) +
                         "' is not an instruction-set level of this build: " + names_of_levels());
 }
 
 const Level* choose_level() {
   const Level* highest = std::end(kLevels) - 1;
   if (const char* cap = std::getenv("TAUT_SIMD"); cap != nullptr && *cap != '\0') {
-    highest = find_level(cap);
+    highest = find_level(cap, "the environment variable TAUT_SIMD: ");
   }
   const Level* best = nullptr;
   for (const Level* level = kLevels; level <= highest; ++level) {

@@ -60,7 +60,7 @@ def test_taut_simd_caps_the_level(name):
 def test_taut_simd_that_names_no_level_fails_the_import():
     result = run_python("import taut", TAUT_SIMD="sse9")
     assert result.returncode != 0
-    assert "'sse9' is not an instruction-set level of this build" in result.stderr
+    assert "TAUT_SIMD: 'sse9' is not an instruction-set level of this build" in result.stderr
 
 
 @needs_fork
