@@ -3,9 +3,12 @@
 // taut's wheel brings its own copy of GNU's, and so does torch's. Each copy has a pool of its own,
 // whose threads spin for a while after their work, on processors that the other pool needs by then.
 // So the linker sends the core's calls of the runtime here (--wrap), and they go to torch's copy if
-// torch is there when the first of them is made, else to taut's own. See docs/openmp.md.
+// torch is there when the core first computes on several threads, else to taut's own. See
+// docs/openmp.md.
 
 #include <dlfcn.h>
+
+#include <atomic>
 
 extern "C" {
 
@@ -44,10 +47,19 @@ Runtime choose_runtime() {
   return found ? runtime : Runtime();
 }
 
-// Chosen once: a region that one runtime began must not ask another one for its thread's number.
-const Runtime& runtime() {
+std::atomic<const Runtime*> kept{nullptr};
+
+// Kept from the first region on: what one runtime began must not ask another one for its thread's
+// number. To ask before that, for the number of threads, say, decides nothing.
+const Runtime& keep_runtime() {
   static const Runtime chosen = choose_runtime();
+  kept.store(&chosen, std::memory_order_release);
   return chosen;
+}
+
+Runtime runtime() {
+  const Runtime* chosen = kept.load(std::memory_order_acquire);
+  return chosen == nullptr ? choose_runtime() : *chosen;
 }
 
 }  // namespace
@@ -56,7 +68,7 @@ extern "C" {
 
 [[gnu::used]] void __wrap_GOMP_parallel(void (*region)(void*), void* data, unsigned threads,
                                         unsigned flags) {
-  runtime().parallel(region, data, threads, flags);
+  keep_runtime().parallel(region, data, threads, flags);
 }
 [[gnu::used]] int __wrap_omp_get_max_threads() { return runtime().get_max_threads(); }
 [[gnu::used]] int __wrap_omp_get_thread_num() { return runtime().get_thread_num(); }

@@ -70,7 +70,9 @@ def assert_refused(regularizer, x, grad, message, error=ValueError):
 def test_a_read_only_gradient(regularizer):
     grad = np.ones((3, 3))
     grad.flags.writeable = False
-    assert_refused(regularizer, np.ones((3, 3)), grad, "a gradient that can be written: it is read-only")
+    assert_refused(
+        regularizer, np.ones((3, 3)), grad, "a gradient that can be written: it is read-only"
+    )
 
 
 @pytest.mark.parametrize("shape", [(3,), (3, 4), (4, 3), (3, 3, 1), (1, 3), ()])

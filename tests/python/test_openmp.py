@@ -26,13 +26,22 @@ def test_every_call_of_the_runtime_can_be_sent_to_torch_s():
     assert "GOMP_parallel" in called
 
 
-@pytest.mark.parametrize("first", ["taut", "torch"])
-def test_one_pool_beside_torch(first):
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "import torch, taut",
+        "import taut, torch",
+        "import taut; taut.show_config(); import torch",
+        "import taut; taut.regularizers.L2()(np.ones(3_000_000)); import torch",  # one thread
+    ],
+)
+def test_one_pool_beside_torch(imports):
     require("torch")
-    second = "torch" if first == "taut" else "taut"
     code = f"""
-import {first}, {second}, os
+import os
 import numpy as np
+os.environ["OMP_NUM_THREADS"] = "1"
+{imports}
 from taut.regularizers import L2, OrthogonalRegularizer
 
 def threads():

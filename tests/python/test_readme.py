@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from frameworks import require
 
@@ -39,6 +40,7 @@ def test_the_python_examples_run(monkeypatch):
     assert names["grad"][0, 0] == pytest.approx(names["slope"][0, 0] * 9, rel=1e-6)
     assert names["total"] == pytest.approx(0.0025)
     assert names["penalties"].breakdown(names["params"]) == {"dense/kernel": names["total"]}
+    np.testing.assert_allclose(names["small"], [0.295, 0.0], rtol=1e-12)
     assert names["Smallest"]().value_and_grad(names["w"])[0] == 1
 
 
@@ -47,6 +49,17 @@ def test_the_sections_on_frameworks_run(title):
     require(FRAMEWORKS[title])
     readme = sections("README.md")
     assert "taut" in run_examples([readme[""], readme[title]])
+
+
+def test_the_page_on_penalties_runs():
+    names = run_examples(sections("docs/penalties.md").values())
+    params, breakdown = names["params"], names["penalties"].breakdown
+    assert params["dense"]["kernel"].max() == pytest.approx(
+        1 - 3 * (0.1 * 2e-4 * 2 + 0.05), abs=1e-3
+    )
+    params["dense"]["kernel"][...] = 1
+    assert breakdown(params)["dense/kernel"] == pytest.approx(0.02)
+    assert list(breakdown(params, by="rule")) == ["embedding", "*/kernel"]
 
 
 def test_the_page_on_pytorch_runs():
