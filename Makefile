@@ -129,8 +129,9 @@ test-emulated: $(VENV)/tests
 test-aarch64: $(VENV)/tests
 	$(call run_cpp_tests,aarch64)
 
-# A Wine of its own, so that nobody's is changed.
-test-windows: export WINEPREFIX := $(CURDIR)/build/wine
+# A Wine of its own, so that nobody's is changed. Not in build/: it has links to the whole disk, which
+# what packs an sdist would follow.
+test-windows: export WINEPREFIX := $(or $(TMPDIR),/tmp)/taut-wine
 test-windows: export WINEDEBUG := -all
 test-windows: $(VENV)/tests
 	$(call run_cpp_tests,windows)
