@@ -219,7 +219,8 @@ class BoundPenalties:
                 for x, grad in zip(batch.given, own, strict=True):
                     batch.backend.keep_gradient(x, grad)
             for (_, _, x), grad in zip(self._custom, custom_targets, strict=True):
-                backend_of(x).keep_gradient(x, grad)
+                tensor = _native(x)
+                backend_of(tensor).keep_gradient(tensor, grad)
         return self._sum(totals)
 
     def prox(self, step: float) -> None:
@@ -229,7 +230,8 @@ class BoundPenalties:
         for batch in self._batches:
             batch.backend.require_writable(batch.names, batch.given)
         for name, _, x in self._custom:
-            backend_of(x).require_writable([name], [x])
+            tensor = _native(x)
+            backend_of(tensor).require_writable([name], [tensor])
         for _, custom, x in self._custom:
             custom.prox(x, step)
         kinds = self._plan.kinds()
@@ -253,28 +255,28 @@ class BoundPenalties:
     def _sort_out(self) -> None:
         """Finds who computes what, without what is frozen and memory that appeared before."""
         batches: dict[str, _Batch] = {}
-        self._custom = []
-        self._left_out = {}
+        custom: list[tuple[str, Any, Any]] = []
+        left_out: dict[str, Any] = {}
         seen = set()
         for name, (regularizer, index) in self._plan.terms.items():
             given = self._params[name]
-            x = backend_of(given).native(given)
+            x = _native(given)
             backend = backend_of(x)
             is_frozen = backend_of(given).is_frozen(given)
             memory = None if is_frozen else backend.memory_of(x)
             if is_frozen or (memory is not None and memory in seen):
-                self._left_out[name] = x
+                left_out[name] = x
                 continue
             seen.add(memory)
             if index is None or not backend.is_memory(x):
-                self._custom.append((name, regularizer, x))
+                custom.append((name, regularizer, given))  # whose tensor may be another one later
                 continue
             batch = batches.setdefault(backend.__name__, _Batch([], [], [], []))
             batch.names.append(name)
             batch.indices.append(index)
             batch.given.append(x)
             batch.values.append(backend.prepare(x))
-        self._batches = list(batches.values())
+        self._batches, self._custom, self._left_out = list(batches.values()), custom, left_out
 
 
 class _Batch(NamedTuple):
@@ -298,7 +300,15 @@ class _Batch(NamedTuple):
 
 
 def _gradient_of(x: Any, name: str, flat: dict[str, Any] | None) -> Any:
-    return backend_of(x).own_gradient(x) if flat is None else flat[name]
+    if flat is not None:
+        return flat[name]
+    tensor = _native(x)
+    return backend_of(tensor).own_gradient(tensor)
+
+
+def _native(x: Any) -> Any:
+    """Returns the tensor within a variable, as it is now; anything else as it is."""
+    return backend_of(x).native(x)
 
 
 def _pick(flat: dict[str, Any], names: list[str]) -> list[Any]:

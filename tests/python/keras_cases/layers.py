@@ -144,3 +144,23 @@ def test_penalties_of_a_keras_model():
     penalties = taut.Penalties([("*bias", None), ("*", L2(0.5))])
     kernels = [ops.convert_to_numpy(layer.kernel) for layer in model.layers]
     assert to_float(penalties(named)) == pytest.approx(sum(map(L2(0.5), kernels)), rel=1e-5)
+
+
+def test_bound_penalties_follow_variables():
+    import taut
+
+    weight = keras.Variable(np.ones((2, 2), np.float32))
+    frozen = keras.Variable(np.ones(3, np.float32), trainable=False)
+    rules = [("own", lambda x: ops.sum(x)), ("*", L2(1.0))]
+    params = {"weight": weight, "own": weight, "frozen": frozen}
+    bound = taut.Penalties(rules).bind(params)
+    assert to_float(bound()) == 4
+    weight.assign(np.full((2, 2), 2.0))
+    frozen.trainable = True
+    assert to_float(bound()) == 19
+    assert {name: to_float(x) for name, x in bound.breakdown().items()} == {
+        "weight": 16,
+        "own": 0,
+        "frozen": 3,
+    }
+    assert to_float(taut.Penalties(rules).bind({"own": weight, "frozen": frozen})()) == 11
