@@ -6,7 +6,7 @@
 #                      on Windows, by Wine
 # make frameworks   installs the frameworks whose tests are left out without them
 # make test-oldest-jax   runs JAX's tests against the oldest JAX that taut works with
-# All of it goes into .venv and build/; `make clean` removes both.
+# All of it goes into .venv and build/, but for Wine's files; `make clean` removes all.
 
 PYTHON ?= python3
 VENV := .venv
@@ -14,7 +14,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 CMAKE_PREFIX := $(CURDIR)/build/cpp
 JAXLIB := $(CURDIR)/build/jaxlib
-WINE := $(or $(shell command -v wine64 wine),/usr/lib/wine/wine64)  # where Debian has it
+# The last is where Debian has it.
+WINE := $(firstword $(shell command -v wine64 || command -v wine) /usr/lib/wine/wine64)
+WINEPREFIX_OF_TESTS := $(or $(TMPDIR),/tmp)/taut-wine-$(shell id -u)
 
 BUILD_REQUIREMENTS := "scikit-build-core>=0.11" "pybind11>=3.0" cmake ninja
 SOURCES := $(shell find cpp python -type f -not -name '*.pyc') CMakeLists.txt pyproject.toml README.md LICENSE
@@ -113,7 +115,7 @@ sanitize: $(VENV)/tests
 # $(1): a target for another machine; $(2), $(3): the compiler and the emulator that it needs. In CI
 # nothing may be left out.
 define run_if_possible
-	@if command -v $(2) && command -v $(3); then \
+	+@if command -v $(2) && command -v $(3); then \
 	  $(MAKE) $(1); \
 	else \
 	  echo "$(1) is not run: there is no $(2) or no $(3) on this machine"; \
@@ -131,7 +133,7 @@ test-aarch64: $(VENV)/tests
 
 # A Wine of its own, so that nobody's is changed. Not in build/: it has links to the whole disk, which
 # what packs an sdist would follow.
-test-windows: export WINEPREFIX := $(or $(TMPDIR),/tmp)/taut-wine
+test-windows: export WINEPREFIX := $(WINEPREFIX_OF_TESTS)
 test-windows: export WINEDEBUG := -all
 test-windows: $(VENV)/tests
 	$(call run_cpp_tests,windows)
@@ -148,4 +150,4 @@ format: $(VENV)/lint
 	$(BIN)/clang-format -i $$(git ls-files '*.cpp' '*.hpp')
 
 clean:
-	rm -rf $(VENV) build
+	rm -rf $(VENV) build $(WINEPREFIX_OF_TESTS)

@@ -37,7 +37,10 @@ def install_wheel(session: nox.Session) -> None:
 
 
 def run_tests(session: nox.Session, *arguments: str, may_leave_out: bool = True) -> None:
-    """Runs the Python tests against what is installed, without those whose framework is not."""
+    """Runs the Python tests against what is installed.
+
+    What needs a framework or a program that is not here is left out, unless it may not be.
+    """
     ci = "" if may_leave_out else "true"
     session.run("python", "-m", "pytest", *arguments, *session.posargs, env={"CI": ci})
 

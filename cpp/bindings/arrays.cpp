@@ -103,7 +103,7 @@ View write_view(py::handle object, const char* what) {
   const DType dtype = dtype_of(array, what);
   if (!array.writeable()) {
     throw py::value_error("expected " + std::string(what) +
-                          " that can be written: it is read-only");
+                          " that can be written. Received: a read-only one");
   }
   return View(array.mutable_data(), dtype, span_of(array.shape(), array.ndim()),
               span_of(array.strides(), array.ndim()));

@@ -21,7 +21,7 @@ def check_factor(name: str, factor: Any) -> float:
             return number
     raise ValueError(
         f"Invalid value for argument `{name}`: expected a non-negative float. "
-        f"Received: {name}={factor!r}"
+        f"Received: {name}={repr(factor) if isinstance(factor, str) else factor}"
     )
 
 

@@ -12,10 +12,10 @@ Rule = tuple[str, Callable[..., Any] | None]
 
 
 def as_rule(pair: Any) -> Rule:
-    """Returns a glob and the regularizer that something identifies.
+    """Returns a rule whose regularizer may be given by its identifier.
 
     Raises:
-        TypeError: If it is no such pair.
+        TypeError: If `pair` is no pair of a string and something.
         ValueError: If the identifier is unknown.
     """
     if not (isinstance(pair, tuple | list) and len(pair) == 2 and isinstance(pair[0], str)):
@@ -37,6 +37,8 @@ class Plan:
         self._kinds: list[Any] = []
         unused = {pattern for pattern, _ in rules}
         for name in names:
+            if not isinstance(name, str):
+                raise TypeError(f"expected strings as names of parameters. Received: {name!r}")
             matching = [rule for rule in rules if fnmatchcase(name, rule[0])]
             unused.difference_update(pattern for pattern, _ in matching)
             pattern, rule = matching[0] if matching else ("", None)

@@ -31,10 +31,11 @@ class Penalties:
     rule that matches its name counts; one that no rule matches has no penalty. Parameters are a
     mapping from names to arrays, or its items; nested mappings are flattened with '/'.
 
-    All the work is done in one call of the core, shared out over all tensors by size. Memory that
-    appears under several names, transposed or not, counts once, under the first. What its framework
-    calls frozen (a torch parameter with `requires_grad=False`, a variable that is not trainable) is
-    left out. Factors are read at each call, so that a schedule may change them between steps.
+    What the kernels compute is done in one call of the core, shared out over all tensors by size.
+    Memory that appears under several names, transposed or not, counts once, under the first that
+    is not frozen. What its framework calls frozen (a torch parameter with `requires_grad=False`, a
+    variable that is not trainable) is left out. Factors are read at each call, so that a schedule
+    may change them between steps.
 
     Args:
         rules: Pairs of a glob and a regularizer.
@@ -52,7 +53,7 @@ class Penalties:
         self._latest: tuple[tuple[str, ...], Plan] | None = None
 
     def __repr__(self) -> str:
-        return f"Penalties({self.rules})"
+        return f"Penalties({self.rules}, allow_unused={self.allow_unused})"
 
     def __call__(self, params: Parameters) -> Any:
         """Returns the sum of all penalties: a float, or a framework's 0-d tensor for its tensors.
@@ -143,42 +144,42 @@ class BoundPenalties:
 
     def __init__(self, plan: "Plan", params: dict[str, Any], all_arrays: bool) -> None:
         self._plan = plan
-        self._batches: list[_Batch] = []
-        self._custom: list[tuple[str, Any, Any]] = []  # name, regularizer, parameter
-        self._left_out: dict[str, Any] = {}
+        self._terms: list[_Term] = []
         self._freezable: list[tuple[Any, Any]] = []  # what tells whether it is, and the parameter
-        self._frozen: list[bool] = []
-        if all_arrays and plan.is_compiled:
+        if all_arrays and plan.is_compiled:  # the same, without asking each of 200 arrays
             values = _pick(params, plan.names)
-            if values:
-                self._batches.append(_Batch(plan.names, plan.indices, values, values))
+            batches = [_Batch(plan.names, plan.indices, values, values)] if values else []
+            self._shares = _Shares([], batches, [], {})
             return
-        self._params = {name: params[name] for name in plan.terms}
-        self._freezable = [
-            (backend_of(x).is_frozen, x) for x in self._params.values() if type(x) is not ndarray
+        self._terms = [
+            _look_up(name, regularizer, kind, params[name])
+            for name, (regularizer, kind) in plan.terms.items()
         ]
-        self._frozen = [is_frozen(x) for is_frozen, x in self._freezable]
-        self._sort_out()
+        self._freezable = [
+            (backend_of(term.given).is_frozen, term.given)
+            for term in self._terms
+            if term.can_be_frozen
+        ]
+        self._shares = self._share([is_frozen(x) for is_frozen, x in self._freezable])
 
     def __call__(self) -> Any:
         """Returns the sum of all penalties."""
-        self._follow_freezing()
+        shares = self._current_shares()
         kinds = self._plan.kinds()
         totals = [
             batch.backend.batch_total(batch.names, kinds, batch.indices, batch.values)
-            for batch in self._batches
+            for batch in shares.batches
         ]
-        totals += [custom(x) for _, custom, x in self._custom]
-        return self._sum(totals)
+        totals += [term.regularizer(term.given) for term in shares.custom]
+        return _sum(totals, shares)
 
     def breakdown(self, by: str = "name") -> dict[str, Any]:
         """Returns the penalty of each parameter that has a rule, or the sum of each rule."""
-        self._follow_freezing()
-        plan = self._plan
+        shares, plan = self._current_shares(), self._plan
         kinds = plan.kinds()
-        found = {name: custom(x) for name, custom, x in self._custom}
-        found.update((name, backend_of(x).zero(x)) for name, x in self._left_out.items())
-        for batch in self._batches:
+        found = {term.name: term.regularizer(term.given) for term in shares.custom}
+        found.update((name, backend_of(x).zero(x)) for name, x in shares.left_out.items())
+        for batch in shares.batches:
             values = batch.backend.batch_values(batch.names, kinds, batch.indices, batch.values)
             found.update(zip(batch.names, values, strict=True))
         values = {name: found[name] for name in plan.patterns}  # in the parameters' order
@@ -193,90 +194,98 @@ class BoundPenalties:
 
     def accumulate_grad(self, grads: Parameters | None = None, scale: float = 1.0) -> Any:
         """Adds `scale` times each penalty's gradient to the gradient of the same name, in place."""
-        self._follow_freezing()
-        for _, custom, x in self._custom:
-            require_gradient(custom, x)
+        shares = self._current_shares()
+        for term in shares.custom:
+            require_gradient(term.regularizer, term.given)
         flat = None if grads is None else _flatten(grads)
         try:
-            targets = [batch.gradients(flat) for batch in self._batches]
-            custom_targets = [_gradient_of(x, name, flat) for name, _, x in self._custom]
+            targets = [batch.gradients(flat) for batch in shares.batches]
+            custom_targets = [_gradient_of(term.given, term.name, flat) for term in shares.custom]
         except KeyError as missing:
             raise ValueError(f"There is no gradient for the parameter {missing}") from None
         # The others first: if one of them fails, the core has not written anything.
         totals = [
-            custom.accumulate_grad(x, grad, scale)
-            for (_, custom, x), grad in zip(self._custom, custom_targets, strict=True)
+            term.regularizer.accumulate_grad(term.given, grad, scale)
+            for term, grad in zip(shares.custom, custom_targets, strict=True)
         ]
         kinds = self._plan.kinds()
         totals += [
             batch.backend.batch_accumulate_grad(
                 batch.names, kinds, batch.indices, batch.values, own, scale
             )
-            for batch, own in zip(self._batches, targets, strict=True)
+            for batch, own in zip(shares.batches, targets, strict=True)
         ]
         if flat is None:
-            for batch, own in zip(self._batches, targets, strict=True):
+            for batch, own in zip(shares.batches, targets, strict=True):
                 for x, grad in zip(batch.given, own, strict=True):
                     batch.backend.keep_gradient(x, grad)
-            for (_, _, x), grad in zip(self._custom, custom_targets, strict=True):
-                tensor = _native(x)
-                backend_of(tensor).keep_gradient(tensor, grad)
-        return self._sum(totals)
+            for term, grad in zip(shares.custom, custom_targets, strict=True):
+                x = _native(term.given)
+                backend_of(x).keep_gradient(x, grad)
+        return _sum(totals, shares)
 
     def prox(self, step: float) -> None:
         """Replaces each parameter that has a penalty by its proximal step, in place."""
-        self._follow_freezing()
+        shares = self._current_shares()
         self._plan.require_prox()
-        for batch in self._batches:
+        for batch in shares.batches:
             batch.backend.require_writable(batch.names, batch.given)
-        for name, _, x in self._custom:
-            tensor = _native(x)
-            backend_of(tensor).require_writable([name], [tensor])
-        for _, custom, x in self._custom:
-            custom.prox(x, step)
+        for term in shares.custom:
+            x = _native(term.given)
+            backend_of(x).require_writable([term.name], [x])
+        for term in shares.custom:
+            term.regularizer.prox(term.given, step)
         kinds = self._plan.kinds()
-        for batch in self._batches:
+        for batch in shares.batches:
             batch.backend.batch_prox(batch.names, kinds, batch.indices, batch.values, step)
 
-    def _sum(self, totals: list[Any]) -> Any:
-        if totals:
-            return sum(totals[1:], totals[0])
-        for x in self._left_out.values():  # nothing to penalize: a 0 as the framework has it
-            return backend_of(x).zero(x)
-        return 0.0
+    def _current_shares(self) -> "_Shares":
+        """Returns who computes what: shared anew if something was frozen since, or is no longer.
 
-    def _follow_freezing(self) -> None:
-        """Sorts out anew if something was frozen since the last call, or is no longer."""
+        What this returns does not change, whatever other threads do meanwhile.
+        """
+        shares = self._shares
         frozen = [is_frozen(x) for is_frozen, x in self._freezable]
-        if frozen != self._frozen:
-            self._frozen = frozen
-            self._sort_out()
+        if frozen != shares.frozen:
+            self._shares = shares = self._share(frozen)
+        return shares
 
-    def _sort_out(self) -> None:
-        """Finds who computes what, without what is frozen and memory that appeared before."""
+    def _share(self, frozen: list[bool]) -> "_Shares":
+        """Returns who computes what, without what is frozen and memory that appeared before."""
         batches: dict[str, _Batch] = {}
-        custom: list[tuple[str, Any, Any]] = []
+        custom: list[_Term] = []
         left_out: dict[str, Any] = {}
         seen = set()
-        for name, (regularizer, index) in self._plan.terms.items():
-            given = self._params[name]
-            x = _native(given)
-            backend = backend_of(x)
-            is_frozen = backend_of(given).is_frozen(given)
-            memory = None if is_frozen else backend.memory_of(x)
-            if is_frozen or (memory is not None and memory in seen):
-                left_out[name] = x
+        flags = iter(frozen)
+        for term in self._terms:
+            is_frozen = term.can_be_frozen and next(flags)
+            if is_frozen or (term.memory is not None and term.memory in seen):
+                left_out[term.name] = term.tensor
                 continue
-            seen.add(memory)
-            if index is None or not backend.is_memory(x):
-                custom.append((name, regularizer, given))  # whose tensor may be another one later
+            seen.add(term.memory)
+            if term.kind is None or not term.is_memory:
+                custom.append(term)
                 continue
+            backend = backend_of(term.tensor)
             batch = batches.setdefault(backend.__name__, _Batch([], [], [], []))
-            batch.names.append(name)
-            batch.indices.append(index)
-            batch.given.append(x)
-            batch.values.append(backend.prepare(x))
-        self._batches, self._custom, self._left_out = list(batches.values()), custom, left_out
+            batch.names.append(term.name)
+            batch.indices.append(term.kind)
+            batch.given.append(term.tensor)
+            batch.values.append(backend.prepare(term.tensor))
+        return _Shares(frozen, list(batches.values()), custom, left_out)
+
+
+class _Term(NamedTuple):
+    """A parameter and its regularizer, with what was looked up when they were bound."""
+
+    name: str
+    regularizer: Any
+    kind: int | None  # the index among the plan's kinds, if it is a compiled one
+    given: Any  # a variable's tensor may be another one later
+    tensor: Any
+    can_be_frozen: bool
+    is_memory: bool
+    memory: object
 
 
 class _Batch(NamedTuple):
@@ -297,6 +306,35 @@ class _Batch(NamedTuple):
         if flat is not None:
             return _pick(flat, self.names)
         return [_gradient_of(x, name, None) for name, x in zip(self.names, self.given, strict=True)]
+
+
+class _Shares(NamedTuple):
+    """Who computes what."""
+
+    frozen: list[bool]  # of what can be
+    batches: list[_Batch]
+    custom: list[_Term]  # each by itself
+    left_out: dict[str, Any]  # frozen, or counted under another name
+
+
+def _look_up(name: str, regularizer: Any, kind: int | None, given: Any) -> _Term:
+    tensor = _native(given)
+    backend = backend_of(tensor)
+    can_be_frozen = type(given) is not ndarray
+    try:
+        is_memory, memory = backend.is_memory(tensor), backend.memory_of(tensor)
+    except TypeError as error:
+        if not backend_of(given).is_frozen(given):
+            raise TypeError(f"{name}: {error}") from None
+        is_memory, memory = False, None  # of quantized weights, say
+    return _Term(name, regularizer, kind, given, tensor, can_be_frozen, is_memory, memory)
+
+
+def _sum(totals: list[Any], shares: _Shares) -> Any:
+    """Returns the sum; of nothing, a 0 as the framework has it."""
+    if not totals:
+        totals = [backend_of(x).zero(x) for x in shares.left_out.values()]
+    return sum(totals[1:], totals[0]) if totals else 0.0
 
 
 def _gradient_of(x: Any, name: str, flat: dict[str, Any] | None) -> Any:
@@ -321,30 +359,25 @@ def _flatten(params: Parameters) -> dict[str, Any]:
     if type(params) is dict and {*map(type, params.values())} == {ndarray}:
         return params  # without asking 200 arrays whether they are mappings
     leaves: dict[str, Any] = {}
-    for name, value in _leaves(_items(params), ""):
+    for name, value in _leaves(params, ""):
         if name in leaves:
             raise ValueError(f"Two parameters have the name {name!r}")
         leaves[name] = value
     return leaves
 
 
-def _items(params: Parameters) -> Iterable[tuple[str, Any]]:
-    """Returns pairs of a name and an array, or of a name and a mapping."""
-    if isinstance(params, Mapping):
-        return params.items()
-    items = list(params) if isinstance(params, Iterable) else [params]
-    for item in items:
-        if not (isinstance(item, tuple | list) and len(item) == 2 and isinstance(item[0], str)):
+def _leaves(params: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    items = params.items() if isinstance(params, Mapping) else params
+    for item in items if isinstance(items, Iterable) else [items]:
+        if not (
+            isinstance(item, tuple | list) and len(item) == 2 and isinstance(item[0], str | int)
+        ):
             raise TypeError(
                 "expected names and arrays: a mapping, or pairs as `model.named_parameters()` "
                 f"gives them. Received: {type(params).__name__}"
             )
-    return items
-
-
-def _leaves(items: Iterable[tuple[str, Any]], prefix: str) -> Iterator[tuple[str, Any]]:
-    for name, value in items:
+        name, value = item
         if isinstance(value, Mapping):
-            yield from _leaves(value.items(), f"{prefix}{name}/")
+            yield from _leaves(value, f"{prefix}{name}/")
         else:
             yield f"{prefix}{name}", value

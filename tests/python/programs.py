@@ -49,7 +49,9 @@ def build(source, directory, *, finds_taut=False):
     A project that finds taut by itself is not told where it is.
     """
     if sys.platform != "linux":
-        pytest.skip("not run: these projects are built as on Linux")
+        pytest.skip(
+            "not run: the flags, the linker and the paths in these projects are those of Linux"
+        )
     cmake = find_program("cmake")
     flags = "-Wall -Wextra -Wconversion -Wshadow -Werror"
     run(

@@ -71,7 +71,10 @@ def test_a_read_only_gradient(regularizer):
     grad = np.ones((3, 3))
     grad.flags.writeable = False
     assert_refused(
-        regularizer, np.ones((3, 3)), grad, "a gradient that can be written: it is read-only"
+        regularizer,
+        np.ones((3, 3)),
+        grad,
+        "a gradient that can be written. Received: a read-only one",
     )
 
 

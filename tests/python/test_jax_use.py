@@ -206,3 +206,9 @@ def test_many_devices_in_one_process():
     subprocess.run(
         [sys.executable, "-c", program], env=os.environ | environment, check=True, timeout=100
     )
+
+
+def test_an_array_that_counted_already_has_a_zero_of_jax():
+    x = jnp.ones(3, jnp.bfloat16)
+    twice = Penalties([("*", L2(1.0))]).breakdown({"a": x, "b": x})["b"]
+    assert (type(twice), twice.dtype, float(twice)) == (type(x), jnp.float32, 0.0)

@@ -315,7 +315,7 @@ def test_nothing_to_penalize_is_a_float():
 
 
 @pytest.mark.parametrize(
-    "params", [np.ones(3), [np.ones(3)], "w", 2.0, [("w",)], [(0, np.ones(3))]]
+    "params", [np.ones(3), [np.ones(3)], "w", 2.0, [("w",)], [(1.5, np.ones(3))]]
 )
 def test_parameters_need_names(params):
     penalties = Penalties([("*", L1(1.0))], allow_unused=True)
@@ -325,6 +325,12 @@ def test_parameters_need_names(params):
         penalties.accumulate_grad({"w": np.ones(3)}, params)
 
 
+def test_names_are_strings():
+    assert Penalties([("layers/0", L1(1.0))])({"layers": {0: np.ones(3)}}) == 3
+    with pytest.raises(TypeError, match=r"strings as names.*0"):
+        Penalties([("*", L1(1.0))])({0: np.ones(3)})
+
+
 @pytest.mark.parametrize("rules", [{"*": L1()}, ("*", L1()), [("*", L1(), 2)], [(L1(), "*")]])
 def test_rules_are_pairs(rules):
     with pytest.raises(TypeError, match="each a pair of a glob and a regularizer"):
@@ -332,9 +338,13 @@ def test_rules_are_pairs(rules):
 
 
 def test_penalties_can_be_printed_copied_and_pickled():
-    assert repr(Penalties([("*/kernel", L2(0.5))])) == "Penalties([('*/kernel', L2(l2=0.5))])"
+    penalties = Penalties([("*/kernel", L2(0.5))], allow_unused=True)
+    assert repr(penalties) == "Penalties([('*/kernel', L2(l2=0.5))], allow_unused=True)"
     for params in (model(), {"nested": model()}):
         bound = Penalties([("*", L2(0.5))]).bind(params)
         total = bound()
-        for copied in (copy.deepcopy(bound), pickle.loads(pickle.dumps(bound))):
-            assert copied() == total
+        copies = (copy.deepcopy(bound), pickle.loads(pickle.dumps(bound)))
+        for x in params.get("nested", params).values():
+            x[...] = 0
+        assert bound() == 0
+        assert [copied() for copied in copies] == [total, total]

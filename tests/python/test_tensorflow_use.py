@@ -180,3 +180,9 @@ def test_an_activity_is_divided_by_its_batch_size():
     assert unknown(x[:0], 1.0)[0] == 0
     with pytest.raises(ValueError, match="batch dimension"):
         regularizer(tf.constant(1.0))
+
+
+def test_a_frozen_variable_has_a_zero_of_tensorflow():
+    frozen = tf.Variable(tf.ones(3, tf.bfloat16), trainable=False)
+    total = Penalties([("*", L2(1.0))])({"frozen": frozen})
+    assert (total.dtype, float(total)) == (tf.float32, 0.0)

@@ -80,6 +80,8 @@ def test_frozen_parameters_are_left_out():
     assert model[1].weight.grad.any()
 
 
+# torch's own, from forward mode's first use on.
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
 def test_only_parameters_can_be_frozen():
     model = make_model()
     state = model.state_dict()  # tensors that need no gradient
@@ -93,6 +95,8 @@ def test_only_parameters_can_be_frozen():
     torch.testing.assert_close(slope, value)  # as L1 is homogeneous
     penalties.prox(state, 1e9)
     assert not model[0].weight.any()
+    with pytest.raises(ValueError, match="give `grads`"):  # and none that anybody would find
+        penalties.accumulate_grad(state)
 
 
 def test_bound_penalties_see_what_is_frozen_and_what_no_longer_is():
@@ -110,6 +114,51 @@ def test_bound_penalties_see_what_is_frozen_and_what_no_longer_is():
     model[0].weight.requires_grad_(True)
     bound.accumulate_grad()
     torch.testing.assert_close(model[0].weight.grad, 2 * kept)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch's own compiler
+@pytest.mark.parametrize("rule", [L2(1.0), OrthogonalRegularizer(1.0)])
+@pytest.mark.parametrize("is_frozen_first", [False, True])
+def test_compiled_code_sees_what_is_frozen(rule, is_frozen_first):
+    weights = {"a": torch.nn.Parameter(torch.ones(2, 3)), "b": torch.nn.Parameter(torch.ones(2, 3))}
+    weights["a"].requires_grad_(not is_frozen_first)
+    bound = Penalties([("*", rule)]).bind(weights)
+    torch._dynamo.reset()  # it counts the variants of a method over all objects
+    compiled = torch.compile(bound.__call__, fullgraph=True, backend="aot_eager")
+    one = rule(weights["b"]).item()
+    for is_frozen in (is_frozen_first, not is_frozen_first, is_frozen_first):
+        weights["a"].requires_grad_(not is_frozen)
+        assert compiled().item() == pytest.approx(one if is_frozen else 2 * one)
+
+
+def test_what_is_frozen_during_a_call_changes_nothing_in_it():
+    numbers = {"a": 1.0, "b": 2.0, "c": 3.0}
+    weights = {name: torch.nn.Parameter(torch.full((2,), x)) for name, x in numbers.items()}
+    weights["b"].requires_grad_(False)
+
+    class Meddler(Regularizer):
+        def accumulate_grad(self, x, grad, scale=1.0):  # as another thread might
+            weights["a"].requires_grad_(False)
+            weights["b"].requires_grad_(True)
+            assert bound() == 8
+            return 0.0
+
+    bound = Penalties([("c", Meddler()), ("*", L2(1.0))]).bind(weights)
+    grads = {name: torch.zeros(2) for name in weights}
+    assert bound.accumulate_grad(grads) == 2
+    assert [grad.tolist() for grad in grads.values()] == [[2, 2], [0, 0], [0, 0]]
+
+
+def test_what_is_frozen_need_not_have_a_dtype_of_ours():
+    frozen = torch.nn.Parameter(torch.ones(3, dtype=torch.int8), requires_grad=False)
+    params = {"frozen": frozen, "b": torch.nn.Parameter(torch.ones(3))}
+    bound = Penalties([("*", L2(1.0))]).bind(params)
+    assert bound() == 3
+    assert bound.breakdown()["frozen"] == 0
+    with pytest.raises(TypeError, match=r"a: .*int8"):
+        Penalties([("*", L2(1.0))])({"a": frozen.data})
+    with pytest.raises(TypeError, match=r"b: .*int64"):
+        bound.accumulate_grad({"b": torch.ones(3, dtype=torch.int64)})
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])

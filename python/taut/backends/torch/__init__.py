@@ -130,8 +130,11 @@ def memory_of(x: Tensor) -> object:
 
 def own_gradient(x: Tensor) -> Tensor:
     """Returns the tensor's gradient, or zeros that `keep_gradient` makes its gradient."""
-    if not (x.is_leaf or x.retains_grad):
-        raise ValueError("a tensor that others give has no gradient of its own: give `grads`")
+    if not (x.is_leaf or x.retains_grad) or (x.grad is None and not x.requires_grad):
+        raise ValueError(
+            "a tensor without requires_grad, or that others give, has no gradient of its own: "
+            "give `grads`"
+        )
     return torch.zeros_like(x) if x.grad is None else x.grad
 
 
@@ -216,7 +219,10 @@ def _written(tensor: Any, function: str, name: str) -> Tensor:
             f"{function} writes in place and needs a tensor for {name}. "
             f"Received: {type(tensor).__name__}"
         )
-    _check_tensor(tensor)
+    try:
+        _check_tensor(tensor)
+    except TypeError as error:
+        raise TypeError(f"{name}: {error}") from None
     if tensor.is_neg():
         raise ValueError(f"{name} must hold its numbers as they are: its negative bit is set")
     return tensor.detach()
