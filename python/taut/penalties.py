@@ -217,8 +217,9 @@ class BoundPenalties:
         ]
         if flat is None:
             for batch, own in zip(shares.batches, targets, strict=True):
+                keep_gradient = batch.backend.keep_gradient
                 for x, grad in zip(batch.given, own, strict=True):
-                    batch.backend.keep_gradient(x, grad)
+                    keep_gradient(x, grad)
             for term, grad in zip(shares.custom, custom_targets, strict=True):
                 x = _native(term.given)
                 backend_of(x).keep_gradient(x, grad)
@@ -305,7 +306,7 @@ class _Batch(NamedTuple):
         """Returns the gradients under the names, or those that the parameters have."""
         if flat is not None:
             return _pick(flat, self.names)
-        return [_gradient_of(x, name, None) for name, x in zip(self.names, self.given, strict=True)]
+        return list(map(self.backend.own_gradient, self.given))
 
 
 class _Shares(NamedTuple):

@@ -293,6 +293,10 @@ def test_prox_and_what_is_stale():
         loss.backward()
 
 
+class Wrapped(torch.Tensor):
+    """A tensor that is none of its own."""
+
+
 def test_mistakes_name_the_parameter_and_nothing_is_written():
     model = make_model()
     penalties = Penalties(RULES)
@@ -300,6 +304,10 @@ def test_mistakes_name_the_parameter_and_nothing_is_written():
     wrong["2.weight"] = torch.zeros(2, 2)
     with pytest.raises(ValueError, match=r"2\.weight.*shape"):
         penalties.accumulate_grad(model.named_parameters(), wrong)
+    assert not any(grad.any() for grad in wrong.values())
+    for elsewhere in (torch.zeros(3, 8, device="meta"), Wrapped(torch.zeros(3, 8))):
+        with pytest.raises(ValueError, match=rf"2\.weight.*{type(elsewhere).__name__}"):
+            penalties.accumulate_grad(model.named_parameters(), wrong | {"2.weight": elsewhere})
     assert not any(grad.any() for grad in wrong.values())
     with pytest.raises(ValueError, match="no gradient"):
         penalties.accumulate_grad(model.named_parameters(), {})

@@ -174,11 +174,15 @@ def batch_accumulate_grad(
     scale: float,
 ) -> Tensor:
     """Adds to the gradients, in place and without a graph."""
-    written = [
-        _written(grad, "accumulate_grad", name) for name, grad in zip(names, grads, strict=True)
-    ]
+    for name, grad in zip(names, grads, strict=True):
+        _check_written(grad, "accumulate_grad", name)
+        if not _is_memory(grad):
+            raise ValueError(
+                f"{name}: expected a plain tensor in the CPU's memory as a gradient. "
+                f"Received: {type(grad).__name__} on {grad.device}"
+            )
     values = _core.batch_accumulate_grad(
-        names, kinds, indices, list(map(view_of, tensors)), list(map(view_of, written)), scale
+        names, kinds, indices, list(map(view_of, tensors)), list(map(view_of, grads)), scale
     )
     torch.autograd.graph.increment_version(grads)
     return nodes.batch_scalar(values, tensors)
@@ -200,7 +204,7 @@ def _check_tensor(x: Tensor) -> None:
 
 def _is_memory(x: Tensor) -> bool:
     """Returns whether a kernel can read the tensor where it stands."""
-    return type(x) in _PLAIN and x.device.type == "cpu"
+    return type(x) in _PLAIN and x.is_cpu
 
 
 def _is_traced() -> bool:
@@ -214,6 +218,12 @@ def _is_traced() -> bool:
 
 def _written(tensor: Any, function: str, name: str) -> Tensor:
     """Returns a tensor to write to, without its graph."""
+    _check_written(tensor, function, name)
+    return tensor.detach()
+
+
+def _check_written(tensor: Any, function: str, name: str) -> None:
+    """Raises a TypeError or a ValueError for what cannot be written."""
     if not isinstance(tensor, Tensor):
         raise TypeError(
             f"{function} writes in place and needs a tensor for {name}. "
@@ -225,4 +235,3 @@ def _written(tensor: Any, function: str, name: str) -> Tensor:
         raise TypeError(f"{name}: {error}") from None
     if tensor.is_neg():
         raise ValueError(f"{name} must hold its numbers as they are: its negative bit is set")
-    return tensor.detach()
