@@ -28,7 +28,16 @@ _DTYPE_NAMES = {
 
 
 def view_of(x: Tensor) -> _core.View:
-    """Returns the memory of a tensor, which must outlive the view."""
+    """Returns the memory of a tensor, which must outlive the view.
+
+    Raises:
+        ValueError: If it is not the CPU's, as of a parameter that was moved after it was bound.
+    """
+    if not x.is_cpu:
+        raise ValueError(
+            f"expected a tensor in the CPU's memory. Received one on {x.device}: bind penalties "
+            "after a model has been moved"
+        )
     return _core.View(x.data_ptr(), _DTYPE_NAMES[x.dtype], x.shape, x.stride())
 
 
