@@ -145,22 +145,23 @@ class BoundPenalties:
     def __init__(self, plan: "Plan", params: dict[str, Any], all_arrays: bool) -> None:
         self._plan = plan
         self._terms: list[_Term] = []
-        self._freezable: list[tuple[Any, Any]] = []  # what tells whether it is, and the parameter
+        # Names, what tells whether that parameter is frozen, and the parameter.
+        self._freezable: list[tuple[str, Any, Any]] = []
         if all_arrays and plan.is_compiled:  # the same, without asking each of 200 arrays
             values = _pick(params, plan.names)
             batches = [_Batch(plan.names, plan.indices, values, values)] if values else []
-            self._shares = _Shares([], batches, [], {})
+            self._shares = _Shares(set(), batches, [], {})
             return
         self._terms = [
             _look_up(name, regularizer, kind, params[name])
             for name, (regularizer, kind) in plan.terms.items()
         ]
         self._freezable = [
-            (backend_of(term.given).is_frozen, term.given)
+            (term.name, backend_of(term.given).is_frozen, term.given)
             for term in self._terms
-            if term.can_be_frozen
+            if type(term.given) is not ndarray
         ]
-        self._shares = self._share([is_frozen(x) for is_frozen, x in self._freezable])
+        self._shares = self._share(self._frozen_names())
 
     def __call__(self) -> Any:
         """Returns the sum of all penalties."""
@@ -245,22 +246,22 @@ class BoundPenalties:
 
         What this returns does not change, whatever other threads do meanwhile.
         """
-        shares = self._shares
-        frozen = [is_frozen(x) for is_frozen, x in self._freezable]
+        shares, frozen = self._shares, self._frozen_names()
         if frozen != shares.frozen:
             self._shares = shares = self._share(frozen)
         return shares
 
-    def _share(self, frozen: list[bool]) -> "_Shares":
+    def _frozen_names(self) -> set[str]:
+        return {name for name, is_frozen, x in self._freezable if is_frozen(x)}
+
+    def _share(self, frozen: set[str]) -> "_Shares":
         """Returns who computes what, without what is frozen and memory that appeared before."""
         batches: dict[str, _Batch] = {}
         custom: list[_Term] = []
         left_out: dict[str, Any] = {}
         seen = set()
-        flags = iter(frozen)
         for term in self._terms:
-            is_frozen = term.can_be_frozen and next(flags)
-            if is_frozen or (term.memory is not None and term.memory in seen):
+            if term.name in frozen or (term.memory is not None and term.memory in seen):
                 left_out[term.name] = term.tensor
                 continue
             seen.add(term.memory)
@@ -284,7 +285,6 @@ class _Term(NamedTuple):
     kind: int | None  # the index among the plan's kinds, if it is a compiled one
     given: Any  # a variable's tensor may be another one later
     tensor: Any
-    can_be_frozen: bool
     is_memory: bool
     memory: object
 
@@ -312,7 +312,7 @@ class _Batch(NamedTuple):
 class _Shares(NamedTuple):
     """Who computes what."""
 
-    frozen: list[bool]  # of what can be
+    frozen: set[str]
     batches: list[_Batch]
     custom: list[_Term]  # each by itself
     left_out: dict[str, Any]  # frozen, or counted under another name
@@ -321,14 +321,13 @@ class _Shares(NamedTuple):
 def _look_up(name: str, regularizer: Any, kind: int | None, given: Any) -> _Term:
     tensor = _native(given)
     backend = backend_of(tensor)
-    can_be_frozen = type(given) is not ndarray
     try:
         is_memory, memory = backend.is_memory(tensor), backend.memory_of(tensor)
     except TypeError as error:
         if not backend_of(given).is_frozen(given):
             raise TypeError(f"{name}: {error}") from None
         is_memory, memory = False, None  # of quantized weights, say
-    return _Term(name, regularizer, kind, given, tensor, can_be_frozen, is_memory, memory)
+    return _Term(name, regularizer, kind, given, tensor, is_memory, memory)
 
 
 def _sum(totals: list[Any], shares: _Shares) -> Any:
