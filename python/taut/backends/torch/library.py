@@ -68,7 +68,7 @@ def _backward(ctx: Any, scale: Any, _: Any) -> Any:
 
 
 def _compute_slope(scale: Tensor, x: Tensor, slope: Tensor, factor: float, mode: str) -> Tensor:
-    return (slope * scale).to(x.dtype)
+    return operations.scaled(slope, scale, x)
 
 
 def _setup_slope_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -77,11 +77,10 @@ def _setup_slope_context(ctx: Any, inputs: Any, output: Any) -> None:
 
 
 def _slope_backward(ctx: Any, direction: Any) -> Any:
-    _, pull_back = torch.func.vjp(
-        lambda scale, x: operations.gradient("gram", x, (ctx.factor, ctx.mode), scale),
-        *ctx.saved_tensors,
-    )
-    return *pull_back(direction), None, None, None
+    scale, x = ctx.saved_tensors
+    factors = (ctx.factor, ctx.mode)
+    both = operations.gradient_pull_back("gram", x, factors, scale, direction)
+    return *both, None, None, None
 
 
 _LIBRARY.impl("gram", _compute, "CPU")

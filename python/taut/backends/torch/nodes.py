@@ -124,16 +124,26 @@ def slope_of(
 ) -> Tensor:
     """Returns `scale` times the gradient of a penalty, rounded once to the dtype of `x`."""
     if slope is None:
-        try:
-            number = scale.item()
-        except RuntimeError:  # it stands for a batch of them: torch.autograd's is_grads_batched
-            slope = wide_like(x)
-            KERNELS[kernel].value_and_grad(view_of(x), view_of(slope), factors, 1.0)
-        else:
+        number = number_of(scale)
+        if number is not None:
             grad = torch.empty_like(x)
             KERNELS[kernel].value_and_grad(view_of(x), view_of(grad), factors, number)
             return grad
-    return (slope * scale).to(x.dtype)
+        slope = wide_like(x)
+        KERNELS[kernel].value_and_grad(view_of(x), view_of(slope), factors, 1.0)
+    return operations.scaled(slope, scale, x)
+
+
+def number_of(scale: Tensor) -> float | None:
+    """Returns a scale as a number, None if it stands for a batch of them.
+
+    It does in torch.autograd's `is_grads_batched`.
+    """
+    try:
+        number: float = scale.item()
+    except RuntimeError:
+        return None
+    return number
 
 
 class Slope(Function):
@@ -148,11 +158,9 @@ class Slope(Function):
 
     @staticmethod
     def backward(ctx: Any, direction: Any) -> Any:
-        _, pull_back = torch.func.vjp(
-            lambda scale, x: operations.gradient(ctx.kernel, x, ctx.factors, scale),
-            *ctx.saved_tensors,
-        )
-        return *pull_back(direction), None, None, None
+        scale, x = ctx.saved_tensors
+        both = operations.gradient_pull_back(ctx.kernel, x, ctx.factors, scale, direction)
+        return *both, None, None, None
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, scale: Tensor, x: Tensor, *others: Any) -> Any:
@@ -186,10 +194,9 @@ class Batch(Function):
                 for i, x in zip(indices, tensors, strict=True)
             ]
             return None, None, None, *slopes
-        try:
-            number, grads = scale.item(), [torch.empty_like(x) for x in tensors]
-        except RuntimeError:  # it stands for a batch, as in slope_of
-            number, grads = None, [wide_like(x) for x in tensors]
+        number = number_of(scale)
+        make_grad = wide_like if number is None else torch.empty_like
+        grads = [make_grad(x) for x in tensors]
         _core.batch_value_and_grad(
             names,
             kinds,
@@ -200,7 +207,7 @@ class Batch(Function):
         )
         if number is None:
             pairs = zip(grads, tensors, strict=True)
-            grads = [(grad * scale).to(x.dtype) for grad, x in pairs]
+            grads = [operations.scaled(grad, scale, x) for grad, x in pairs]
         return None, None, None, *grads
 
 

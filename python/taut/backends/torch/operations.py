@@ -29,6 +29,20 @@ def gradient(kernel: str, x: Tensor, factors: tuple[Any, ...], scale: Tensor) ->
     return pull_back(scale)[0]
 
 
+def gradient_pull_back(
+    kernel: str, x: Tensor, factors: tuple[Any, ...], scale: Tensor, direction: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Returns the derivatives of `gradient` in a direction, with respect to `scale` and `x`."""
+    _, pull_back = torch.func.vjp(lambda scale, x: gradient(kernel, x, factors, scale), scale, x)
+    both: tuple[Tensor, Tensor] = pull_back(direction)
+    return both
+
+
+def scaled(slope: Tensor, scale: Tensor, like: Tensor) -> Tensor:
+    """Returns `scale` times a wide gradient, rounded once to the dtype of `like`."""
+    return (slope * scale).to(like.dtype)
+
+
 def value_dtype(dtype: torch.dtype) -> torch.dtype:
     """Returns the dtype of a penalty of such a tensor."""
     return torch.float64 if dtype == torch.float64 else torch.float32
