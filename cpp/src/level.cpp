@@ -47,30 +47,34 @@ struct Features {
   static constexpr unsigned kYmm = 0x6, kZmm = 0xe6;
 };
 
+// Asked once: under a hypervisor each question leaves the guest.
+const Features& features() {
+  static const Features found;
+  return found;
+}
+
 bool has_bits(unsigned word, unsigned bits) { return (word & bits) == bits; }
 
 bool has_v2() {
   constexpr unsigned kSsse3 = 1u << 9, kSse41 = 1u << 19, kSse42 = 1u << 20, kPopcnt = 1u << 23;
-  return has_bits(Features().leaf_1_ecx, kSsse3 | kSse41 | kSse42 | kPopcnt);
+  return has_bits(features().leaf_1_ecx, kSsse3 | kSse41 | kSse42 | kPopcnt);
 }
 
 bool has_v3() {
   constexpr unsigned kFma = 1u << 12, kMovbe = 1u << 22, kAvx = 1u << 28, kF16c = 1u << 29;
   constexpr unsigned kBmi = 1u << 3, kAvx2 = 1u << 5, kBmi2 = 1u << 8;
   constexpr unsigned kLzcnt = 1u << 5;
-  const Features features;
-  return has_v2() && has_bits(features.leaf_1_ecx, kFma | kMovbe | kAvx | kF16c) &&
-         has_bits(features.leaf_7_ebx, kBmi | kAvx2 | kBmi2) &&
-         has_bits(features.extended_ecx, kLzcnt) &&
-         has_bits(features.saved_registers, Features::kYmm);
+  return has_v2() && has_bits(features().leaf_1_ecx, kFma | kMovbe | kAvx | kF16c) &&
+         has_bits(features().leaf_7_ebx, kBmi | kAvx2 | kBmi2) &&
+         has_bits(features().extended_ecx, kLzcnt) &&
+         has_bits(features().saved_registers, Features::kYmm);
 }
 
 bool has_v4() {
   constexpr unsigned kFoundation = 1u << 16, kDq = 1u << 17, kCd = 1u << 28, kBw = 1u << 30;
   constexpr unsigned kVl = 1u << 31;
-  const Features features;
-  return has_v3() && has_bits(features.leaf_7_ebx, kFoundation | kDq | kCd | kBw | kVl) &&
-         has_bits(features.saved_registers, Features::kZmm);
+  return has_v3() && has_bits(features().leaf_7_ebx, kFoundation | kDq | kCd | kBw | kVl) &&
+         has_bits(features().saved_registers, Features::kZmm);
 }
 
 constexpr Level kLevels[] = {
