@@ -63,7 +63,7 @@ TEST_CASE("overlaps among uses of all kinds are found") {
   for (int i = 0; i < 20'000; ++i) {
     Uses uses;
     const std::ptrdiff_t count = random.number(0, 6);
-    const std::ptrdiff_t apart = random.number(1, 150);
+    const std::ptrdiff_t apart = random.number(1, 40);
     const std::ptrdiff_t often = random.number(0, 4);
     for (std::ptrdiff_t j = 0; j < count; ++j) {
       uses.push_back({random.next(), static_cast<std::size_t>(random.number(0, 3)),
@@ -75,6 +75,7 @@ TEST_CASE("overlaps among uses of all kinds are found") {
     CountedEffort effort;
     REQUIRE(is_right(uses, effort));
   }
+  CAPTURE(clashes);
   CHECK((clashes > 5000 && clashes < 15'000));
 }
 
@@ -157,8 +158,8 @@ std::vector<Array> tiles_of(std::size_t rows, std::size_t columns, std::size_t s
   return arrays;
 }
 
-// So that a search that looks at all pairs has no chance: that would be a quarter of count^2 / 2.
-constexpr std::size_t kStepsPerUse = 60;
+// A look at each pair would be more, for 16 slices and their gradients already.
+constexpr std::size_t kStepsPerUse = 6;
 
 void check_quick(const char* name, Uses uses) {
   INFO(name);
@@ -190,7 +191,10 @@ TEST_CASE("parts of one matrix are told apart in a few steps each") {
   check_quick("1000 rows", with_gradients(tiles_of(1000, 1, 1), kBeyond));
   check_quick("tiles", with_gradients(tiles_of(1024, 1024, 32), kBeyond));
   check_quick("gradients between the numbers", with_gradients(columns_of(1000, 3000, 300, 8), 4));
-  check_quick("gradients to the right", with_gradients(columns_of(1000, 300, 300, 8), 1200));
+
+  std::vector<Array> left_half = columns_of(1000, 300, 300);
+  for (Array& array : left_half) array.strides[0] *= 2;
+  check_quick("gradients to the right", with_gradients(left_half, 1200));
 
   std::vector<Array> every_16th;
   for (std::ptrdiff_t i = 0; i < 64; ++i) every_16th.push_back({4 * i, 4, {512, 16}, {4096, 256}});
@@ -222,28 +226,62 @@ TEST_CASE("a diagonal does not keep columns from being told apart") {
   CHECK(find(uses, effort));
 }
 
-// Arrays whose steps neither nest nor divide one another: marks decide, once for all of them.
-TEST_CASE("what takes marks takes them once, and can be stopped") {
+// Arrays whose steps neither nest nor divide one another, with so many elements along each axis.
+Uses hard_uses(RandomArrays& random, std::size_t extent, std::ptrdiff_t farthest) {
   Uses uses;
-  for (std::ptrdiff_t i = 0; i < 8; ++i) {
-    const Array array{2 * i, 2, {40, 40, 40}, {16 * (1009 + i), 16 * 1511, 16 * (2003 + i)}};
-    uses.push_back({array, static_cast<std::size_t>(i), i % 2 == 0});
+  for (std::size_t i = 0; i < 8; ++i) {
+    Array array{4 * random.number(0, 1000), 4, {extent, extent, extent}, {}};
+    for (int axis = 0; axis < 3; ++axis) {
+      array.strides.push_back(4 * random.number(farthest / 2, farthest));
+    }
+    uses.push_back({array, i, i % 2 == 0});
   }
+  return uses;
+}
+
+TEST_CASE("overlaps among uses that take marks are found") {
+  RandomArrays random(3);
+  int clashes = 0;
+  int marked = 0;
+  constexpr int kCases = 300;
+  for (int i = 0; i < kCases; ++i) {
+    Uses uses = hard_uses(random, 6, 250'000);
+    uses[7].term = 6;
+    uses[1].term = 0;
+    INFO(text_of(uses));
+    clashes += any_really_clash(uses);
+    CountedEffort effort;
+    REQUIRE(is_right(uses, effort));
+    marked += effort.bytes > 300'000;
+  }
+  CHECK((clashes > kCases / 5 && clashes < kCases * 4 / 5));
+  CHECK(marked > kCases / 2);
+}
+
+TEST_CASE("what takes marks takes them once, and can be stopped") {
+  RandomArrays random(7);
+  Uses uses = hard_uses(random, 12, 20'000'000);
+  REQUIRE(!any_really_clash(uses));
   CountedEffort whole;
   CHECK(!find(uses, whole));
-  constexpr std::size_t kElements = 8 * 40 * 40 * 40;
-  CHECK(whole.steps > kElements);
-  CHECK(whole.steps < 4 * kElements);
-  CHECK(whole.bytes < 1'000'000);
+  CHECK(whole.steps > 50'000);
+  CHECK(whole.bytes < 500'000);
   for (const std::size_t steps : {std::size_t{1}, std::size_t{1000}, whole.steps - 1}) {
     CountedEffort effort(steps);
     CHECK_THROWS_AS(find(uses, effort), CountedEffort::Stopped);
   }
-  // The last element of the last one, moved onto the first one's.
-  uses.back().array.begin = 16 * 39 * (1009 + 1511 + 2003 - 1016 - 1511 - 2010);
-  const auto found = find(uses, whole);
+  // The last element of one lies on another one's, three bytes of it.
+  const auto last = [](const Array& array) {
+    std::ptrdiff_t place = array.begin;
+    for (const std::ptrdiff_t stride : array.strides) place += 11 * stride;
+    return place;
+  };
+  uses[6].array.begin += last(uses[3].array) - last(uses[6].array) - 3;
+  CountedEffort effort;
+  const auto found = find(uses, effort);
   REQUIRE(found);
-  CHECK(found->first + found->second == 7);
+  CHECK(std::min(found->first, found->second) == 3);
+  CHECK(std::max(found->first, found->second) == 6);
 }
 
 TEST_CASE("terms may overlap themselves, and what is read") {

@@ -91,6 +91,7 @@ Marks::Marks(std::uint64_t size, Effort& effort)
 
 void Marks::move_to(Window window) {
   const std::size_t used = words_for(window_.end - window_.begin);
+  effort_.spend(1 + (is_clean_ ? 0 : used / kWord));
   if (!is_clean_) std::fill_n(words_.begin(), used, std::uint64_t{0});
   is_clean_ = true;
   window_ = window;
