@@ -161,11 +161,11 @@ std::vector<Array> tiles_of(std::size_t rows, std::size_t columns, std::size_t s
 // A look at each pair would be more, for 16 slices and their gradients already.
 constexpr std::size_t kStepsPerUse = 6;
 
-void check_quick(const char* name, Uses uses) {
+void check_quick(const char* name, Uses uses, std::size_t steps_per_use = kStepsPerUse) {
   INFO(name);
   CountedEffort effort;
   CHECK(!find(uses, effort));
-  CHECK(effort.steps <= kStepsPerUse * uses.size());
+  CHECK(effort.steps <= steps_per_use * uses.size());
   CHECK(effort.bytes <= 1000 * uses.size());
   // One number more that is written, of one that was there.
   Array one = uses[uses.size() / 3].array;
@@ -178,7 +178,7 @@ void check_quick(const char* name, Uses uses) {
   REQUIRE(found);
   CHECK(std::max(found->first, found->second) == uses.size() - 1);
   CHECK(std::min(found->first, found->second) == (uses.size() - 1) / 3);
-  CHECK(other_effort.steps <= 2 * kStepsPerUse * uses.size());
+  CHECK(other_effort.steps <= 2 * steps_per_use * uses.size());
 }
 
 TEST_CASE("parts of one matrix are told apart in a few steps each") {
@@ -213,17 +213,50 @@ TEST_CASE("parts of one matrix are told apart in a few steps each") {
   }
   for (std::ptrdiff_t i = 128; i < 160; ++i) staircase.push_back({256 * i, 4, {64}, {4}});
   check_quick("a staircase, and rows", with_gradients(staircase, kBeyond));
+
+  std::vector<Array> halves;
+  for (std::ptrdiff_t i = 1000; i < 2000; ++i) halves.push_back({4 * i, 4, {50}, {8000}});
+  for (std::ptrdiff_t i = 0; i < 285; ++i) {
+    halves.push_back({8000 * 50 + 28 * i, 4, {50, 7}, {8000, 4}});
+  }
+  check_quick("columns, and wider ones below", with_gradients(halves, kBeyond));
 }
 
-// A diagonal has a step of its own, which must not hide that the columns share one.
-TEST_CASE("a diagonal does not keep columns from being told apart") {
-  Uses uses = with_gradients(columns_of(256, 256, 256), std::ptrdiff_t{1} << 30);
-  uses.push_back({{0, 4, {256}, {257 * 4}}, 999, false});
+TEST_CASE("what a few have of their own does not hide what others have in common") {
+  std::vector<Array> arrays = columns_of(512, 256, 256);
+  for (Array& array : arrays) array.strides[0] = 4096;  // the left quarter of a matrix
+  SECTION("diagonals of the right half") {
+    for (std::ptrdiff_t i = 0; i < 3; ++i) {
+      arrays.push_back({2048 + 4 * i, 4, {500}, {4100}});
+    }
+  }
+  SECTION("rows of the right half, by fours") {
+    for (std::ptrdiff_t i = 0; i < 4; ++i) {
+      arrays.push_back({2048 + 4096 * i, 4, {100, 7}, {4 * 4096, 8}});
+    }
+  }
+  SECTION("rows of the right half, and so on") {
+    for (std::ptrdiff_t i = 0; i < 8; ++i) {
+      arrays.push_back({2048 + (4096 << i), 4, {2, 2, 7}, {std::ptrdiff_t{8192} << i, 1024, 8}});
+    }
+  }
+  check_quick("the left quarter", with_gradients(arrays, std::ptrdiff_t{1} << 30), 20);
+}
+
+TEST_CASE("uses that have nothing in common are not looked at pair by pair") {
+  Uses uses;
+  for (std::size_t i = 0; i < 2000; ++i) {
+    const auto number = static_cast<std::ptrdiff_t>(i);
+    uses.push_back({{8 * number, 4, {2}, {40'000 + 20 * number}}, i, true});
+  }
   CountedEffort effort;
   CHECK(!find(uses, effort));
-  CHECK(effort.steps <= kStepsPerUse * uses.size());
-  uses.back().array.begin += std::ptrdiff_t{1} << 30;
-  CHECK(find(uses, effort));
+  CHECK(effort.steps < 100 * uses.size());
+  uses.push_back({{8 * 1999 + 40'000 + 20 * 1999, 2, {}, {}}, 2000, false});
+  const auto found = find(uses, effort);
+  REQUIRE(found);
+  CHECK(found->first == 1999);
+  CHECK(found->second == 2000);
 }
 
 // Arrays whose steps neither nest nor divide one another, with so many elements along each axis.
@@ -248,6 +281,7 @@ TEST_CASE("overlaps among uses that take marks are found") {
     Uses uses = hard_uses(random, 6, 250'000);
     uses[7].term = 6;
     uses[1].term = 0;
+    if (i % 3 == 0) uses.erase(uses.begin() + 1, uses.end() - 2);
     INFO(text_of(uses));
     clashes += any_really_clash(uses);
     CountedEffort effort;
@@ -294,6 +328,10 @@ TEST_CASE("terms may overlap themselves, and what is read") {
   REQUIRE(found);
   CHECK(found->first + found->second == 3);
   CHECK(!find({}, effort));
+  const auto first = find({{array, 2, true}, {array, 0, true}, {array, 1, true}}, effort);
+  REQUIRE(first);
+  CHECK(first->first == 1);
+  CHECK(first->second == 2);
 }
 
 TEST_CASE("a batch that is done again takes the same memory") {

@@ -73,6 +73,30 @@ TEST_CASE("a search and marks tell the same, and a search without budget tells n
   CHECK(given_up > 100);
 }
 
+TEST_CASE("overlaps are told for two steps of any size") {
+  RandomArrays random(5);
+  CountedEffort effort;
+  int met = 0;
+  constexpr int kCases = 4000;
+  for (int i = 0; i < kCases; ++i) {
+    const auto next = [&] {
+      const std::ptrdiff_t unit = std::ptrdiff_t{1} << random.number(0, 4);
+      const auto count = static_cast<std::size_t>(random.number(2, 60));
+      return Array{random.number(0, 500), 4, {count}, {unit * random.number(1, 4000)}};
+    };
+    const Array a = next();
+    const Array b = next();
+    INFO(a << "; " << b);
+    const bool expected = really_overlap(a, b);
+    met += expected;
+    REQUIRE(taut::overlap(a.strided(), b.strided(), effort) == expected);
+    const Array both{0, 4, {a.extents[0], b.extents[0]}, {a.strides[0], b.strides[0]}};
+    REQUIRE(taut::overlaps_itself(both.strided(), effort) == really_overlaps_itself(both));
+  }
+  CHECK((met > kCases / 10 && met < kCases * 9 / 10));
+  CHECK(effort.bytes == 0);
+}
+
 TEST_CASE("the range of an array holds all of its bytes and no more") {
   RandomArrays arrays(3);
   for (int i = 0; i < 2000; ++i) {
@@ -113,6 +137,75 @@ TEST_CASE("marks tell of places in every window") {
     taut::Runs runs = taut::elements_of(rows_and_one.strided(), room);
     CHECK(taut::mark_one_another(runs, effort) == (rows > kRows));
   }
+}
+
+// The two numbers of the pair lie between those of a field, and on one where a window begins.
+TEST_CASE("windows of marks leave nothing out") {
+  constexpr auto kMost = static_cast<std::ptrdiff_t>(taut::Marks::kMost);
+  CountedEffort effort;
+  const struct {
+    std::ptrdiff_t field, between, shared;
+  } cases[] = {{0, 2, 2 + kMost}, {2, 3, 3 + 2 * kMost}};
+  for (const auto& [first, between, shared] : cases) {
+    REQUIRE((shared - first) % 3 == 0);
+    const Array field{4 * first, 4, {std::size_t{3} << 20}, {12}};
+    const Array pair{4 * between, 4, {2}, {4 * (shared - between)}};
+    std::array<taut::Axis, 1> room;
+    std::array<taut::Axis, 1> other_room;
+    taut::Runs runs = taut::bytes_of(field.strided(), room);
+    taut::Runs other_runs = taut::bytes_of(pair.strided(), other_room);
+    CHECK(taut::share_a_mark(runs, other_runs, effort));
+  }
+}
+
+TEST_CASE("marks lie where the runs are, in any window") {
+  RandomArrays random(4);
+  CountedEffort effort;
+  taut::Marks marks(300, effort);
+  for (int i = 0; i < 5000; ++i) {
+    const std::array<Array, 2> arrays{random.next(), random.next()};
+    if (arrays[0].strided().is_empty() || arrays[1].strided().is_empty()) continue;
+    std::array<std::array<taut::Axis, 4>, 2> rooms;
+    std::array<taut::Runs, 2> runs;
+    for (std::size_t j = 0; j < 2; ++j) {
+      runs[j] = taut::bytes_of(arrays[j].strided(), rooms[j]);
+      runs[j].begin -= kSomewhere - 10'000;
+    }
+    const auto begin = static_cast<std::uint64_t>(random.number(9800, 10'000));
+    const taut::Window window{begin, begin + static_cast<std::uint64_t>(random.number(1, 300))};
+    const auto bytes = arrays[0].bytes();
+    bool expected = false;
+    for (const auto& [byte, times] : arrays[1].bytes()) {
+      const auto place = static_cast<std::uint64_t>(byte + 10'000);
+      expected |= place >= window.begin && place < window.end && bytes.count(byte) > 0;
+    }
+    INFO(arrays[0] << "; " << arrays[1] << "; window " << window.begin << " " << window.end);
+    marks.move_to(window);
+    REQUIRE(!marks.has(runs[1]));
+    marks.add(runs[0]);
+    REQUIRE(marks.has(runs[1]) == expected);
+    REQUIRE(marks.add(runs[1]) >= expected);
+  }
+}
+
+TEST_CASE("runs are as long and as few as may be") {
+  std::array<taut::Axis, 4> room;
+  const auto is_merged = [&](const Array& array, std::uint64_t length, std::size_t rank) {
+    for (const bool as_bytes : {true, false}) {
+      const taut::Runs runs = as_bytes ? taut::bytes_of(array.strided(), room)
+                                       : taut::elements_of(array.strided(), room);
+      if (runs.length != length || runs.axes.size() != rank) return false;
+    }
+    return true;
+  };
+  CHECK(is_merged({0, 4, {2, 3, 5, 7}, {420, 140, 28, 4}}, 840, 0));
+  CHECK(is_merged({0, 4, {7, 5, 3, 2}, {4, -28, 140, -420}}, 840, 0));
+  CHECK(is_merged({0, 4, {2, 3, 5, 6}, {420, 140, 28, 4}}, 24, 1));
+  CHECK(is_merged({0, 4, {2, 3, 5, 1}, {450, 150, 8, 9}}, 4, 2));
+  CHECK(is_merged({0, 4, {}, {}}, 4, 0));
+  // What comes again is merged where it does not matter that it does.
+  CHECK(taut::bytes_of(Array{0, 4, {100, 9}, {4, 4}}.strided(), room).length == 4 * 108);
+  CHECK(taut::bytes_of(Array{0, 4, {100, 9, 3}, {8, 16, 0}}.strided(), room).axes.size() == 1);
 }
 
 // Slices of one matrix of float32, 1024 by 1024, and what is interleaved with it.
@@ -171,6 +264,10 @@ TEST_CASE("ordinary arrays take a few steps and no memory") {
        false},
       {"the diagonal and what is beside it", {0, 4, {1024}, {4100}}, {4, 4, {1023}, {4100}}, false},
       {"the diagonal and a column", {0, 4, {1024}, {4100}}, columns(7, 1), true},
+      {"columns of matrices of different widths",
+       {0, 4, {4000}, {4 * 1021}},
+       {400, 4, {4000}, {4 * 1019}},
+       true},
       {"one number", columns(0, 512), {2048, 4, {1, 1}, {77, -77}}, false},
       {"one number many times", columns(0, 512), {2048, 4, {1024, 1024}, {0, 0}}, false},
   };
@@ -222,6 +319,7 @@ TEST_CASE("arrays that no memory can hold are refused") {
   const Array arrays[] = {
       {0, 4, {2}, {kFar}},
       {0, 4, {2}, {kLeast}},
+      {0, 4, {5}, {kFar / 2}},  // 2^64 bytes in all
       {0, 4, {kMost}, {kFar}},
       {0, 4, {kMost, kMost}, {4, 4}},
       {0, 4, {std::size_t{1} << 32, std::size_t{1} << 32}, {kFar / 2, kFar / 2}},

@@ -59,7 +59,8 @@ TEST_CASE("memory that is shared in part, or has elements more often, is not the
   const Array matrix{0, 4, {4}, {4}};
   CHECK(!is_same(matrix, {0, 4, {3}, {4}}));
   CHECK(!is_same(matrix, {4, 4, {4}, {4}}));
-  CHECK(!is_same(matrix, {0, 2, {8}, {2}}));         // as another dtype
+  CHECK(!is_same(matrix, {0, 2, {8}, {2}}));  // as another dtype
+  CHECK(!is_same({0, 4, {4}, {8}}, {0, 2, {4}, {8}}));
   CHECK(!is_same(matrix, {0, 4, {2, 4}, {0, 4}}));   // each number twice
   CHECK(!is_same(matrix, {0, 4, {2, 2}, {12, 0}}));  // the first and the last one twice
   CHECK(!is_same({0, 4, {5, 2}, {4, 0}}, {0, 4, {2, 5}, {4, 0}}));
@@ -109,6 +110,12 @@ TEST_CASE("each array of many is told where its memory was first") {
     REQUIRE(first_readings(arrays, kinds, effort) == expected);
   }
   CHECK(again > 1000);
+}
+
+TEST_CASE("no array without elements was there before") {
+  const Array none{0, 4, {3, 0}, {4, 4}};
+  CountedEffort effort;
+  CHECK(first_readings({none, none, none}, {0, 0, 0}, effort) == std::vector<std::size_t>{0, 1, 2});
 }
 
 TEST_CASE("many arrays of one range take no longer than others") {

@@ -2,11 +2,13 @@
 // as a run. This is the bounded Diophantine equation that NumPy solves too (mem_overlap.c); it is
 // NP-hard where there are many axes. The search goes from the largest step to the smallest. What is
 // left of the interval is decided at once where the smaller steps' reach, greatest common divisor
-// or gaps decide it. So only steps that neither nest nor divide one another are tried out.
+// or gaps decide it, and for the last two steps. So only three and more steps that neither nest nor
+// divide one another are tried out.
 
 #include "views/cover.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 
 namespace taut {
@@ -15,6 +17,28 @@ namespace {
 // Of a number above 0, and a divisor above 0.
 std::int64_t divide_up(std::int64_t number, std::int64_t divisor) {
   return (number - 1) / divisor + 1;
+}
+
+constexpr std::int64_t kNone = std::numeric_limits<std::int64_t>::max();
+
+// The least x with low <= factor * x % modulus <= high, where 0 < low <= high < modulus and
+// 0 <= factor < modulus; kNone if there is none, nothing if the numbers become too large. As Euclid
+// finds the greatest common divisor: where no multiple of the factor hits before it passes the
+// modulus, how often it passes is the same question modulo the factor.
+std::optional<std::int64_t> least_multiple(std::int64_t factor, std::int64_t modulus,
+                                           std::int64_t low, std::int64_t high) {
+  if (factor == 0) return kNone;
+  const std::int64_t x = divide_up(low, factor);
+  if (x <= high / factor) return x;
+  const auto passes =
+      least_multiple(modulus % factor, factor, factor - high % factor, factor - low % factor);
+  if (!passes || *passes == kNone) return passes;
+  std::int64_t place;
+  if (__builtin_mul_overflow(modulus, *passes, &place) ||
+      __builtin_add_overflow(place, low, &place)) {
+    return std::nullopt;
+  }
+  return divide_up(place, factor);
 }
 
 }  // namespace
@@ -53,11 +77,19 @@ std::optional<bool> Cover::search(std::size_t rank, std::int64_t low, std::int64
   const auto step = static_cast<std::int64_t>(axis.step);
   const Sums& inner = sums_[rank - 1];
   const std::int64_t first = low > inner.reach ? divide_up(low - inner.reach, step) : 0;
-  std::int64_t last = std::min(high / step, static_cast<std::int64_t>(axis.count - 1));
-  // Where the inner sums are all multiples of their divisor, what is left of the interval has one
-  // or not by its remainder, and the remainders repeat. (Where it reaches beyond the inner sums, it
-  // has the first or the last.)
-  if (inner.have_all()) last = std::min(last, first + inner.divisor / sums.divisor - 1);
+  const std::int64_t last = std::min(high / step, static_cast<std::int64_t>(axis.count - 1));
+  if (first > last) return false;
+  // Where the inner sums are all multiples of their divisor, it is enough that what is left of the
+  // interval has one: if it reaches beyond these sums, it has the first or the last of them.
+  if (inner.have_all()) {
+    const std::int64_t width = high - low;
+    const std::int64_t rest = (high - first * step) % inner.divisor;
+    if (rest <= width) return true;
+    const std::int64_t back = (inner.divisor - step % inner.divisor) % inner.divisor;
+    const std::int64_t up = inner.divisor - rest;
+    const auto more = least_multiple(back, inner.divisor, up, up + width);
+    if (more) return *more <= last - first;
+  }
   for (std::int64_t x = first; x <= last; ++x) {
     const std::optional<bool> found = search(rank - 1, low - x * step, high - x * step);
     if (!found || *found) return found;
@@ -70,7 +102,6 @@ std::optional<bool> Cover::search(std::size_t rank, std::int64_t low, std::int64
 // With j_l and q counted from their ends, all have the same sign.
 std::optional<bool> share_a_byte(const Runs& a, const Runs& b, Budget& budget, Effort& effort) {
   if (a.begin >= b.end() || b.begin >= a.end()) return false;
-  if (a.axes.empty() && b.axes.empty()) return true;
   Cover cover(a.length + b.length - 1);
   for (const Axis& axis : a.axes) cover.add(axis);
   for (const Axis& axis : b.axes) cover.add(axis);

@@ -7,28 +7,32 @@
 namespace taut {
 namespace {
 
-struct Step {
-  std::uint64_t size;
-  std::size_t uses;
-};
+// Steps, the largest first.
+class Steps {
+ public:
+  std::span<const std::uint64_t> sizes() const { return std::span(sizes_).first(count_); }
+  bool are_full() const { return count_ == kMostSteps; }
 
-// The steps that most uses have, the largest first.
-struct Steps {
-  std::array<Step, kMostSteps> steps;
-  std::size_t count = 0;
-
-  void add(const Step& step) {
-    if (count == kMostSteps) {
-      const auto rarest = std::min_element(
-          steps.begin(), steps.end(), [](const Step& a, const Step& b) { return a.uses < b.uses; });
-      if (step.uses <= rarest->uses) return;
-      std::copy(rarest + 1, steps.end(), rarest);
-      --count;
-    }
-    steps[count++] = step;
+  // Not one of them; nor one that a smaller one does not divide, which it would hide from uses that
+  // lie across rows.
+  bool accept(std::uint64_t size) const {
+    return std::none_of(sizes().begin(), sizes().end(), [&](std::uint64_t other) {
+      return other == size || (other < size && size % other != 0);
+    });
   }
+
+  void add(std::uint64_t size) {
+    std::size_t at = count_++;
+    for (; at > 0 && sizes_[at - 1] < size; --at) sizes_[at] = sizes_[at - 1];
+    sizes_[at] = size;
+  }
+
+ private:
+  std::array<std::uint64_t, kMostSteps> sizes_;
+  std::size_t count_ = 0;
 };
 
+// The steps that most uses have.
 Steps common_steps(std::span<const Divided> uses, std::span<std::uint64_t> room) {
   std::size_t count = 0;
   for (const Divided& use : uses) {
@@ -37,10 +41,17 @@ Steps common_steps(std::span<const Divided> uses, std::span<std::uint64_t> room)
   const auto sizes = room.first(count);
   std::sort(sizes.begin(), sizes.end(), std::greater<>());
   Steps steps;
-  for (std::size_t begin = 0, end = 0; begin < count; begin = end) {
-    while (end < count && sizes[end] == sizes[begin]) ++end;
-    // What only one use has tells nothing from it, and could hide what others have in common.
-    if (end - begin > 1) steps.add({sizes[begin], end - begin});
+  while (!steps.are_full()) {
+    std::uint64_t best = 0;
+    std::size_t most = 0;
+    for (std::size_t begin = 0, end = 0; begin < count; begin = end) {
+      while (end < count && sizes[end] == sizes[begin]) ++end;
+      if (end - begin <= most || !steps.accept(sizes[begin])) continue;
+      best = sizes[begin];
+      most = end - begin;
+    }
+    if (most == 0) break;
+    steps.add(best);
   }
   return steps;
 }
@@ -67,27 +78,28 @@ std::uint64_t first_row(std::span<const Divided> uses, std::uint64_t step) {
   std::uint64_t longest = 0;
   std::uint64_t begin = 0;
   for (const Divided& use : uses) {
-    if (use.is_across || reach_of(use) <= longest) continue;
+    if (reach_of(use) <= longest) continue;
     longest = reach_of(use);
     begin = use.place % step;
   }
   return begin;
 }
 
+constexpr Numbers kAny{0, std::numeric_limits<std::uint64_t>::max()};
+
 void divide(std::span<Divided> uses, std::size_t level, std::uint64_t step) {
-  for (Divided& use : uses) {
-    use.numbers[level] = {0, std::numeric_limits<std::uint64_t>::max()};
-    if (!use.is_across) use.numbers[level].last = take_rows(use, step);
-  }
+  for (Divided& use : uses) use.numbers[level].last = take_rows(use, step);
   const std::uint64_t shift = step - first_row(uses, step);
   for (Divided& use : uses) {
-    if (use.is_across) continue;
-    const std::uint64_t rows = use.numbers[level].last;
-    const std::uint64_t end = use.place + shift + rows * step + reach_of(use);
-    const std::uint64_t first = (use.place + shift) / step;
-    use.place = (use.place + shift) % step;
-    use.is_across = use.place + reach_of(use) > step;
-    use.numbers[level] = {first, (end - 1) / step};
+    const std::uint64_t place = use.place + shift;
+    const std::uint64_t last = place + use.numbers[level].last * step + reach_of(use) - 1;
+    use.numbers[level] = use.modulus == 0 ? Numbers{place / step, last / step} : kAny;
+    use.place = place % step;
+    if (use.modulus % step != 0) {
+      use.modulus = 1;  // nothing is known of it any more
+    } else {
+      use.modulus = use.place + reach_of(use) > step ? step : 0;
+    }
   }
 }
 
@@ -95,19 +107,18 @@ void divide(std::span<Divided> uses, std::size_t level, std::uint64_t step) {
 
 std::size_t divide(std::span<Divided> uses, std::span<std::uint64_t> room) {
   for (Divided& use : uses) {
-    use.is_across = false;
     use.place = use.runs.begin;
+    use.modulus = 0;
     use.rank = use.runs.axes.size();
   }
   const Steps steps = common_steps(uses, room);
-  for (std::size_t level = 0; level < steps.count; ++level) {
-    divide(uses, level, steps.steps[level].size);
-  }
+  const std::size_t levels = steps.sizes().size();
+  for (std::size_t level = 0; level < levels; ++level) divide(uses, level, steps.sizes()[level]);
   for (Divided& use : uses) {
-    use.numbers[steps.count] = use.is_across ? Numbers{0, std::numeric_limits<std::uint64_t>::max()}
-                                             : Numbers{use.place, use.place + reach_of(use) - 1};
+    use.numbers[levels] =
+        use.modulus == 0 ? Numbers{use.place, use.place + reach_of(use) - 1} : kAny;
   }
-  return steps.count + 1;
+  return levels + 1;
 }
 
 }  // namespace taut

@@ -30,10 +30,10 @@ struct Divided {
   Runs runs;
   std::array<Numbers, kMostSteps + 1> numbers;  // all that the runs reach, and maybe more
 
-  // While it is being divided: the place, and how many of the axes lie within the step. What lies
-  // across the ends of rows is not divided any further.
-  bool is_across;
+  // What is left when it has been divided: the place, exactly if the modulus is 0, else up to its
+  // multiples; and how many of the axes lie within the step.
   std::uint64_t place;
+  std::uint64_t modulus;
   std::size_t rank;
 };
 

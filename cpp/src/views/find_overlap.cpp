@@ -37,7 +37,7 @@ class Cluster {
       const Use& use = uses[places[i].index];
       const Runs runs = bytes_of(use.array, room);
       room = room.subspan(runs.axes.size());
-      uses_[i] = {places[i].index, use.term, use.is_written, runs, {}, false, 0, 0};
+      uses_[i] = {places[i].index, use.term, use.is_written, runs, {}, 0, 0, 0};
       order_[i] = &uses_[i];
       divisor = common_divisor(runs, std::gcd(divisor, runs.begin - uses_[0].runs.begin));
     }

@@ -79,7 +79,7 @@ Runs elements_of(const Strided& array, std::span<Axis> room) {
   Runs runs = unmerged(array, room);
   std::size_t kept = 0;
   for (const Axis axis : runs.axes) {
-    if (kept == 0 && axis.step == runs.length) {
+    if (axis.step == runs.length) {
       runs.length *= axis.count;
     } else if (kept > 0 && axis.step == runs.axes[kept - 1].step * runs.axes[kept - 1].count) {
       runs.axes[kept - 1].count *= axis.count;

@@ -44,7 +44,7 @@ Places places_of(const Strided& array, std::span<std::uint64_t> room) {
     const std::uint64_t step = magnitude(array.strides[axis]);
     if (step == 0 || extent == 0) {
       if (__builtin_mul_overflow(places.times, extent, &places.times)) places.times = 0;
-    } else if (extent > 1) {
+    } else {
       above[count] = step * extent;
       below[count++] = step;
     }

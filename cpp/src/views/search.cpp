@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "views/cover.hpp"
-
 namespace taut {
 namespace {
 
@@ -17,6 +15,10 @@ constexpr Budget kUseCost = 32;
 bool lies_before(const Divided* a, const Divided* b) {
   if (a->runs.begin != b->runs.begin) return a->runs.begin < b->runs.begin;
   return a->term != b->term ? a->term < b->term : a->index < b->index;
+}
+
+SharedUse in_order(const Divided& a, const Divided& b) {
+  return lies_before(&a, &b) ? SharedUse{a.index, b.index} : SharedUse{b.index, a.index};
 }
 
 bool concern(const Divided& a, const Divided& b) {
@@ -40,39 +42,54 @@ Found Search::find(Part part, std::size_t numbers, int depth) {
     });
     if (!is_one) return found;
   }
-  std::sort(part.begin(), part.end(), lies_before);
+  // Those that could not be divided hide whether the others fall into parts.
+  const auto divided_end = std::partition(part.begin(), part.end(),
+                                          [](const Divided* use) { return use->modulus == 0; });
+  Part divided(part.begin(), divided_end);
+  Part others(divided_end, part.end());
+  if (others.empty()) {
+    std::swap(divided, others);
+  } else if (const Found found = find(divided, numbers, depth + 1)) {
+    return found;
+  }
+  std::sort(others.begin(), others.end(), lies_before);
   bool is_decided = false;
-  const Found found = find_among_pairs(part, is_decided);
+  const Found found = find_among_pairs(divided, others, is_decided);
   return found || is_decided ? found : find_by_marks(part);
 }
 
-Found Search::find_among_pairs(Part part, bool& is_decided) {
-  Budget budget = kUseCost * part.size();
+Found Search::find_among_pairs(Part apart, Part part, bool& is_decided) {
+  Budget budget = kUseCost * (apart.size() + part.size());
   for (const Divided* use : part) budget += std::min(use->runs.count(), Marks::kMost) / 4;
   std::size_t open = 0;  // all before it end before the use at hand
   for (std::size_t i = 0; i < part.size(); ++i) {
-    const Runs& runs = part[i]->runs;
-    while (part[open]->runs.end() <= runs.begin) ++open;
-    for (std::size_t j = open; j < i; ++j) {
-      effort_.spend(1);
-      const bool concerns = concern(*part[j], *part[i]);
-      const Budget cost = concerns ? kPairCost : 1;
-      if (budget < cost) return {};
-      budget -= cost;
-      if (!concerns) continue;
-      const auto shared = share_a_byte(part[j]->runs, runs, budget, effort_);
-      if (!shared) return {};
-      if (*shared) return SharedUse{part[j]->index, part[i]->index};
+    while (part[open]->runs.end() <= part[i]->runs.begin) ++open;
+    for (const Part others : {apart, part.subspan(open, i - open)}) {
+      for (const Divided* other : others) {
+        const auto shared = overlap(*other, *part[i], budget);
+        if (!shared) return {};
+        if (*shared) return in_order(*other, *part[i]);
+      }
     }
   }
   is_decided = true;
   return {};
 }
 
+std::optional<bool> Search::overlap(const Divided& a, const Divided& b, Budget& budget) {
+  effort_.spend(1);
+  const bool concerns = concern(a, b);
+  const Budget cost = concerns ? kPairCost : 1;
+  if (budget < cost) return std::nullopt;
+  budget -= cost;
+  return concerns ? share_a_byte(a.runs, b.runs, budget, effort_) : false;
+}
+
 Found Search::find_by_marks(Part part) {
   if (!marks_) {
     marks_.emplace(MarksOfUses{{reach_, effort_}, {reach_, effort_}, {reach_, effort_}});
   }
+  std::sort(part.begin(), part.end(), lies_before);
   Window all{part.front()->runs.begin, 0};
   for (const Divided* use : part) all.end = std::max(all.end, use->runs.end());
   Found found;
@@ -91,7 +108,6 @@ Found Search::find_by_marks(Part part) {
   return found;
 }
 
-// None, if the use shares bytes of the window only with its own term.
 Found Search::find_partner(Part before, const Divided& use, Window window) {
   marks_->own.move_to(window);
   marks_->own.add(use.runs);

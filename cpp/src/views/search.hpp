@@ -9,13 +9,14 @@
 #include <span>
 
 #include "views/chains.hpp"
+#include "views/cover.hpp"
 #include "views/divided.hpp"
 #include "views/effort.hpp"
 #include "views/marks.hpp"
 
 namespace taut {
 
-// Looks for an overlap among divided uses: what the numbers tell apart falls into parts, each of
+// Looks for an overlap among divided uses. What the numbers tell apart falls into parts. Each of
 // these is decided pair by pair, and where the pairs take too long, by marks for the whole part.
 class Search {
  public:
@@ -35,9 +36,13 @@ class Search {
   };
 
   Found find(Part part, std::size_t numbers, int depth);
-  // Whether there is none is decided or not.
-  Found find_among_pairs(Part part, bool& is_decided);
+  // Looks at those of the part, sorted by place, and at each of them with those that are known to
+  // be apart from one another. If nothing is found, nothing is there only if `is_decided`.
+  Found find_among_pairs(Part apart, Part part, bool& is_decided);
+  // Nothing where it takes more than the budget.
+  std::optional<bool> overlap(const Divided& a, const Divided& b, Budget& budget);
   Found find_by_marks(Part part);
+  // The one of those before the use with which it overlaps in the window.
   Found find_partner(Part before, const Divided& use, Window window);
 
   std::uint64_t reach_;
