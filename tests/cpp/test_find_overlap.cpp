@@ -211,15 +211,8 @@ TEST_CASE("parts of one matrix are told apart in a few steps each") {
   for (std::ptrdiff_t i = 0; i < 64; ++i) {
     staircase.push_back({4 * (63 - i) + 256 * i, 4, {static_cast<std::size_t>(128 - i)}, {256}});
   }
-  for (std::ptrdiff_t i = 128; i < 160; ++i) staircase.push_back({256 * i, 4, {64}, {4}});
+  for (std::ptrdiff_t i = 128; i < 2000; ++i) staircase.push_back({256 * i, 4, {64}, {4}});
   check_quick("a staircase, and rows", with_gradients(staircase, kBeyond));
-
-  std::vector<Array> halves;
-  for (std::ptrdiff_t i = 1000; i < 2000; ++i) halves.push_back({4 * i, 4, {50}, {8000}});
-  for (std::ptrdiff_t i = 0; i < 285; ++i) {
-    halves.push_back({8000 * 50 + 28 * i, 4, {50, 7}, {8000, 4}});
-  }
-  check_quick("columns, and wider ones below", with_gradients(halves, kBeyond));
 }
 
 TEST_CASE("what a few have of their own does not hide what others have in common") {
