@@ -2,11 +2,11 @@
 
 #include "kernels/kernels.hpp"
 
-#include "kernels/elementwise.hpp"
-#include "kernels/gram_finish.hpp"
-#include "kernels/gram_pack.hpp"
-#include "kernels/gram_signs.hpp"
-#include "kernels/gram_tile.hpp"
+#include "kernels/elementwise/pass.hpp"
+#include "kernels/gram/finish.hpp"
+#include "kernels/gram/pack.hpp"
+#include "kernels/gram/signs.hpp"
+#include "kernels/gram/tile.hpp"
 
 namespace taut::TAUT_LEVEL {
 namespace {

@@ -5,8 +5,8 @@
 #ifndef TAUT_KERNELS_GRAM_PACK_HPP_
 #define TAUT_KERNELS_GRAM_PACK_HPP_
 
-#include "kernels/gram_lines.hpp"
-#include "kernels/gram_shape.hpp"
+#include "kernels/gram/lines.hpp"
+#include "kernels/gram/shape.hpp"
 
 namespace taut::TAUT_LEVEL {
 namespace {

@@ -4,7 +4,7 @@
 #ifndef TAUT_KERNELS_GRAM_FINISH_HPP_
 #define TAUT_KERNELS_GRAM_FINISH_HPP_
 
-#include "kernels/gram_lines.hpp"
+#include "kernels/gram/lines.hpp"
 #include "kernels/lanes.hpp"
 
 namespace taut::TAUT_LEVEL {

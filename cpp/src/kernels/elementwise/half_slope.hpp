@@ -5,8 +5,8 @@
 // evaluation of elementary mathematical functions with correctly rounded last bit", 1991). Where
 // the ends differ, which is seldom, or might be misjudged, the caller computes in float64.
 
-#ifndef TAUT_KERNELS_HALF_SLOPE_HPP_
-#define TAUT_KERNELS_HALF_SLOPE_HPP_
+#ifndef TAUT_KERNELS_ELEMENTWISE_HALF_SLOPE_HPP_
+#define TAUT_KERNELS_ELEMENTWISE_HALF_SLOPE_HPP_
 
 #include "kernels/kernels.hpp"
 #include "kernels/storage.hpp"
@@ -89,4 +89,4 @@ class HalfSlope {
 }  // namespace
 }  // namespace taut::TAUT_LEVEL
 
-#endif  // TAUT_KERNELS_HALF_SLOPE_HPP_
+#endif  // TAUT_KERNELS_ELEMENTWISE_HALF_SLOPE_HPP_
