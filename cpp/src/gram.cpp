@@ -65,7 +65,6 @@ class Gram {
       : workspace_(workspace),
         memory_(workspace),
         kernel_(active_kernels().gram[static_cast<std::size_t>(x.dtype())]),
-        source_(source_of(x, mode)),
         vectors_(x.extent(mode == Mode::kRows ? 0 : 1)),
         length_(x.extent(mode == Mode::kRows ? 1 : 0)),
         padded_(round_up(vectors_, kernel_.vector_multiple)) {
@@ -75,9 +74,11 @@ class Gram {
     matrix_.vectors = vectors_;
     matrix_.length = length_;
     matrix_.padded_vectors = padded_;
+    matrix_.source = source_of(x, mode);
     matrix_.weights = weights.data();
     matrix_.reciprocals = memory_.take<double>(padded_).data();
     matrix_.clamped = memory_.take<bool>(padded_).data();
+    matrix_.smallest = memory_.take<double>(padded_).data();
     matrix_.rows = memory_.take<std::byte>(padded_ * length_ * kernel_.compute_size).data();
     if (with_gradient) {
       const std::size_t size = padded_ * round_up(length_, kGramCoordinates) * kernel_.compute_size;
@@ -121,7 +122,7 @@ class Gram {
     const std::size_t pieces = padded_ / kernel_.register_columns;
     std::atomic<bool> finite{true};
     parallel_for(pieces, workers_for_copies(pieces), [&](std::size_t piece, std::size_t) {
-      if (!kernel_.pack(source_, matrix_, piece * kernel_.register_columns)) finite = false;
+      if (!kernel_.pack(matrix_, piece * kernel_.register_columns)) finite = false;
     });
     return finite;
   }
@@ -210,7 +211,6 @@ class Gram {
   Workspace& workspace_;
   WorkspaceScope memory_;
   const GramKernel& kernel_;
-  GramSource source_;
   std::size_t vectors_;
   std::size_t length_;
   std::size_t padded_;

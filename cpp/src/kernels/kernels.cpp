@@ -20,7 +20,7 @@ constexpr GramKernel gram_kernel() {
       .vector_multiple = GramShape<T>::kVectorMultiple,
       .panel = GramShape<T>::kPanel,
       .pack = pack<Storage>,
-      .tile = tile<T>,
+      .tile = tile<Storage>,
       .tile_scratch = kGramTile * kGramTile * sizeof(T),
       .multiply_signs = multiply_signs<T>,
       .sign_scratch = kSignScratch<T>,

@@ -90,10 +90,12 @@ struct GramMatrix {
   std::size_t vectors;
   std::size_t length;
   std::size_t padded_vectors;
+  GramSource source;  // what the copies are of
   // Per vector x with x̂ = x / max(|x|, 1e-7), where `rows` holds x times a power of two:
   double* weights;      // x̂ = weight * rows; padded with zeros to whole tiles
   double* reciprocals;  // 1 / max(|x|, 1e-7)
   bool* clamped;        // whether |x| < 1e-7
+  double* smallest;     // the smallest nonzero magnitude in `rows`; 0 where a number is subnormal
   void* rows;           // Compute[vector / register_columns][coordinate][vector % register_columns]
   // For a gradient, else null; in panels of some coordinates, with zeros up to kGramCoordinates:
   void* directions;  // x̂: Compute[coordinate / panel][vector][coordinate % panel]
@@ -120,12 +122,13 @@ struct GramKernel {
   std::size_t panel;             // coordinates per panel; divides kGramCoordinates
 
   // Fills `matrix`, but for its gradients, with the vectors [begin, begin + register_columns) of
-  // the source; false if one has NaN or Inf.
-  bool (*pack)(const GramSource& source, const GramMatrix& matrix, std::size_t begin);
+  // its source; false if one has NaN or Inf.
+  bool (*pack)(const GramMatrix& matrix, std::size_t begin);
 
   // Σ |<x̂ᵢ,x̂ⱼ>| over the pairs i < j of the tile that begins at (row, column), row <= column.
-  // Writes the signs of its rows towards its columns and the other way round; either may be null. A
-  // tile on the diagonal writes both into `row_signs`.
+  // A pair has the sign of its dot product in Compute, or that of the exact dot product where
+  // products may have left Compute's range. Writes the signs of its rows towards its columns and
+  // the other way round; either may be null. A tile on the diagonal writes both into `row_signs`.
   double (*tile)(const GramMatrix& matrix, std::size_t row, std::size_t column,
                  const GramSigns* row_signs, const GramSigns* column_signs, void* scratch);
   std::size_t tile_scratch;  // bytes

@@ -1,9 +1,13 @@
 // From the caller's matrix, whatever its dtype and strides, to the copies that the kernels read:
 // the vectors side by side, and their directions. A vector whose numbers are so large or so small
-// that a dot product could leave the range is scaled by a power of two, which is exact.
+// that a dot product could overflow, or all of it underflow, is scaled by a power of two. That is
+// exact, but for small numbers beside very large ones; pairs in which they could count are computed
+// from the source again: see tile.hpp.
 
 #ifndef TAUT_KERNELS_GRAM_PACK_HPP_
 #define TAUT_KERNELS_GRAM_PACK_HPP_
+
+#include <type_traits>
 
 #include "kernels/gram/lines.hpp"
 #include "kernels/gram/shape.hpp"
@@ -12,10 +16,6 @@ namespace taut::TAUT_LEVEL {
 namespace {
 
 constexpr double kSmallestNorm = 1e-7;
-
-// Squares of such numbers, and sums of them, are far from the ends of float32's range.
-constexpr double kSafeLargest = 0x1p32;
-constexpr double kSafeSmallest = 0x1p-32;
 
 // A square of the source whose lines are coordinates: `present` vectors by `coordinates`, the rest
 // zeros.
@@ -75,13 +75,45 @@ inline void pack_rows(const GramSource& source, std::size_t vector, std::size_t 
   }
 }
 
-// The largest magnitude and the sum of squares of each vector in a group.
+// The smallest magnitude of each vector in a group, its zeros left out.
+template <typename T>
+class SmallestOf {
+ public:
+  SmallestOf() {
+    for (Bits& least : least_) least = ~Bits{};
+  }
+
+  // Without its sign, and less 1, a zero has the largest bits that there are.
+  [[gnu::always_inline]] void add(const T* numbers) {
+    TAUT_UNROLL
+    for (std::size_t v = 0; v < kVectors; ++v) {
+      const Bits bits = load<Bits>(numbers + v * kLanesOf<T>);
+      const Bits order = bits + bits - 1;
+      least_[v] = order < least_[v] ? order : least_[v];
+    }
+  }
+
+  // A number beside which nothing is small, where there is none.
+  double of(std::size_t vector) const {
+    const Unsigned least = least_[vector / kLanesOf<T>][vector % kLanesOf<T>];
+    return least == ~Unsigned{} ? 0x1p64 : __builtin_bit_cast(T, (least >> 1) + 1);
+  }
+
+ private:
+  using Unsigned = std::make_unsigned_t<typename IntegerOf<sizeof(T)>::type>;
+  using Bits = Vector<Unsigned, kLanesOf<T>>;
+  static constexpr std::size_t kVectors = GramShape<T>::kColumnVectors;
+  Bits least_[kVectors];
+};
+
+// The magnitudes of each vector in a group, and the sum of its squares.
 template <typename T>
 struct GroupMeasure {
   static constexpr std::size_t kColumns = GramShape<T>::kColumns;
   static constexpr std::size_t kVectors = kColumns / kDoubles;
   Doubles largest[kVectors];
   Doubles squares[kVectors];
+  SmallestOf<T> smallest;
   bool finite;
 
   GroupMeasure(const T* rows, std::size_t length) : largest{}, squares{} {
@@ -95,6 +127,7 @@ struct GroupMeasure {
         largest[v] = magnitude > largest[v] ? magnitude : largest[v];
         squares[v] = multiply_add(x, x, squares[v]);
       }
+      smallest.add(rows + c * kColumns);
     }
     finite = true;
     for (std::size_t lane = 0; lane < kDoubles; ++lane) finite &= not_finite[lane] == 0;
@@ -110,7 +143,7 @@ struct GroupMeasure {
 }
 
 template <typename Storage>
-bool pack(const GramSource& source, const GramMatrix& matrix, std::size_t begin) {
+bool pack(const GramMatrix& matrix, std::size_t begin) {
   using T = ComputeOf<Storage>;
   constexpr std::size_t kColumns = GramShape<T>::kColumns;
   constexpr std::size_t kLanes = kLanesOf<T>;
@@ -119,7 +152,7 @@ bool pack(const GramSource& source, const GramMatrix& matrix, std::size_t begin)
   const std::size_t vectors = remaining < kColumns ? remaining : kColumns;
   T* rows = static_cast<T*>(matrix.rows) + begin * length;
 
-  pack_rows<Storage>(source, begin, vectors, length, rows);
+  pack_rows<Storage>(matrix.source, begin, vectors, length, rows);
   GroupMeasure<T> measure(rows, length);
   if (!measure.finite) return false;
   double factors[kColumns];
@@ -129,6 +162,8 @@ bool pack(const GramSource& source, const GramMatrix& matrix, std::size_t begin)
     const bool is_safe = largest == 0 || (largest < kSafeLargest && largest > kSafeSmallest);
     factors[v] = is_safe ? 1 : power_of_two_below(largest);
     scales |= !is_safe;
+    const double smallest = measure.smallest.of(v) * factors[v];
+    matrix.smallest[begin + v] = smallest < GramRange<T>::kSmallestNormal ? 0 : smallest;
   }
   if (scales) {
     for (std::size_t c = 0; c < length; ++c) {
