@@ -6,6 +6,7 @@
 #include "kernels/gram/finish.hpp"
 #include "kernels/gram/pack.hpp"
 #include "kernels/gram/signs.hpp"
+#include "kernels/gram/stream.hpp"
 #include "kernels/gram/tile.hpp"
 
 namespace taut::TAUT_LEVEL {
@@ -25,6 +26,9 @@ constexpr GramKernel gram_kernel() {
       .multiply_signs = multiply_signs<T>,
       .sign_scratch = kSignScratch<T>,
       .finish = finish<Storage>,
+      .stream_tile = stream_tile<Storage>,
+      .stream_finish = stream_finish<Storage>,
+      .stream_scratch = kStreamScratch<T>,
   };
 }
 

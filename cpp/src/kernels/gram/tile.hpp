@@ -96,8 +96,9 @@ class NextBlock {
   std::size_t done_ = 0;
 };
 
+// `adds`: to what is there, as to the tile of earlier coordinates.
 template <typename T>
-inline void multiply_tile(const GramMatrix& matrix, const TilePlace& place, T* tile) {
+inline void multiply_tile(const GramMatrix& matrix, const TilePlace& place, bool adds, T* tile) {
   using Shape = GramShape<T>;
   const T* packed = static_cast<const T*>(matrix.rows);
   for (std::size_t k = 0; k < matrix.length; k += kGramDepthBlock) {
@@ -115,7 +116,7 @@ inline void multiply_tile(const GramMatrix& matrix, const TilePlace& place, T* t
         const T* a =
             packed + (place.row + i - within) * matrix.length + k * Shape::kColumns + within;
         T* to = tile + i * kGramTile + j;
-        if (k == 0) {
+        if (k == 0 && !adds) {
           multiply_registers<T, true>(a, b, depth, to);
         } else {
           multiply_registers<T, false>(a, b, depth, to);
@@ -366,17 +367,12 @@ inline void write_flags(const GramSigns& signs, std::size_t target, std::size_t 
   }
 }
 
-// The tile of any Storage that is computed in T.
+// From a tile's products to its sum and its signs.
 template <typename T>
-[[gnu::noinline]] double tile_of(const GramMatrix& matrix, std::size_t row, std::size_t column,
-                                 const GramSigns* row_signs, const GramSigns* column_signs,
-                                 ExactDotFunction exact, void* scratch) {
-  const std::size_t rows_left = matrix.vectors - row;
-  const std::size_t columns_left = matrix.vectors - column;
-  const TilePlace place{row, column, rows_left < kGramTile ? rows_left : kGramTile,
-                        columns_left < kGramTile ? columns_left : kGramTile};
-  T* products = static_cast<T*>(scratch);
-  multiply_tile(matrix, place, products);
+[[gnu::always_inline]] inline double finish_tile(const GramMatrix& matrix, const TilePlace& place,
+                                                 const GramSigns* row_signs,
+                                                 const GramSigns* column_signs,
+                                                 ExactDotFunction exact, T* products) {
   complete_tile(place, products);
   const bool loses = may_lose_any<T>(matrix, place);
   if (loses) clear_uncertain(matrix, place, products);
@@ -387,13 +383,27 @@ template <typename T>
     const bool any_zero = write_codes<T, true>(place, products, row_signs, column_signs);
     if (any_zero) write_codes<T, false>(place, products, row_signs, column_signs);
     if (row_signs != nullptr) {
-      write_flags(*row_signs, row, place.rows, column, place.columns, any_zero);
+      write_flags(*row_signs, place.row, place.rows, place.column, place.columns, any_zero);
     }
     if (column_signs != nullptr) {
-      write_flags(*column_signs, column, place.columns, row, place.rows, any_zero);
+      write_flags(*column_signs, place.column, place.columns, place.row, place.rows, any_zero);
     }
   }
   return place.diagonal() ? sum / 2 : sum;  // a diagonal tile has every pair twice
+}
+
+// The tile of any Storage that is computed in T.
+template <typename T>
+[[gnu::noinline]] double tile_of(const GramMatrix& matrix, std::size_t row, std::size_t column,
+                                 const GramSigns* row_signs, const GramSigns* column_signs,
+                                 ExactDotFunction exact, void* scratch) {
+  const std::size_t rows_left = matrix.vectors - row;
+  const std::size_t columns_left = matrix.vectors - column;
+  const TilePlace place{row, column, rows_left < kGramTile ? rows_left : kGramTile,
+                        columns_left < kGramTile ? columns_left : kGramTile};
+  T* products = static_cast<T*>(scratch);
+  multiply_tile(matrix, place, false, products);
+  return finish_tile(matrix, place, row_signs, column_signs, exact, products);
 }
 
 template <typename Storage>
