@@ -65,22 +65,26 @@ class Gram {
       : workspace_(workspace),
         memory_(workspace),
         kernel_(active_kernels().gram[static_cast<std::size_t>(x.dtype())]),
-        source_(source_of(x, mode)),
         vectors_(x.extent(mode == Mode::kRows ? 0 : 1)),
         length_(x.extent(mode == Mode::kRows ? 1 : 0)),
-        padded_(round_up(vectors_, kernel_.vector_multiple)) {
+        padded_(round_up(vectors_, kernel_.vector_multiple)),
+        streams_(is_streamed()) {
     const auto weights = memory_.take<double>(round_up(vectors_, kGramTile));
     std::fill(weights.begin(), weights.end(), 0.0);
     matrix_ = {};
     matrix_.vectors = vectors_;
     matrix_.length = length_;
     matrix_.padded_vectors = padded_;
+    matrix_.source = source_of(x, mode);
     matrix_.weights = weights.data();
     matrix_.reciprocals = memory_.take<double>(padded_).data();
     matrix_.clamped = memory_.take<bool>(padded_).data();
-    matrix_.rows = memory_.take<std::byte>(padded_ * length_ * kernel_.compute_size).data();
+    matrix_.factors = memory_.take<double>(padded_).data();
+    matrix_.smallest = memory_.take<double>(padded_).data();
+    const std::size_t copied = streams_ ? kGramWindow : length_;
+    matrix_.rows = memory_.take<std::byte>(padded_ * copied * kernel_.compute_size).data();
     if (with_gradient) {
-      const std::size_t size = padded_ * round_up(length_, kGramCoordinates) * kernel_.compute_size;
+      const std::size_t size = padded_ * round_up(copied, kGramCoordinates) * kernel_.compute_size;
       matrix_.directions = memory_.take<std::byte>(size).data();
       matrix_.gradients = memory_.take<std::byte>(size).data();
     }
@@ -88,6 +92,7 @@ class Gram {
 
   // The mean over pairs of |<x̂ᵢ,x̂ⱼ>|, or NaN.
   double mean() {
+    if (streams_) return stream_tile() / pairs();
     if (!pack()) return std::numeric_limits<double>::quiet_NaN();
     double total = 0;
     for (std::size_t begin = 0; begin < vectors_; begin += kGramStrip) total += strip(begin);
@@ -99,6 +104,12 @@ class Gram {
     const std::size_t axis = mode == Mode::kRows ? 0 : 1;
     const GramTarget target{gradient.data(), gradient.stride(axis), gradient.stride(1 - axis),
                             gradient.dtype() == DType::kFloat32, accumulate};
+    if (streams_) {
+      WorkspaceScope memory(workspace_);
+      kernel_.stream_finish(matrix_, row_store_.signs(vectors_, 0, 0), scale / pairs(), target,
+                            memory.take<std::byte>(kernel_.stream_scratch).data());
+      return;
+    }
     constexpr std::size_t kPiece = 64;
     const std::size_t pieces = divide_up(vectors_, kPiece);
     parallel_for(pieces, workers_for_copies(pieces), [&](std::size_t piece, std::size_t) {
@@ -117,11 +128,29 @@ class Gram {
                                      kCopiesPerNanosecond);
   }
 
+  // Whether the copies of a few long vectors would be padded, and larger than kSmallCopies. A
+  // stream is work for one thread, as the tile is in either case; it was measured to be faster up
+  // to some 100 vectors.
+  bool is_streamed() const {
+    constexpr std::size_t kSmallCopies = std::size_t{48} << 20;
+    return vectors_ <= kGramTile && padded_ > vectors_ &&
+           length_ > kSmallCopies / (3 * padded_ * kernel_.compute_size);
+  }
+
+  double stream_tile() {
+    const bool with_gradient = matrix_.gradients != nullptr;
+    if (with_gradient) row_store_ = SignStore(memory_, vectors_, vectors_);
+    const GramSigns signs = row_store_.signs(vectors_, 0, 0);
+    WorkspaceScope memory(workspace_);
+    return kernel_.stream_tile(matrix_, with_gradient ? &signs : nullptr,
+                               memory.take<std::byte>(kernel_.tile_scratch).data());
+  }
+
   bool pack() {
     const std::size_t pieces = padded_ / kernel_.register_columns;
     std::atomic<bool> finite{true};
     parallel_for(pieces, workers_for_copies(pieces), [&](std::size_t piece, std::size_t) {
-      if (!kernel_.pack(source_, matrix_, piece * kernel_.register_columns)) finite = false;
+      if (!kernel_.pack(matrix_, piece * kernel_.register_columns)) finite = false;
     });
     return finite;
   }
@@ -210,10 +239,10 @@ class Gram {
   Workspace& workspace_;
   WorkspaceScope memory_;
   const GramKernel& kernel_;
-  GramSource source_;
   std::size_t vectors_;
   std::size_t length_;
   std::size_t padded_;
+  bool streams_;
   SignStore row_store_;
   SignStore column_store_;
   GramMatrix matrix_;

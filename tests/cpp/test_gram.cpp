@@ -157,5 +157,57 @@ TEST_CASE("the orthogonal gradient is the slope of the value") {
   }
 }
 
+// Three vectors of which all but the first coordinates are 0, so that they may be as long as one
+// likes and have the sums of short ones.
+template <typename T, typename G>
+void check_long_vectors(const std::vector<double>& magnitudes, Mode mode) {
+  constexpr std::size_t kShort = 3001;
+  constexpr std::size_t kLong = 200'000;
+  constexpr std::size_t kVectors = 3;
+  const std::vector<double> random = random_numbers<T>(kVectors * kShort);
+  const auto compute = [&](std::size_t length, taut::Workspace& workspace) {
+    const std::size_t rows = mode == Mode::kRows ? kVectors : length;
+    const std::size_t columns = mode == Mode::kRows ? length : kVectors;
+    std::vector<T> x(rows * columns);
+    std::vector<G> gradient(x.size());
+    const auto at = [&](std::size_t v, std::size_t k) {
+      return mode == Mode::kRows ? v * length + k : k * kVectors + v;
+    };
+    for (std::size_t v = 0; v < kVectors; ++v) {
+      for (std::size_t k = 0; k < kShort; ++k) {
+        x[at(v, k)] = from_double<T>(random[v * kShort + k] * magnitudes[v]);
+      }
+    }
+    Result<G> result{};
+    result.value = taut::value_and_grad(
+        taut::OrthogonalRegularizer{.factor = 1, .mode = mode}, matrix(x, rows, columns),
+        taut::View::matrix(gradient, rows, columns), 0.9, &workspace);
+    for (std::size_t v = 0; v < kVectors; ++v) {
+      for (std::size_t k = 0; k < kShort; ++k) result.gradient.push_back(gradient[at(v, k)]);
+    }
+    return result;
+  };
+  at_every_level([&] {
+    taut::Workspace workspace;
+    const Result<G> of_long = compute(kLong, workspace);
+    CHECK(workspace.size() < kLong * kVectors * sizeof(G) * 2);
+    const Result<G> of_short = compute(kShort, workspace);
+    CHECK(same_bits(of_long.value, of_short.value));
+    CHECK(same_bits(of_long.gradient, of_short.gradient));
+  });
+}
+
+TEMPLATE_LIST_TEST_CASE("a few very long vectors take little memory, and have the same bits", "",
+                        EveryDtype) {
+  using T = typename TestType::Element;
+  using G = typename TestType::Gradient;
+  const double large = kFormat<T>.largest() / 4;
+  for (const Mode mode : {Mode::kRows, Mode::kColumns}) {
+    check_long_vectors<T, G>({1, 1, 1}, mode);
+    check_long_vectors<T, G>({large, 1, 4 / large}, mode);
+    check_long_vectors<T, G>({1, std::nan(""), 1}, mode);
+  }
+}
+
 }  // namespace
 }  // namespace taut_test

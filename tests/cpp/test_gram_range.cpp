@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <limits>
+#include <random>
 
 #include "check_penalty.hpp"
 #include "runtime_guards.hpp"
@@ -81,6 +82,157 @@ TEMPLATE_LIST_TEST_CASE("the norm of the smallest length is neither clamped nor 
   // Just below and above: the gradient with respect to a clamped vector has no projection.
   check_rows<T, G>({9e-8 * 2 / std::sqrt(7), 1, 1});
   check_rows<T, G>({1.1e-7 * 2 / std::sqrt(7), 1, 1});
+}
+
+// The sign of a pair of vectors, as the gradient has it. Each has a coordinate that the other
+// lacks; there the gradient is the other one's direction, times the sign.
+template <typename T, typename G>
+double sign_of_pair(Numbers first, Numbers second, double first_own = 1, double second_own = 1) {
+  const std::size_t columns = first.size() + 2;
+  first.insert(first.end(), {first_own, 0});
+  second.insert(second.end(), {0, second_own});
+  Numbers numbers = first;
+  numbers.insert(numbers.end(), second.begin(), second.end());
+  const std::vector<T> x = store<T>(numbers);
+  // So that a gradient is near 1, if it is not 0.
+  const double scale = std::max(std::abs(first_own), std::abs(second_own));
+  const auto result =
+      value_and_grad<G>(taut::OrthogonalRegularizer{.factor = 1}, matrix(x, 2), scale);
+  const double slope = to_double(result.gradient[columns - 1]);
+  CHECK(sign(slope) == sign(to_double(result.gradient[2 * columns - 2])));
+  if (slope == 0) CHECK(result.value == 0);
+  return static_cast<double>(sign(slope));
+}
+
+TEMPLATE_LIST_TEST_CASE("a pair has its sign where all its products are below the range", "",
+                        EveryDtype) {
+  using T = typename TestType::Element;
+  using G = typename TestType::Gradient;
+  const Format format = kFormat<T>;
+  const double smallest = format.smallest();
+  const double more = 1 + 2 * format.roundoff();
+  at_every_level([&] {
+    CHECK(sign_of_pair<T, G>({smallest}, {smallest}) == 1);
+    CHECK(sign_of_pair<T, G>({smallest}, {-smallest}) == -1);
+    // From where products are whole, over where they lose digits, to where they are lost.
+    for (int exponent = format.min_exponent / 4; exponent > format.min_exponent; --exponent) {
+      INFO("exponent " << exponent);
+      const double tiny = std::ldexp(1.0, exponent);
+      CHECK(sign_of_pair<T, G>({tiny}, {tiny}) == 1);
+      CHECK(sign_of_pair<T, G>({-tiny}, {tiny}) == -1);
+      CHECK(sign_of_pair<T, G>({tiny, tiny}, {tiny, -tiny}) == 0);
+      CHECK(sign_of_pair<T, G>({tiny, tiny}, {tiny, -tiny * more}) == -1);
+      CHECK(sign_of_pair<T, G>({tiny * more, tiny}, {tiny, -tiny}) == 1);
+      CHECK(sign_of_pair<T, G>({3 * tiny, tiny, -2 * tiny}, {tiny, -tiny, tiny}) == 0);
+      CHECK(sign_of_pair<T, G>(Numbers(300, tiny), Numbers(300, -tiny)) == -1);
+      CHECK(sign_of_pair<T, G>({tiny, 0, tiny}, {0, tiny, 0}) == 0);
+    }
+  });
+}
+
+TEST_CASE("a pair has its sign where numbers are lost beside a very large one") {
+  at_every_level([] {
+    for (const double sign : {1.0, -1.0}) {
+      CHECK(sign_of_pair<float, float>({1e-12}, {sign}, 1e35, 1) == sign);
+      CHECK(sign_of_pair<float, float>({1e-45}, {sign * 1e-45}, 3e38, 3e38) == sign);
+      CHECK(sign_of_pair<float, float>({1e-12, 1e-12}, {sign, -sign}, 1e35, 1) == 0);
+      CHECK(sign_of_pair<float, float>({1e-12, 3e-12}, {sign, -sign}, 1e35, 1) == -sign);
+      CHECK(sign_of_pair<BFloat16, BFloat16>({1e-12}, {sign}, 1e35, 1) == sign);
+      CHECK(sign_of_pair<BFloat16, float>({1e-38}, {sign * 1e-38}, 1e35, 1e38) == sign);
+      CHECK(sign_of_pair<double, double>({1e-300}, {sign}, 1e300, 1) == sign);
+      CHECK(sign_of_pair<double, double>({5e-324}, {sign * 5e-324}, 1e308, 1e308) == sign);
+      CHECK(sign_of_pair<double, double>({1e-300, 3e-300}, {sign, -sign}, 1e300, 1) == -sign);
+    }
+  });
+}
+
+TEST_CASE("products below the range decide where larger ones cancel to 0") {
+  at_every_level([] {
+    for (const double sign : {1.0, -1.0}) {
+      CHECK(sign_of_pair<float, float>({1, 1, 1e-24}, {1, -1, sign * 1e-24}) == sign);
+      CHECK(sign_of_pair<double, double>({1, 1, 1e-200}, {1, -1, sign * 1e-200}) == sign);
+      CHECK(sign_of_pair<double, double>({1e150, 1, 1e-200}, {1, -1e150, sign * 1e-200}) == sign);
+    }
+  });
+}
+
+// Numbers of all magnitudes that T has, with some zeros, in rows none of whose dot products is in
+// doubt: so the reference allows no sign but the right one.
+template <typename T>
+Numbers numbers_of_the_whole_range(std::size_t rows, std::size_t columns, std::mt19937_64& random) {
+  const Format format = kFormat<T>;
+  std::uniform_int_distribution<int> exponents(format.min_exponent - format.digits + 1,
+                                               format.max_exponent - 1);
+  std::uniform_real_distribution<double> significands(1, 2);
+  const auto number = [&] {
+    if (random() % 3 == 0) return 0.0;
+    const double magnitude = std::ldexp(significands(random), exponents(random));
+    return round_to(format, random() % 2 == 0 ? magnitude : -magnitude);
+  };
+  const auto is_in_doubt = [&](const Numbers& numbers) {
+    const std::size_t last = numbers.size() - columns;
+    for (std::size_t other = 0; other < last; other += columns) {
+      Real dot = 0;
+      Real absolute = 0;
+      for (std::size_t k = 0; k < columns; ++k) {
+        const Real product = static_cast<Real>(numbers[other + k]) * numbers[last + k];
+        dot += product;
+        absolute += std::abs(product);
+      }
+      if (std::abs(dot) < absolute / 64) return true;
+    }
+    return false;
+  };
+  Numbers numbers;
+  while (numbers.size() < rows * columns) {
+    for (std::size_t k = 0; k < columns; ++k) numbers.push_back(number());
+    if (is_in_doubt(numbers)) numbers.resize(numbers.size() - columns);
+  }
+  return numbers;
+}
+
+TEMPLATE_LIST_TEST_CASE("numbers of all magnitudes that the dtype has", "", EveryDtype) {
+  using T = typename TestType::Element;
+  using G = typename TestType::Gradient;
+  std::mt19937_64 random(3);
+  for (int i = 0; i < 60; ++i) {
+    const std::size_t rows = i < 40 ? 2 : 7;
+    constexpr std::size_t kColumns = 6;
+    const Numbers numbers = numbers_of_the_whole_range<T>(rows, kColumns, random);
+    const std::vector<T> x = store<T>(numbers);
+    const Reference reference =
+        gram(numbers, rows, kColumns, taut::Mode::kRows, taut::DTypeOf<T>::value);
+    INFO("numbers " << Catch::Detail::stringify(numbers));
+    at_every_level([&] {
+      check_penalty<G>(taut::OrthogonalRegularizer{.factor = 1}, matrix(x, rows), reference);
+    });
+  }
+}
+
+TEMPLATE_LIST_TEST_CASE("numbers of all magnitudes have the same bits for all threads and levels",
+                        "", EveryDtype) {
+  using T = typename TestType::Element;
+  using G = typename TestType::Gradient;
+  std::mt19937_64 random(5);
+  constexpr std::size_t kRows = 400;
+  const std::vector<T> x = store<T>(numbers_of_the_whole_range<T>(kRows, 3, random));
+  const auto compute = [&](int count) {
+    const UsedThreads threads(count);
+    return value_and_grad<G>(taut::OrthogonalRegularizer{.factor = 1}, matrix(x, kRows), 1e4);
+  };
+  std::vector<Result<G>> results;
+  for (const std::string& name : taut::available_levels()) {
+    const UsedLevel level(name);
+    const Result<G> one = compute(1);
+    const Result<G> three = compute(3);
+    CHECK(same_bits(one.value, three.value));
+    CHECK(same_bits(one.gradient, three.gradient));
+    if (name != "x86-64-v2") results.push_back(one);
+  }
+  for (const Result<G>& result : results) {
+    CHECK(same_bits(result.value, results[0].value));
+    CHECK(same_bits(result.gradient, results[0].gradient));
+  }
 }
 
 TEMPLATE_LIST_TEST_CASE("one number that is not finite makes everything NaN", "", EveryDtype) {

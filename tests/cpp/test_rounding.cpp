@@ -147,6 +147,48 @@ TEMPLATE_LIST_TEST_CASE("slopes are rounded as the float64 expression is", "", H
   }
 }
 
+TEMPLATE_LIST_TEST_CASE("zeros, and what rounds to them, have the sign of the float64 expression",
+                        "", EveryDtype) {
+  using T = typename TestType::Element;
+  using G = typename TestType::Gradient;
+  const double smallest = kFormat<T>.smallest();
+  const std::vector<double> kinds{0.0, -0.0, smallest, -smallest, 8 * smallest, -8 * smallest};
+  std::vector<double> numbers;
+  std::vector<double> before;
+  for (const double number : kinds) {
+    for (const double zero : {0.0, -0.0}) {
+      // As many as the lanes of every level, so that none is decided by its neighbours.
+      numbers.insert(numbers.end(), 32, number);
+      before.insert(before.end(), 32, zero);
+    }
+  }
+  const std::vector<T> x = store<T>(numbers);
+  for (const taut::L1L2& regularizer : {taut::L1L2{0, 0.5}, {1, 0}, {1, 0.5}}) {
+    for (const double scale : {1.0, -1.0, 1e-30, -1e-30, 1e-38, -1e-38, 0.0, -0.0}) {
+      const double sign = scale * regularizer.l1;
+      const double linear = 2 * (scale * regularizer.l2);
+      std::vector<G> overwritten;
+      std::vector<G> accumulated;
+      for (std::size_t i = 0; i < numbers.size(); ++i) {
+        const double signed_slope = numbers[i] == 0 ? 0 : std::copysign(1.0, numbers[i]) * sign;
+        const double product = numbers[i] * linear;
+        const double slope = regularizer.l1 == 0   ? product
+                             : regularizer.l2 == 0 ? signed_slope
+                                                   : product + signed_slope;
+        overwritten.push_back(from_double<G>(slope));
+        accumulated.push_back(from_double<G>(slope + before[i]));
+      }
+      INFO("l1 " << regularizer.l1 << ", l2 " << regularizer.l2 << ", scale " << scale);
+      at_every_level([&] {
+        const taut::ConstView view(x.data(), x.size());
+        CHECK(same_bits(value_and_grad<G>(regularizer, view, scale).gradient, overwritten));
+        CHECK(
+            same_bits(accumulate_grad<G>(regularizer, view, before, scale).gradient, accumulated));
+      });
+    }
+  }
+}
+
 TEST_CASE("a gradient whose float32 sum would be a tie is rounded from float64") {
   at_every_level([] {
     // 1 + 2⁻¹¹ + 2⁻³⁰ is above the tie between 1 and the next Float16; rounding it to float32 first

@@ -26,7 +26,9 @@ struct L1L2 {
 enum class Mode { kRows, kColumns };
 
 // factor * mean over pairs i < j of |<x̂ᵢ,x̂ⱼ>|, where x̂ = x / max(|x|, 1e-7) and the vectors x are
-// the rows or the columns of a matrix. Fewer than two vectors: 0.
+// the rows or the columns of a matrix. Fewer than two vectors: 0. A pair's sign in the gradient is
+// that of <xᵢ,xⱼ>, computed in the dtype (half types: in float32), and exactly where a product may
+// leave its range; a pair of sign 0 adds nothing.
 struct OrthogonalRegularizer {
   double factor = 0.01;
   Mode mode = Mode::kRows;

@@ -2,11 +2,12 @@
 
 #include "kernels/kernels.hpp"
 
-#include "kernels/elementwise.hpp"
-#include "kernels/gram_finish.hpp"
-#include "kernels/gram_pack.hpp"
-#include "kernels/gram_signs.hpp"
-#include "kernels/gram_tile.hpp"
+#include "kernels/elementwise/pass.hpp"
+#include "kernels/gram/finish.hpp"
+#include "kernels/gram/pack.hpp"
+#include "kernels/gram/signs.hpp"
+#include "kernels/gram/stream.hpp"
+#include "kernels/gram/tile.hpp"
 
 namespace taut::TAUT_LEVEL {
 namespace {
@@ -20,11 +21,14 @@ constexpr GramKernel gram_kernel() {
       .vector_multiple = GramShape<T>::kVectorMultiple,
       .panel = GramShape<T>::kPanel,
       .pack = pack<Storage>,
-      .tile = tile<T>,
+      .tile = tile<Storage>,
       .tile_scratch = kGramTile * kGramTile * sizeof(T),
       .multiply_signs = multiply_signs<T>,
       .sign_scratch = kSignScratch<T>,
       .finish = finish<Storage>,
+      .stream_tile = stream_tile<Storage>,
+      .stream_finish = stream_finish<Storage>,
+      .stream_scratch = kStreamScratch<T>,
   };
 }
 

@@ -68,6 +68,7 @@ constexpr std::size_t kGramDepthBlock = 128;  // coordinates per partial dot pro
 constexpr std::size_t kGramSignGroup = 6;     // vectors per look-up table
 constexpr std::size_t kGramSignBlock = 48;    // vectors per block of the sign product: 8 groups
 constexpr std::size_t kGramCoordinates = 16;  // the copies have a whole number of these
+constexpr std::size_t kGramWindow = 512;      // coordinates that are copied at once of a stream
 
 // A matrix of `vectors` vectors with `length` coordinates, anywhere in memory.
 struct GramSource {
@@ -90,10 +91,13 @@ struct GramMatrix {
   std::size_t vectors;
   std::size_t length;
   std::size_t padded_vectors;
+  GramSource source;  // what the copies are of
   // Per vector x with x̂ = x / max(|x|, 1e-7), where `rows` holds x times a power of two:
   double* weights;      // x̂ = weight * rows; padded with zeros to whole tiles
   double* reciprocals;  // 1 / max(|x|, 1e-7)
   bool* clamped;        // whether |x| < 1e-7
+  double* factors;      // those powers of two
+  double* smallest;     // the smallest nonzero magnitude in `rows`; 0 where a number is subnormal
   void* rows;           // Compute[vector / register_columns][coordinate][vector % register_columns]
   // For a gradient, else null; in panels of some coordinates, with zeros up to kGramCoordinates:
   void* directions;  // x̂: Compute[coordinate / panel][vector][coordinate % panel]
@@ -120,12 +124,13 @@ struct GramKernel {
   std::size_t panel;             // coordinates per panel; divides kGramCoordinates
 
   // Fills `matrix`, but for its gradients, with the vectors [begin, begin + register_columns) of
-  // the source; false if one has NaN or Inf.
-  bool (*pack)(const GramSource& source, const GramMatrix& matrix, std::size_t begin);
+  // its source; false if one has NaN or Inf.
+  bool (*pack)(const GramMatrix& matrix, std::size_t begin);
 
   // Σ |<x̂ᵢ,x̂ⱼ>| over the pairs i < j of the tile that begins at (row, column), row <= column.
-  // Writes the signs of its rows towards its columns and the other way round; either may be null. A
-  // tile on the diagonal writes both into `row_signs`.
+  // A pair has the sign of its dot product in Compute, or that of the exact dot product where
+  // products may have left Compute's range. Writes the signs of its rows towards its columns and
+  // the other way round; either may be null. A tile on the diagonal writes both into `row_signs`.
   double (*tile)(const GramMatrix& matrix, std::size_t row, std::size_t column,
                  const GramSigns* row_signs, const GramSigns* column_signs, void* scratch);
   std::size_t tile_scratch;  // bytes
@@ -142,6 +147,18 @@ struct GramKernel {
   // for the vectors [begin, end).
   void (*finish)(const GramMatrix& matrix, std::size_t begin, std::size_t end, double coefficient,
                  const GramTarget& target);
+
+  // The same work for a matrix of one tile, which may be so long that its copies would be many
+  // times as large: `rows`, `directions` and `gradients` have room for kGramWindow coordinates of
+  // it.
+
+  // pack and tile; NaN where pack says false. `signs` may be null.
+  double (*stream_tile)(const GramMatrix& matrix, const GramSigns* signs, void* scratch);
+
+  // multiply_signs and finish, after stream_tile has written `signs`.
+  void (*stream_finish)(const GramMatrix& matrix, const GramSigns& signs, double coefficient,
+                        const GramTarget& target, void* scratch);
+  std::size_t stream_scratch;  // bytes, of stream_finish; stream_tile needs tile_scratch
 };
 
 // ---- levels --------------------------------------------------------------------------------

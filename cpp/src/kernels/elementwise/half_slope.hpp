@@ -5,8 +5,8 @@
 // evaluation of elementary mathematical functions with correctly rounded last bit", 1991). Where
 // the ends differ, which is seldom, or might be misjudged, the caller computes in float64.
 
-#ifndef TAUT_KERNELS_HALF_SLOPE_HPP_
-#define TAUT_KERNELS_HALF_SLOPE_HPP_
+#ifndef TAUT_KERNELS_ELEMENTWISE_HALF_SLOPE_HPP_
+#define TAUT_KERNELS_ELEMENTWISE_HALF_SLOPE_HPP_
 
 #include "kernels/kernels.hpp"
 #include "kernels/storage.hpp"
@@ -74,7 +74,9 @@ class HalfSlope {
     Int32s is_certain = round_ends(multiply_add(size, -error, result),
                                    multiply_add(size, error, result), rounded, T{});
     if constexpr (HalfFormat<T>::kHasFloat32Range) {
-      is_certain &= (Int32s)(size >= kHalfSlopeTiny) | (Int32s)(size == 0);
+      // Nothing is lost where x is 0. (That `size` is 0 does not say so: a product may underflow,
+      // and without a fused multiply-add the sum then has another sign of zero.)
+      is_certain &= (Int32s)(size >= kHalfSlopeTiny) | (Int32s)(x == 0);
     }
     if constexpr (kTerms == kAbsolute) is_certain &= (Int32s)(x == x);
     return fits_ && mask_bits(is_certain) == (1u << kPair) - 1;
@@ -89,4 +91,4 @@ class HalfSlope {
 }  // namespace
 }  // namespace taut::TAUT_LEVEL
 
-#endif  // TAUT_KERNELS_HALF_SLOPE_HPP_
+#endif  // TAUT_KERNELS_ELEMENTWISE_HALF_SLOPE_HPP_

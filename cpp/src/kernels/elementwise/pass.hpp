@@ -3,10 +3,10 @@
 // Element i of a block goes to lane i mod 32 whatever the width of the hardware's vectors; lanes
 // are added in a fixed tree, blocks one after the other. So every level gives the same bits.
 
-#ifndef TAUT_KERNELS_ELEMENTWISE_HPP_
-#define TAUT_KERNELS_ELEMENTWISE_HPP_
+#ifndef TAUT_KERNELS_ELEMENTWISE_PASS_HPP_
+#define TAUT_KERNELS_ELEMENTWISE_PASS_HPP_
 
-#include "kernels/half_slope.hpp"
+#include "kernels/elementwise/half_slope.hpp"
 #include "kernels/kernels.hpp"
 #include "kernels/lanes.hpp"
 #include "kernels/storage.hpp"
@@ -257,4 +257,4 @@ constexpr ElementwiseKernel elementwise_kernel() {
 }  // namespace
 }  // namespace taut::TAUT_LEVEL
 
-#endif  // TAUT_KERNELS_ELEMENTWISE_HPP_
+#endif  // TAUT_KERNELS_ELEMENTWISE_PASS_HPP_

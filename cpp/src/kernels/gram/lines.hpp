@@ -4,7 +4,7 @@
 #ifndef TAUT_KERNELS_GRAM_LINES_HPP_
 #define TAUT_KERNELS_GRAM_LINES_HPP_
 
-#include "kernels/gram_shape.hpp"
+#include "kernels/gram/shape.hpp"
 
 namespace taut::TAUT_LEVEL {
 namespace {

@@ -3,11 +3,17 @@
 // The dot products are partial sums over kGramDepthBlock coordinates, each a chain of multiply-adds
 // in a register, added in order. The tile stays in the second-level cache between the blocks; it is
 // never part of a larger matrix.
+//
+// The sign of a pair is that of its raw dot product. Where a term may have left the range of T, so
+// that what is lost could count, it is that of the exact one, computed from the source. Whether it
+// may have is told from the vectors' smallest numbers, so that pairs of ordinary magnitudes, the
+// orthogonal ones too, never come to that.
 
 #ifndef TAUT_KERNELS_GRAM_TILE_HPP_
 #define TAUT_KERNELS_GRAM_TILE_HPP_
 
-#include "kernels/gram_shape.hpp"
+#include "kernels/gram/exact_dot.hpp"
+#include "kernels/gram/shape.hpp"
 
 namespace taut::TAUT_LEVEL {
 namespace {
@@ -90,8 +96,9 @@ class NextBlock {
   std::size_t done_ = 0;
 };
 
+// `adds`: to what is there, as to the tile of earlier coordinates.
 template <typename T>
-inline void multiply_tile(const GramMatrix& matrix, const TilePlace& place, T* tile) {
+inline void multiply_tile(const GramMatrix& matrix, const TilePlace& place, bool adds, T* tile) {
   using Shape = GramShape<T>;
   const T* packed = static_cast<const T*>(matrix.rows);
   for (std::size_t k = 0; k < matrix.length; k += kGramDepthBlock) {
@@ -109,7 +116,7 @@ inline void multiply_tile(const GramMatrix& matrix, const TilePlace& place, T* t
         const T* a =
             packed + (place.row + i - within) * matrix.length + k * Shape::kColumns + within;
         T* to = tile + i * kGramTile + j;
-        if (k == 0) {
+        if (k == 0 && !adds) {
           multiply_registers<T, true>(a, b, depth, to);
         } else {
           multiply_registers<T, false>(a, b, depth, to);
@@ -181,6 +188,90 @@ inline double sum_tile(const GramMatrix& matrix, const TilePlace& place, const T
     for (std::size_t lane = 0; lane < width; ++lane) lanes[lane] += lanes[lane + width];
   }
   return lanes[0];
+}
+
+// Whether anything may be lost of a dot product below the range of T, from the smallest magnitudes
+// of its two vectors. A term is a whole number of ulp(a) ulp(b): while that is no smaller than T's
+// own smallest number, every result that is too small to be rounded is exact.
+template <typename T>
+[[gnu::always_inline]] inline bool may_lose(double smallest, double other_smallest) {
+  constexpr double kUnits = static_cast<double>(INT64_C(1) << (GramRange<T>::kDigits - 1));
+  return smallest * other_smallest < GramRange<T>::kSmallest * kUnits * kUnits;
+}
+
+// The dot products that what is lost could change by more than rounding does. Each term may be off
+// by T's smallest number; and by half of that times a number of the other vector, which is at most
+// kSafeLargest, where one was scaled to below the range.
+template <typename T>
+[[gnu::always_inline]] inline double uncertain_below(std::size_t length) {
+  constexpr double kLost = GramRange<T>::kSmallest * (2 * kSafeLargest);
+  constexpr double kRounding = static_cast<double>(INT64_C(1) << GramRange<T>::kDigits);
+  return static_cast<double>(length) * (kLost * kRounding);
+}
+
+template <typename T>
+inline bool may_lose_any(const GramMatrix& matrix, const TilePlace& place) {
+  double row = matrix.smallest[place.row];
+  double column = matrix.smallest[place.column];
+  for (std::size_t i = 1; i < place.rows; ++i) {
+    const double smallest = matrix.smallest[place.row + i];
+    row = smallest < row ? smallest : row;
+  }
+  for (std::size_t j = 1; j < place.columns; ++j) {
+    const double smallest = matrix.smallest[place.column + j];
+    column = smallest < column ? smallest : column;
+  }
+  return may_lose<T>(row, column);
+}
+
+// The pairs (i, j) of a tile in which something that counts may be lost; without those below the
+// diagonal of a diagonal tile.
+template <typename T, typename Visit>
+[[gnu::always_inline]] inline void visit_uncertain(const GramMatrix& matrix, const TilePlace& place,
+                                                   const T* tile, Visit visit) {
+  const double bound = uncertain_below<T>(matrix.length);
+  for (std::size_t i = 0; i < place.rows; ++i) {
+    for (std::size_t j = place.diagonal() ? i + 1 : 0; j < place.columns; ++j) {
+      if (__builtin_fabs(tile[i * kGramTile + j]) <= bound &&
+          may_lose<T>(matrix.smallest[place.row + i], matrix.smallest[place.column + j])) {
+        visit(i, j);
+      }
+    }
+  }
+}
+
+template <typename T>
+[[gnu::noinline]] void clear_uncertain(const GramMatrix& matrix, const TilePlace& place, T* tile) {
+  visit_uncertain(matrix, place, tile, [&](std::size_t i, std::size_t j) {
+    tile[i * kGramTile + j] = 0;
+    if (place.diagonal()) tile[j * kGramTile + i] = 0;
+  });
+}
+
+// Gives each of these pairs the sign of its exact dot product, in the smallest number that has
+// one, and returns what they add to the tile's sum.
+template <typename T>
+[[gnu::noinline]] double complete_uncertain(const GramMatrix& matrix, const TilePlace& place,
+                                            ExactDotFunction exact, T* tile) {
+  double sum = 0;
+  visit_uncertain(matrix, place, tile, [&](std::size_t i, std::size_t j) {
+    const ExactDot dot = exact(matrix.source, matrix.length, place.row + i, place.column + j);
+    if (dot.sign == 0) return;
+    // The reciprocals are multiplied without their exponents, which may leave the range.
+    const double row = matrix.reciprocals[place.row + i];
+    const double column = matrix.reciprocals[place.column + j];
+    const int row_exponent = __builtin_ilogb(row);
+    const int column_exponent = __builtin_ilogb(column);
+    const double significand = dot.magnitude * __builtin_ldexp(row, -row_exponent) *
+                               __builtin_ldexp(column, -column_exponent);
+    const double cosine =
+        __builtin_ldexp(significand, dot.exponent + row_exponent + column_exponent);
+    sum += place.diagonal() ? 2 * cosine : cosine;
+    const T signed_number = static_cast<T>(dot.sign * GramRange<T>::kSmallest);
+    tile[i * kGramTile + j] = signed_number;
+    if (place.diagonal()) tile[j * kGramTile + i] = signed_number;
+  });
+  return sum;
 }
 
 template <typename T>
@@ -276,29 +367,50 @@ inline void write_flags(const GramSigns& signs, std::size_t target, std::size_t 
   }
 }
 
+// From a tile's products to its sum and its signs.
 template <typename T>
-double tile(const GramMatrix& matrix, std::size_t row, std::size_t column,
-            const GramSigns* row_signs, const GramSigns* column_signs, void* scratch) {
-  const std::size_t rows_left = matrix.vectors - row;
-  const std::size_t columns_left = matrix.vectors - column;
-  const TilePlace place{row, column, rows_left < kGramTile ? rows_left : kGramTile,
-                        columns_left < kGramTile ? columns_left : kGramTile};
-  T* products = static_cast<T*>(scratch);
-  multiply_tile(matrix, place, products);
+[[gnu::always_inline]] inline double finish_tile(const GramMatrix& matrix, const TilePlace& place,
+                                                 const GramSigns* row_signs,
+                                                 const GramSigns* column_signs,
+                                                 ExactDotFunction exact, T* products) {
   complete_tile(place, products);
-  const double sum = sum_tile(matrix, place, products);
+  const bool loses = may_lose_any<T>(matrix, place);
+  if (loses) clear_uncertain(matrix, place, products);
+  double sum = sum_tile(matrix, place, products);
+  if (loses) sum += complete_uncertain(matrix, place, exact, products);
   if (row_signs != nullptr || column_signs != nullptr) {
     if (place.diagonal()) column_signs = nullptr;
     const bool any_zero = write_codes<T, true>(place, products, row_signs, column_signs);
     if (any_zero) write_codes<T, false>(place, products, row_signs, column_signs);
     if (row_signs != nullptr) {
-      write_flags(*row_signs, row, place.rows, column, place.columns, any_zero);
+      write_flags(*row_signs, place.row, place.rows, place.column, place.columns, any_zero);
     }
     if (column_signs != nullptr) {
-      write_flags(*column_signs, column, place.columns, row, place.rows, any_zero);
+      write_flags(*column_signs, place.column, place.columns, place.row, place.rows, any_zero);
     }
   }
   return place.diagonal() ? sum / 2 : sum;  // a diagonal tile has every pair twice
+}
+
+// The tile of any Storage that is computed in T.
+template <typename T>
+[[gnu::noinline]] double tile_of(const GramMatrix& matrix, std::size_t row, std::size_t column,
+                                 const GramSigns* row_signs, const GramSigns* column_signs,
+                                 ExactDotFunction exact, void* scratch) {
+  const std::size_t rows_left = matrix.vectors - row;
+  const std::size_t columns_left = matrix.vectors - column;
+  const TilePlace place{row, column, rows_left < kGramTile ? rows_left : kGramTile,
+                        columns_left < kGramTile ? columns_left : kGramTile};
+  T* products = static_cast<T*>(scratch);
+  multiply_tile(matrix, place, false, products);
+  return finish_tile(matrix, place, row_signs, column_signs, exact, products);
+}
+
+template <typename Storage>
+double tile(const GramMatrix& matrix, std::size_t row, std::size_t column,
+            const GramSigns* row_signs, const GramSigns* column_signs, void* scratch) {
+  return tile_of<ComputeOf<Storage>>(matrix, row, column, row_signs, column_signs,
+                                     exact_dot<Storage>, scratch);
 }
 
 }  // namespace

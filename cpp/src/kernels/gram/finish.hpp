@@ -4,7 +4,7 @@
 #ifndef TAUT_KERNELS_GRAM_FINISH_HPP_
 #define TAUT_KERNELS_GRAM_FINISH_HPP_
 
-#include "kernels/gram_lines.hpp"
+#include "kernels/gram/lines.hpp"
 #include "kernels/lanes.hpp"
 
 namespace taut::TAUT_LEVEL {
@@ -63,13 +63,14 @@ class FinishedVectors {
  public:
   using T = ComputeOf<Storage>;
 
-  FinishedVectors(const GramMatrix& matrix, std::size_t first, std::size_t vectors,
-                  double coefficient)
-      : matrix_(matrix), first_(first), vectors_(vectors) {
-    // Panel by panel, as they lie in memory.
-    FinishedLanes lanes[kFinished];
-    for (std::size_t c = 0; c < matrix.length; c += kFinished) {
-      for (std::size_t v = 0; v < vectors; ++v) {
+  FinishedVectors(const GramMatrix& matrix, std::size_t first, std::size_t vectors)
+      : matrix_(matrix), first_(first), vectors_(vectors) {}
+
+  // lanes[v] += x̂ g of the v-th vector, coordinate k to lane k mod kFinished. Panel by panel, as
+  // they lie in memory.
+  [[gnu::always_inline]] void project(FinishedLanes* lanes) const {
+    for (std::size_t c = 0; c < matrix_.length; c += kFinished) {
+      for (std::size_t v = 0; v < vectors_; ++v) {
         TAUT_UNROLL
         for (std::size_t part = 0; part < FinishedLanes::kParts; ++part) {
           lanes[v].parts[part] =
@@ -77,13 +78,18 @@ class FinishedVectors {
         }
       }
     }
-    for (std::size_t v = 0; v < vectors; ++v) {
-      projections_[v] = matrix.clamped[first + v] ? 0 : lanes[v].sum();
-      factors_[v] = coefficient * matrix.reciprocals[first + v];
+  }
+
+  // What write() takes from the lanes of all coordinates.
+  void set(const FinishedLanes* lanes, double coefficient) {
+    for (std::size_t v = 0; v < vectors_; ++v) {
+      projections_[v] = matrix_.clamped[first_ + v] ? 0 : lanes[v].sum();
+      factors_[v] = coefficient * matrix_.reciprocals[first_ + v];
     }
   }
 
-  void write(const GramTarget& target) const {
+  // Not inlined, so that no frame on the stack is large.
+  [[gnu::noinline]] void write(const GramTarget& target) const {
     char* base = static_cast<char*>(target.data) + offset(first_, target.vector_stride);
     if (is_nearer(target.coordinate_stride, target.vector_stride)) {
       for (std::size_t v = 0; v < vectors_; ++v) {
@@ -137,18 +143,31 @@ class FinishedVectors {
   double factors_[kFinished];
 };
 
-template <typename Storage>
-void finish(const GramMatrix& matrix, std::size_t begin, std::size_t end, double coefficient,
-            const GramTarget& target) {
+// Calls visit(vectors) with up to kFinished FinishedVectors at a time, and their first.
+template <typename Storage, typename Visit>
+[[gnu::always_inline]] inline void visit_finished(const GramMatrix& matrix, std::size_t begin,
+                                                  std::size_t end, const GramTarget& target,
+                                                  Visit visit) {
   using Wide = typename WideGradient<Storage>::type;
   for (std::size_t first = begin; first < end; first += kFinished) {
     const std::size_t vectors = end - first < kFinished ? end - first : kFinished;
     if (target.float32 && sizeof(Storage) == 2) {
-      FinishedVectors<Storage, Wide>(matrix, first, vectors, coefficient).write(target);
+      visit(FinishedVectors<Storage, Wide>(matrix, first, vectors), first);
     } else {
-      FinishedVectors<Storage, Storage>(matrix, first, vectors, coefficient).write(target);
+      visit(FinishedVectors<Storage, Storage>(matrix, first, vectors), first);
     }
   }
+}
+
+template <typename Storage>
+void finish(const GramMatrix& matrix, std::size_t begin, std::size_t end, double coefficient,
+            const GramTarget& target) {
+  visit_finished<Storage>(matrix, begin, end, target, [&](auto vectors, std::size_t) {
+    FinishedLanes lanes[kFinished];
+    vectors.project(lanes);
+    vectors.set(lanes, coefficient);
+    vectors.write(target);
+  });
 }
 
 }  // namespace

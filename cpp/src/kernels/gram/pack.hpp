@@ -1,21 +1,21 @@
 // From the caller's matrix, whatever its dtype and strides, to the copies that the kernels read:
 // the vectors side by side, and their directions. A vector whose numbers are so large or so small
-// that a dot product could leave the range is scaled by a power of two, which is exact.
+// that a dot product could overflow, or all of it underflow, is scaled by a power of two. That is
+// exact, but for small numbers beside very large ones; pairs in which they could count are computed
+// from the source again: see tile.hpp.
 
 #ifndef TAUT_KERNELS_GRAM_PACK_HPP_
 #define TAUT_KERNELS_GRAM_PACK_HPP_
 
-#include "kernels/gram_lines.hpp"
-#include "kernels/gram_shape.hpp"
+#include <type_traits>
+
+#include "kernels/gram/lines.hpp"
+#include "kernels/gram/shape.hpp"
 
 namespace taut::TAUT_LEVEL {
 namespace {
 
 constexpr double kSmallestNorm = 1e-7;
-
-// Squares of such numbers, and sums of them, are far from the ends of float32's range.
-constexpr double kSafeLargest = 0x1p32;
-constexpr double kSafeSmallest = 0x1p-32;
 
 // A square of the source whose lines are coordinates: `present` vectors by `coordinates`, the rest
 // zeros.
@@ -75,16 +75,51 @@ inline void pack_rows(const GramSource& source, std::size_t vector, std::size_t 
   }
 }
 
-// The largest magnitude and the sum of squares of each vector in a group.
+// The smallest magnitude of each vector in a group, its zeros left out.
+template <typename T>
+class SmallestOf {
+ public:
+  SmallestOf() {
+    for (Bits& least : least_) least = ~Bits{};
+  }
+
+  // Without its sign, and less 1, a zero has the largest bits that there are.
+  [[gnu::always_inline]] void add(const T* numbers) {
+    TAUT_UNROLL
+    for (std::size_t v = 0; v < kVectors; ++v) {
+      const Bits bits = load<Bits>(numbers + v * kLanesOf<T>);
+      const Bits order = bits + bits - 1;
+      least_[v] = order < least_[v] ? order : least_[v];
+    }
+  }
+
+  // A number beside which nothing is small, where there is none.
+  double of(std::size_t vector) const {
+    const Unsigned least = least_[vector / kLanesOf<T>][vector % kLanesOf<T>];
+    return least == ~Unsigned{} ? 0x1p64 : __builtin_bit_cast(T, (least >> 1) + 1);
+  }
+
+ private:
+  using Unsigned = std::make_unsigned_t<typename IntegerOf<sizeof(T)>::type>;
+  using Bits = Vector<Unsigned, kLanesOf<T>>;
+  static constexpr std::size_t kVectors = GramShape<T>::kColumnVectors;
+  Bits least_[kVectors];
+};
+
+// The magnitudes of each vector in a group, and the sum of its squares.
 template <typename T>
 struct GroupMeasure {
   static constexpr std::size_t kColumns = GramShape<T>::kColumns;
   static constexpr std::size_t kVectors = kColumns / kDoubles;
   Doubles largest[kVectors];
   Doubles squares[kVectors];
+  SmallestOf<T> smallest;
   bool finite;
 
-  GroupMeasure(const T* rows, std::size_t length) : largest{}, squares{} {
+  GroupMeasure() : largest{}, squares{}, finite(true) {}
+
+  // The next coordinates. Each vector's squares are added one after the other.
+  void add(const T* rows, std::size_t length) {
     Int64s not_finite{};
     for (std::size_t c = 0; c < length; ++c) {
       TAUT_UNROLL
@@ -95,8 +130,8 @@ struct GroupMeasure {
         largest[v] = magnitude > largest[v] ? magnitude : largest[v];
         squares[v] = multiply_add(x, x, squares[v]);
       }
+      smallest.add(rows + c * kColumns);
     }
-    finite = true;
     for (std::size_t lane = 0; lane < kDoubles; ++lane) finite &= not_finite[lane] == 0;
   }
 };
@@ -109,50 +144,59 @@ struct GroupMeasure {
   return __builtin_ldexp(1.0, -exponent);
 }
 
-template <typename Storage>
-bool pack(const GramSource& source, const GramMatrix& matrix, std::size_t begin) {
-  using T = ComputeOf<Storage>;
+// Multiplies a group's rows by powers of two.
+template <typename T>
+[[gnu::noinline]] void scale_rows(const double* factors, std::size_t length, T* rows) {
   constexpr std::size_t kColumns = GramShape<T>::kColumns;
-  constexpr std::size_t kLanes = kLanesOf<T>;
-  const std::size_t length = matrix.length;
-  const std::size_t remaining = begin < matrix.vectors ? matrix.vectors - begin : 0;
-  const std::size_t vectors = remaining < kColumns ? remaining : kColumns;
-  T* rows = static_cast<T*>(matrix.rows) + begin * length;
+  for (std::size_t c = 0; c < length; ++c) {
+    for (std::size_t v = 0; v < kColumns; ++v) {
+      T& number = rows[c * kColumns + v];
+      number = static_cast<T>(static_cast<double>(number) * factors[v]);
+    }
+  }
+}
 
-  pack_rows<Storage>(source, begin, vectors, length, rows);
-  GroupMeasure<T> measure(rows, length);
-  if (!measure.finite) return false;
-  double factors[kColumns];
+// Sets a group's factors, and its smallest magnitudes after scaling; returns whether it is scaled.
+template <typename T>
+inline bool choose_factors(const GramMatrix& matrix, std::size_t begin,
+                           const GroupMeasure<T>& measure) {
   bool scales = false;
-  for (std::size_t v = 0; v < kColumns; ++v) {
+  for (std::size_t v = 0; v < GramShape<T>::kColumns; ++v) {
     const double largest = measure.largest[v / kDoubles][v % kDoubles];
     const bool is_safe = largest == 0 || (largest < kSafeLargest && largest > kSafeSmallest);
-    factors[v] = is_safe ? 1 : power_of_two_below(largest);
+    const double factor = is_safe ? 1 : power_of_two_below(largest);
+    const double smallest = measure.smallest.of(v) * factor;
+    matrix.factors[begin + v] = factor;
+    matrix.smallest[begin + v] = smallest < GramRange<T>::kSmallestNormal ? 0 : smallest;
     scales |= !is_safe;
   }
-  if (scales) {
-    for (std::size_t c = 0; c < length; ++c) {
-      for (std::size_t v = 0; v < kColumns; ++v) {
-        T& number = rows[c * kColumns + v];
-        number = static_cast<T>(static_cast<double>(number) * factors[v]);
-      }
-    }
-    measure = GroupMeasure<T>(rows, length);
-  }
+  return scales;
+}
 
-  T weights[kColumns];
-  for (std::size_t v = 0; v < kColumns; ++v) {
+// Sets what a group's norms give, measured after scaling.
+template <typename T>
+inline void set_weights(const GramMatrix& matrix, std::size_t begin,
+                        const GroupMeasure<T>& measure) {
+  for (std::size_t v = 0; v < GramShape<T>::kColumns; ++v) {
+    const double factor = matrix.factors[begin + v];
     const double norm = __builtin_sqrt(measure.squares[v / kDoubles][v % kDoubles]);
-    const bool clamped = norm < kSmallestNorm * factors[v];  // both of the scaled vector
-    const double weight = clamped ? 1 / kSmallestNorm / factors[v] : 1 / norm;
-    weights[v] = static_cast<T>(weight);
-    matrix.weights[begin + v] = v < vectors ? weight : 0;
-    matrix.reciprocals[begin + v] = clamped ? 1 / kSmallestNorm : factors[v] / norm;
+    const bool clamped = norm < kSmallestNorm * factor;  // both of the scaled vector
+    const double weight = clamped ? 1 / kSmallestNorm / factor : 1 / norm;
+    matrix.weights[begin + v] = begin + v < matrix.vectors ? weight : 0;
+    matrix.reciprocals[begin + v] = clamped ? 1 / kSmallestNorm : factor / norm;
     matrix.clamped[begin + v] = clamped;
   }
-  if (matrix.directions == nullptr) return true;
+}
 
+// The directions of a group, from its rows.
+template <typename T>
+inline void write_directions(const GramMatrix& matrix, std::size_t begin, const T* rows) {
+  constexpr std::size_t kColumns = GramShape<T>::kColumns;
+  constexpr std::size_t kLanes = kLanesOf<T>;
   constexpr std::size_t kPanel = GramShape<T>::kPanel;
+  const std::size_t length = matrix.length;
+  T weights[kColumns];
+  for (std::size_t v = 0; v < kColumns; ++v) weights[v] = static_cast<T>(matrix.weights[begin + v]);
   for (std::size_t c = 0; c < round_up(length, kGramCoordinates); c += kPanel) {
     T* panel = static_cast<T*>(matrix.directions) + c * matrix.padded_vectors + begin * kPanel;
     for (std::size_t part = 0; part < kPanel; part += kLanes) {
@@ -179,6 +223,34 @@ bool pack(const GramSource& source, const GramMatrix& matrix, std::size_t begin)
       }
     }
   }
+}
+
+// A group's rows, where they stand in `matrix`, not scaled.
+template <typename Storage>
+inline ComputeOf<Storage>* read_rows(const GramMatrix& matrix, std::size_t begin) {
+  using T = ComputeOf<Storage>;
+  constexpr std::size_t kColumns = GramShape<T>::kColumns;
+  const std::size_t remaining = begin < matrix.vectors ? matrix.vectors - begin : 0;
+  T* rows = static_cast<T*>(matrix.rows) + begin * matrix.length;
+  pack_rows<Storage>(matrix.source, begin, remaining < kColumns ? remaining : kColumns,
+                     matrix.length, rows);
+  return rows;
+}
+
+template <typename Storage>
+bool pack(const GramMatrix& matrix, std::size_t begin) {
+  using T = ComputeOf<Storage>;
+  T* rows = read_rows<Storage>(matrix, begin);
+  GroupMeasure<T> measure;
+  measure.add(rows, matrix.length);
+  if (!measure.finite) return false;
+  if (choose_factors(matrix, begin, measure)) {
+    scale_rows(matrix.factors + begin, matrix.length, rows);
+    measure = GroupMeasure<T>();
+    measure.add(rows, matrix.length);
+  }
+  set_weights(matrix, begin, measure);
+  if (matrix.directions != nullptr) write_directions(matrix, begin, rows);
   return true;
 }
 

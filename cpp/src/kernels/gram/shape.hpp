@@ -26,6 +26,26 @@ struct GramCompute<double> {
 template <typename Storage>
 using ComputeOf = typename GramCompute<Storage>::type;
 
+// Squares of such numbers, and sums of them, are far from the ends of float32's range.
+constexpr double kSafeLargest = 0x1p32;
+constexpr double kSafeSmallest = 0x1p-32;
+
+// Where a type's numbers end below.
+template <typename T>
+struct GramRange;
+template <>
+struct GramRange<float> {
+  static constexpr int kDigits = 24;
+  static constexpr double kSmallestNormal = 0x1p-126;
+  static constexpr double kSmallest = 0x1p-149;
+};
+template <>
+struct GramRange<double> {
+  static constexpr int kDigits = 53;
+  static constexpr double kSmallestNormal = 0x1p-1022;
+  static constexpr double kSmallest = 0x1p-1074;
+};
+
 // A register tile is kRows vectors by kColumns vectors: its accumulators, kColumns of the one side
 // and one broadcast number of the other must fit the level's registers.
 template <typename T>

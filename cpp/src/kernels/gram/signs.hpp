@@ -13,7 +13,7 @@
 #ifndef TAUT_KERNELS_GRAM_SIGNS_HPP_
 #define TAUT_KERNELS_GRAM_SIGNS_HPP_
 
-#include "kernels/gram_shape.hpp"
+#include "kernels/gram/shape.hpp"
 
 namespace taut::TAUT_LEVEL {
 namespace {
