@@ -4,7 +4,7 @@
 // whose threads spin for a while after their work, on processors that the other pool needs by then.
 // So the linker sends the core's calls of the runtime here (--wrap), and they go to torch's copy if
 // torch is there when the core first computes on several threads, else to taut's own. See
-// docs/openmp.md.
+// docs/threads.md.
 
 #include <dlfcn.h>
 
@@ -16,6 +16,7 @@ extern "C" {
 // against the library's symbols: a call that is not in it would reach the other runtime.
 void __real_GOMP_parallel(void (*region)(void*), void* data, unsigned threads, unsigned flags);
 int __real_omp_get_max_threads();
+int __real_omp_get_num_procs();
 int __real_omp_get_thread_num();
 int __real_omp_in_parallel();
 }
@@ -25,6 +26,7 @@ namespace {
 struct Runtime {
   decltype(&__real_GOMP_parallel) parallel = __real_GOMP_parallel;
   decltype(&__real_omp_get_max_threads) get_max_threads = __real_omp_get_max_threads;
+  decltype(&__real_omp_get_num_procs) get_num_procs = __real_omp_get_num_procs;
   decltype(&__real_omp_get_thread_num) get_thread_num = __real_omp_get_thread_num;
   decltype(&__real_omp_in_parallel) in_parallel = __real_omp_in_parallel;
 };
@@ -42,6 +44,7 @@ Runtime choose_runtime() {
   Runtime runtime;
   const bool found = torch != nullptr && find_in(torch, "GOMP_parallel", runtime.parallel) &&
                      find_in(torch, "omp_get_max_threads", runtime.get_max_threads) &&
+                     find_in(torch, "omp_get_num_procs", runtime.get_num_procs) &&
                      find_in(torch, "omp_get_thread_num", runtime.get_thread_num) &&
                      find_in(torch, "omp_in_parallel", runtime.in_parallel);
   return found ? runtime : Runtime();
@@ -71,6 +74,7 @@ extern "C" {
   keep_runtime().parallel(region, data, threads, flags);
 }
 [[gnu::used]] int __wrap_omp_get_max_threads() { return runtime().get_max_threads(); }
+[[gnu::used]] int __wrap_omp_get_num_procs() { return runtime().get_num_procs(); }
 [[gnu::used]] int __wrap_omp_get_thread_num() { return runtime().get_thread_num(); }
 [[gnu::used]] int __wrap_omp_in_parallel() { return runtime().in_parallel(); }
 }

@@ -1,0 +1,31 @@
+// The one seam to threads: a team of them that works on one function until nothing is left.
+
+#ifndef TAUT_RUN_TEAM_HPP_
+#define TAUT_RUN_TEAM_HPP_
+
+#include <chrono>
+#include <cstddef>
+
+namespace taut {
+
+// How many workers a call may use right now, if its work takes about `nanoseconds` on one thread.
+// 1 inside a team or a parallel region of the caller's, in a forked child, and while helpers came
+// too late (see run/backoff.hpp); else get_num_threads(), or as many threads as could be had.
+std::size_t team_size(double nanoseconds);
+
+// What a worker does. Must not throw: it may run on a thread that nobody could catch it on.
+using TeamFunction = void (*)(void* context, std::size_t worker);
+
+// Calls function(context, worker) with different workers of [0, workers), each on a thread of its
+// own, the calling thread being worker 0; returns when every call that began has ended. Workers
+// other than 0 may be called late, or never: once worker 0 returns, nothing may be left to do, and
+// no worker may wait for one that has not been called.
+void run_team(std::size_t workers, TeamFunction function, void* context);
+
+// For worker 0, in its function: so long it had nothing to do but to wait for what other workers
+// had begun. It counts as their delay.
+void note_idle(std::chrono::nanoseconds time);
+
+}  // namespace taut
+
+#endif  // TAUT_RUN_TEAM_HPP_

@@ -1,0 +1,198 @@
+// The seam to threads itself: whom it calls, where, and when it leaves others alone.
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <mutex>
+#include <thread>
+
+#include "run/backoff.hpp"
+#include "run/team.hpp"
+#include "runtime_guards.hpp"
+
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
+namespace taut_test {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+using std::chrono::nanoseconds;
+using std::chrono::seconds;
+using Clock = std::chrono::steady_clock;
+
+constexpr double kLongWork = 1e9;  // nanoseconds; no delay counts beside it
+
+template <typename Function>
+void run_team(std::size_t workers, Function function) {
+  taut::run_team(
+      workers,
+      [](void* context, std::size_t worker) { (*static_cast<Function*>(context))(worker); },
+      &function);
+}
+
+// Whether `condition` came true in good time. No machine is so busy that it is not enough.
+template <typename Condition>
+bool comes_true(Condition condition) {
+  const Clock::time_point end = Clock::now() + seconds(60);
+  while (!condition()) {
+    if (Clock::now() > end) return false;
+    std::this_thread::yield();
+  }
+  return true;
+}
+
+TEST_CASE("every worker has a number and a thread of its own, the caller's being 0") {
+  const UsedThreads used(4);
+  const std::size_t workers = std::max<std::size_t>(taut::team_size(kLongWork), 1);
+  CHECK(workers <= 4);
+  for (int repeat = 0; repeat < 200; ++repeat) {
+    std::vector<std::thread::id> threads(workers);
+    std::atomic<int> calls{0}, wrong{0};
+    run_team(workers, [&](std::size_t worker) {
+      ++calls;
+      if (worker >= workers || threads[worker] != std::thread::id()) {
+        ++wrong;
+      } else {
+        threads[worker] = std::this_thread::get_id();
+      }
+    });
+    CHECK(wrong == 0);
+    CHECK(threads[0] == std::this_thread::get_id());
+    std::erase(threads, std::thread::id());
+    CHECK(threads.size() == static_cast<std::size_t>(calls));
+    std::sort(threads.begin(), threads.end());
+    CHECK(std::unique(threads.begin(), threads.end()) == threads.end());
+  }
+}
+
+TEST_CASE("one worker is the caller, whatever the team") {
+  const UsedThreads used(4);
+  int calls = 0;
+  run_team(1, [&](std::size_t worker) {
+    CHECK(worker == 0);
+    ++calls;
+  });
+  CHECK(calls == 1);
+}
+
+#if !defined(TAUT_TEAM_IS_SERIAL)
+TEST_CASE("others do help") {
+  const UsedThreads used(2);
+  REQUIRE(taut::team_size(kLongWork) == 2);
+  std::atomic<bool> helped{false};
+  bool was_helped = false;
+  run_team(2, [&](std::size_t worker) {
+    if (worker == 1) helped = true;
+    if (worker == 0) was_helped = comes_true([&] { return helped.load(); });
+  });
+  CHECK(was_helped);
+}
+
+TEST_CASE("within a team there is no other") {
+  const UsedThreads used(3);
+  std::atomic<int> wrong{0};
+  std::atomic<int> inner_calls{0}, outer_calls{0};
+  run_team(3, [&](std::size_t) {
+    ++outer_calls;
+    if (taut::team_size(kLongWork) != 1) ++wrong;
+    run_team(3, [&](std::size_t worker) {
+      if (worker != 0) ++wrong;
+      ++inner_calls;
+    });
+  });
+  CHECK(wrong == 0);
+  CHECK(inner_calls == outer_calls);
+  CHECK(taut::team_size(kLongWork) == 3);
+}
+
+TEST_CASE("a caller that waits for its helpers again and again works alone for a while") {
+  const UsedThreads used(2);
+  constexpr double kShortWork = 1e6;
+  REQUIRE(comes_true([] { return taut::team_size(kShortWork) == 2; }));
+  CHECK(comes_true([] {
+    run_team(2, [](std::size_t worker) {
+      if (worker == 0) taut::note_idle(milliseconds(5));
+    });
+    return taut::team_size(kShortWork) == 1;
+  }));
+  CHECK(taut::team_size(kLongWork) == 2);
+  CHECK(comes_true([] { return taut::team_size(kShortWork) == 2; }));
+}
+#endif
+
+#if defined(TAUT_TEAM_IS_OPENMP)
+TEST_CASE("in a parallel region of the caller's a team is its calling thread") {
+  const UsedThreads used(3);
+  std::atomic<int> wrong{0};
+#pragma omp parallel num_threads(2)
+  {
+    if (taut::team_size(kLongWork) != 1) ++wrong;
+    run_team(3, [&](std::size_t worker) { wrong += worker != 0; });
+  }
+  CHECK(wrong == 0);
+}
+#endif
+
+// ---- when to leave others alone --------------------------------------------------------------
+
+TEST_CASE("a hiccup among calls that gained changes nothing") {
+  taut::Backoff backoff;
+  const Clock::time_point now = Clock::now();
+  CHECK_FALSE(backoff.is_on(now));
+  for (int repeat = 0; repeat < 100; ++repeat) {
+    for (int call = 0; call < 50; ++call) backoff.record(microseconds(20), microseconds(2), now);
+    backoff.record(microseconds(20), microseconds(900), now);
+    CHECK_FALSE(backoff.is_on(now));
+  }
+}
+
+TEST_CASE("calls that lose a little each time end in a pause too") {
+  taut::Backoff backoff;
+  const Clock::time_point now = Clock::now();
+  int calls = 0;
+  while (!backoff.is_on(now) && calls < 1000) {
+    backoff.record(nanoseconds(0), microseconds(100), now);
+    ++calls;
+  }
+  CHECK(calls == 11);  // the credit is a millisecond
+  CHECK(backoff.is_on(now + microseconds(999)));
+  CHECK_FALSE(backoff.is_on(now + milliseconds(1)));
+}
+
+TEST_CASE("a long call that waited is no loss") {
+  taut::Backoff backoff;
+  const Clock::time_point now = Clock::now();
+  for (int call = 0; call < 10; ++call) backoff.record(seconds(1), milliseconds(12), now);
+  CHECK_FALSE(backoff.is_on(now));
+}
+
+TEST_CASE("pauses are ten times the loss, and double up to a second while trials fail") {
+  taut::Backoff backoff;
+  Clock::time_point now = Clock::now();
+  for (const int pause : {120, 240, 480, 960, 1000, 1000}) {
+    backoff.record(microseconds(20), milliseconds(12), now);
+    CHECK(backoff.is_on(now + milliseconds(pause) - nanoseconds(1)));
+    CHECK_FALSE(backoff.is_on(now + milliseconds(pause)));
+    now += milliseconds(pause);
+  }
+  for (int call = 0; call < 100; ++call) backoff.record(microseconds(20), microseconds(2), now);
+  backoff.record(microseconds(20), milliseconds(12), now);
+  CHECK(backoff.is_on(now + milliseconds(119)));
+  CHECK_FALSE(backoff.is_on(now + milliseconds(120)));
+}
+
+TEST_CASE("no loss is so long that it would not end") {
+  taut::Backoff backoff;
+  const Clock::time_point now = Clock::now();
+  for (int call = 0; call < 100; ++call) {
+    backoff.record(nanoseconds(0), nanoseconds::max() / 2, now);
+    CHECK(backoff.is_on(now));
+    CHECK_FALSE(backoff.is_on(now + seconds(1)));
+  }
+}
+
+}  // namespace
+}  // namespace taut_test
