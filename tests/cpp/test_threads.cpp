@@ -12,6 +12,37 @@
 namespace taut_test {
 namespace {
 
+#if defined(TAUT_KNOWS_THREADS_OF_PROCESS) && !defined(TAUT_TEAM_IS_SERIAL)
+// Calls until there are so many threads more than `before`; not at once where calls before have
+// waited too long for others. Says whether that ever was.
+template <typename Call>
+bool grows_by(std::size_t threads, std::size_t before, Call call) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  do {
+    call();
+    if (threads_of_process().size() >= before + threads) return true;
+  } while (std::chrono::steady_clock::now() < end);
+  return false;
+}
+
+// The first of all cases: a pool that is the system's already has its threads afterwards.
+TEST_CASE("large calls do run on the threads that were asked for, and small ones do not") {
+  const std::vector<float> x(1'000'000, 1.0f);
+#if defined(TAUT_TEAM_IS_OPENMP)
+  constexpr std::size_t kOthers = 3;
+#else
+  constexpr std::size_t kOthers = 1;  // the system decides how many they are
+#endif
+  const std::size_t before = threads_of_process().size();
+  const UsedThreads threads(4);
+  for (int repeat = 0; repeat < 100; ++repeat) {
+    taut::value(taut::L1{1}, std::span(x).first(1'000));
+  }
+  CHECK(threads_of_process().size() == before);
+  CHECK(grows_by(kOthers, before, [&] { taut::value(taut::L1{1}, x); }));
+}
+#endif
+
 // One call of each kind, on small arrays and on those that several threads work on.
 class Work {
  public:
@@ -22,7 +53,7 @@ class Work {
     for (const std::size_t size : {std::size_t{1'000}, x_.size()}) {
       add_elementwise(size, bits);
     }
-    for (const std::size_t rows : {16, 300}) add_orthogonal(rows, bits);
+    for (const std::size_t rows : {std::size_t{16}, std::size_t{300}}) add_orthogonal(rows, bits);
     add_batch(bits);
     return bits;
   }
@@ -98,39 +129,6 @@ TEST_CASE("callers come and go") {
     CHECK(bits == expected);
   }
 }
-
-#if defined(TAUT_KNOWS_THREADS_OF_PROCESS) && !defined(TAUT_TEAM_IS_SERIAL)
-// Calls until there are so many threads more than `before`; not at once where calls before have
-// waited too long for others. Says whether that ever was.
-template <typename Call>
-bool grows_by(std::size_t threads, std::size_t before, Call call) {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-  do {
-    call();
-    if (threads_of_process().size() >= before + threads) return true;
-  } while (std::chrono::steady_clock::now() < end);
-  return false;
-}
-
-TEST_CASE("large calls do run on the threads that were asked for, and small ones do not") {
-  const std::vector<float> x(1'000'000, 1.0f);
-#if defined(TAUT_TEAM_IS_OPENMP)
-  constexpr std::size_t kOthers = 3;
-#else
-  constexpr std::size_t kOthers = 1;  // the system decides how many they are
-#endif
-  // A thread of its own, whose first calls these are.
-  std::thread([&] {
-    const std::size_t before = threads_of_process().size();
-    const UsedThreads threads(4);
-    for (int repeat = 0; repeat < 100; ++repeat) {
-      taut::value(taut::L1{1}, std::span(x).first(1'000));
-    }
-    CHECK(threads_of_process().size() == before);
-    CHECK(grows_by(kOthers, before, [&] { taut::value(taut::L1{1}, x); }));
-  }).join();
-}
-#endif
 
 #if defined(TAUT_KNOWS_THREADS_OF_PROCESS) && defined(TAUT_TEAM_IS_OPENMP)
 TEST_CASE("calls of all sizes are done by the same threads") {

@@ -10,10 +10,13 @@
 
 #include <cstdlib>
 #elif defined(_WIN32)
-#define WIN32_LEAN_AND_MEAN
+#if !defined(NOMINMAX)
 #define NOMINMAX
-#include <tlhelp32.h>
+#endif
+// clang-format off: the first declares what the second needs
 #include <windows.h>
+#include <tlhelp32.h>
+// clang-format on
 #endif
 
 #include "catch2.hpp"

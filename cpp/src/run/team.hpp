@@ -16,10 +16,10 @@ std::size_t team_size(double nanoseconds);
 // What a worker does. Must not throw: it may run on a thread that nobody could catch it on.
 using TeamFunction = void (*)(void* context, std::size_t worker);
 
-// Calls function(context, worker) with different workers of [0, workers), each on a thread of its
-// own, the calling thread being worker 0; returns when every call that began has ended. Workers
-// other than 0 may be called late, or never: once worker 0 returns, nothing may be left to do, and
-// no worker may wait for one that has not been called.
+// Calls function(context, worker) with different workers of [0, workers), worker 0 on the calling
+// thread and the others beside it, on as many as there are; returns when every call that began has
+// ended. Workers other than 0 may be called late, or never: once worker 0 returns, nothing may be
+// left to do, and no worker may wait for one that has not been called.
 void run_team(std::size_t workers, TeamFunction function, void* context);
 
 // For worker 0, in its function: so long it had nothing to do but to wait for what other workers

@@ -33,7 +33,8 @@ std::string_view name_of(Origin origin) {
   return backend::kProcessorsOrigin;
 }
 
-struct Count {
+// One word, which every compiler reads and writes without a lock.
+struct alignas(8) Count {
   int threads;
   Origin origin;
 };
