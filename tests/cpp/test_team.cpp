@@ -130,6 +130,26 @@ TEST_CASE("in a parallel region of the caller's a team is its calling thread") {
 }
 #endif
 
+TEST_CASE("teams of many callers at once each do all of their work, once") {
+  const UsedThreads used(3);
+  std::vector<std::thread> callers;
+  std::atomic<int> wrong{0};
+  for (int caller = 0; caller < 4; ++caller) {
+    callers.emplace_back([&] {
+      for (int repeat = 0; repeat < 100; ++repeat) {
+        std::vector<int> numbers(1000);  // not atomic: whoever takes one has it alone
+        std::atomic<std::size_t> next{0};
+        run_team(3, [&](std::size_t) {
+          for (std::size_t i; (i = next.fetch_add(1)) < numbers.size();) ++numbers[i];
+        });
+        wrong += numbers != std::vector<int>(numbers.size(), 1);
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  CHECK(wrong == 0);
+}
+
 // ---- when to leave others alone --------------------------------------------------------------
 
 TEST_CASE("a hiccup among calls that gained changes nothing") {

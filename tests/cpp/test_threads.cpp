@@ -130,7 +130,8 @@ TEST_CASE("callers come and go") {
   }
 }
 
-#if defined(TAUT_KNOWS_THREADS_OF_PROCESS) && defined(TAUT_TEAM_IS_OPENMP)
+// GNU's runtime ends and starts threads where regions differ in size; LLVM's keeps them.
+#if defined(TAUT_KNOWS_THREADS_OF_PROCESS) && defined(TAUT_TEAM_IS_OPENMP) && !defined(__clang__)
 TEST_CASE("calls of all sizes are done by the same threads") {
   const Work work;
   std::thread([&] {
