@@ -29,10 +29,10 @@ def set_num_threads(threads: int) -> None:
 def get_num_threads() -> int:
     """Returns how many threads one call of taut may use.
 
-    Until `set_num_threads` was called, that is the least of the processors that this process may run
-    on (macOS, Windows: that are there); on Linux, of the processor time that its container allows
-    (cgroup quotas), rounded up; and of the environment variable `OMP_NUM_THREADS`. All are found when
-    they are first needed, and kept. Beside torch on Linux it is no more than what
+    Until `set_num_threads` was called, that is the least of the processors that this process may
+    run on (macOS, Windows: that are there); on Linux, of the processor time that its container
+    allows (cgroup quotas), rounded up; and of the environment variable `OMP_NUM_THREADS`. All are
+    found when they are first needed, and kept. Beside torch on Linux it is no more than what
     `torch.set_num_threads` says by now. `show_config` prints which of them decided.
     """
     return _core.get_num_threads()
