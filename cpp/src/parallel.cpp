@@ -20,6 +20,9 @@ constexpr auto kStopInterval = std::chrono::milliseconds(20);
 
 thread_local StopCheck::Function stop_check = nullptr;
 
+// What the work of this thread's next run_pieces takes: count_workers was told.
+thread_local double estimated_nanoseconds = 0;
+
 // Asks the caller's StopCheck, but not more often than somebody could notice.
 class StopWatch {
  public:
@@ -112,9 +115,10 @@ void run_serially(std::size_t pieces, PieceFunction function, void* context) {
 }  // namespace
 
 std::size_t count_workers(std::size_t pieces, double nanoseconds) {
+  estimated_nanoseconds = nanoseconds;
   const double worth = nanoseconds / kWorthAThread;
   if (pieces < 2 || worth < 2) return 1;
-  const std::size_t workers = std::min(pieces, team_size(nanoseconds));
+  const std::size_t workers = std::min(pieces, team_size());
   return worth < static_cast<double>(workers) ? static_cast<std::size_t>(worth) : workers;
 }
 
@@ -125,8 +129,8 @@ void run_pieces(std::size_t pieces, std::size_t workers, PieceFunction function,
   }
   Run run{Stretches(pieces, workers), function, context};
   run_team(
-      workers, [](void* shared, std::size_t worker) { static_cast<Run*>(shared)->work(worker); },
-      &run);
+      workers, estimated_nanoseconds,
+      [](void* shared, std::size_t worker) { static_cast<Run*>(shared)->work(worker); }, &run);
   if (run.stopped) throw Stopped();
 }
 

@@ -26,9 +26,9 @@ using Clock = std::chrono::steady_clock;
 constexpr double kLongWork = 1e9;  // nanoseconds; no delay counts beside it
 
 template <typename Function>
-void run_team(std::size_t workers, Function function) {
+void run_team(std::size_t workers, Function function, double work = kLongWork) {
   taut::run_team(
-      workers,
+      workers, work,
       [](void* context, std::size_t worker) { (*static_cast<Function*>(context))(worker); },
       &function);
 }
@@ -46,7 +46,7 @@ bool comes_true(Condition condition) {
 
 TEST_CASE("every worker has a number of its own, and the caller's is 0") {
   const UsedThreads used(4);
-  const std::size_t workers = taut::team_size(kLongWork);
+  const std::size_t workers = taut::team_size();
   CHECK(workers >= 1);
   CHECK(workers <= 4);
   for (int repeat = 0; repeat < 200; ++repeat) {
@@ -75,7 +75,7 @@ TEST_CASE("one worker is the caller, whatever the team") {
 #if !defined(TAUT_TEAM_IS_SERIAL)
 TEST_CASE("others do help") {
   const UsedThreads used(2);
-  REQUIRE(taut::team_size(kLongWork) == 2);
+  REQUIRE(taut::team_size() == 2);
   std::atomic<bool> helped{false};
   bool was_helped = false;
   run_team(2, [&](std::size_t worker) {
@@ -91,7 +91,7 @@ TEST_CASE("within a team there is no other") {
   std::atomic<int> inner_calls{0}, outer_calls{0};
   run_team(3, [&](std::size_t) {
     ++outer_calls;
-    if (taut::team_size(kLongWork) != 1) ++wrong;
+    if (taut::team_size() != 1) ++wrong;
     run_team(3, [&](std::size_t worker) {
       if (worker != 0) ++wrong;
       ++inner_calls;
@@ -99,21 +99,38 @@ TEST_CASE("within a team there is no other") {
   });
   CHECK(wrong == 0);
   CHECK(inner_calls == outer_calls);
-  CHECK(taut::team_size(kLongWork) == 3);
+  CHECK(taut::team_size() == 3);
 }
 
 TEST_CASE("a caller that waits for its helpers again and again works alone for a while") {
   const UsedThreads used(2);
   constexpr double kShortWork = 1e6;
-  REQUIRE(comes_true([] { return taut::team_size(kShortWork) == 2; }));
-  CHECK(comes_true([] {
-    run_team(2, [](std::size_t worker) {
-      if (worker == 0) taut::note_idle(milliseconds(5));
-    });
-    return taut::team_size(kShortWork) == 1;
+  const auto wait_for_others = [](std::size_t worker) {
+    if (worker == 0) taut::note_idle(milliseconds(5));
+  };
+  CHECK(comes_true([&] {
+    run_team(2, wait_for_others, kShortWork);
+    return taut::is_backing_off(kShortWork);
   }));
-  CHECK(taut::team_size(kLongWork) == 2);
-  CHECK(comes_true([] { return taut::team_size(kShortWork) == 2; }));
+  CHECK_FALSE(taut::is_backing_off(kLongWork));
+  CHECK(taut::team_size() == 2);  // what is kept for each worker stays
+  CHECK(comes_true([&] { return !taut::is_backing_off(kShortWork); }));
+}
+
+TEST_CASE("who works alone calls nobody") {
+  const UsedThreads used(2);
+  constexpr double kShortWork = 1e6;
+  run_team(2, [](std::size_t worker) {
+    if (worker == 0) taut::note_idle(seconds(10));
+  });
+  std::atomic<int> others{0};
+  int calls = 0;
+  while (taut::is_backing_off(kShortWork) && calls < 1000) {
+    run_team(2, [&](std::size_t worker) { others += worker != 0; }, kShortWork);
+    ++calls;
+  }
+  CHECK(calls > 0);
+  CHECK(others <= 1);  // the last may have begun after the pause
 }
 #endif
 
@@ -123,7 +140,7 @@ TEST_CASE("in a parallel region of the caller's a team is its calling thread") {
   std::atomic<int> wrong{0};
 #pragma omp parallel num_threads(2)
   {
-    if (taut::team_size(kLongWork) != 1) ++wrong;
+    if (taut::team_size() != 1) ++wrong;
     run_team(3, [&](std::size_t worker) { wrong += worker != 0; });
   }
   CHECK(wrong == 0);

@@ -75,15 +75,14 @@ void take_part(void* context, std::size_t worker) {
 
 }  // namespace
 
-std::size_t team_size(double nanoseconds) {
-  const std::size_t threads = count_obtainable_threads();
-  if (threads < 2 || must_be_serial()) return 1;
-  if (nanoseconds < kLongerThanAnyDelay && backoff.is_on(Clock::now())) return 1;
-  return threads;
+std::size_t team_size() { return must_be_serial() ? 1 : count_obtainable_threads(); }
+
+bool is_backing_off(double nanoseconds) {
+  return nanoseconds < kLongerThanAnyDelay && backoff.is_on(Clock::now());
 }
 
-void run_team(std::size_t workers, TeamFunction function, void* context) {
-  if (workers < 2 || must_be_serial()) {
+void run_team(std::size_t workers, double nanoseconds, TeamFunction function, void* context) {
+  if (workers < 2 || must_be_serial() || is_backing_off(nanoseconds)) {
     function(context, 0);
     return;
   }
