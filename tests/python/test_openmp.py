@@ -1,5 +1,6 @@
 """The OpenMP runtime that lends taut its threads: one pool of them beside torch."""
 
+import os
 import re
 import subprocess
 import sys
@@ -87,3 +88,24 @@ assert (taut.get_num_threads(), _core.num_threads_origin()) == (2, "set_num_thre
 assert torch.get_num_threads() == 1
 """
     run(code)
+
+
+def test_torch_is_looked_for_once_and_not_in_every_call():
+    code = """
+import numpy as np, taut
+taut.set_num_threads(1)
+for _ in range(100):
+    taut.regularizers.L2()(np.ones(500_000, np.float32))
+    taut.get_num_threads()
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "LD_DEBUG": "libs"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    if "find library=libpython" not in result.stderr and "find library=libc" not in result.stderr:
+        pytest.skip("not run: this C library does not say what it looks for")
+    assert result.stderr.count("find library=libtorch_cpu.so") <= 2

@@ -75,7 +75,10 @@ void take_part(void* context, std::size_t worker) {
 
 }  // namespace
 
-std::size_t team_size() { return must_be_serial() ? 1 : count_obtainable_threads(); }
+std::size_t team_size() {
+  const std::size_t threads = count_obtainable_threads();
+  return threads < 2 || must_be_serial() ? 1 : threads;
+}
 
 bool is_backing_off(double nanoseconds) {
   return nanoseconds < kLongerThanAnyDelay && backoff.is_on(Clock::now());
