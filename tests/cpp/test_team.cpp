@@ -189,8 +189,8 @@ TEST_CASE("calls that lose a little each time end in a pause too") {
     ++calls;
   }
   CHECK(calls == 11);  // the credit is a millisecond
-  CHECK(backoff.is_on(now + microseconds(999)));
-  CHECK_FALSE(backoff.is_on(now + milliseconds(1)));
+  CHECK(backoff.is_on(now + microseconds(1999)));
+  CHECK_FALSE(backoff.is_on(now + milliseconds(2)));
 }
 
 TEST_CASE("a long call that waited is no loss") {
@@ -213,6 +213,18 @@ TEST_CASE("pauses are ten times the loss, and double up to a second while trials
   backoff.record(microseconds(20), milliseconds(12), now);
   CHECK(backoff.is_on(now + milliseconds(119)));
   CHECK_FALSE(backoff.is_on(now + milliseconds(120)));
+}
+
+TEST_CASE("a trial may wake threads that sleep, and then has all of its credit again") {
+  taut::Backoff backoff;
+  Clock::time_point now = Clock::now();
+  backoff.record(nanoseconds(0), milliseconds(12), now);
+  CHECK(backoff.is_on(now));
+  now += milliseconds(120);
+  backoff.record(microseconds(4), microseconds(100), now);
+  for (int call = 0; call < 1000; ++call) backoff.record(microseconds(4), microseconds(3), now);
+  backoff.record(microseconds(4), microseconds(900), now);
+  CHECK_FALSE(backoff.is_on(now));
 }
 
 TEST_CASE("no loss is so long that it would not end") {

@@ -15,10 +15,10 @@ void Backoff::record(std::chrono::nanoseconds gained, std::chrono::nanoseconds l
     return;
   }
   const int doublings = doublings_.load(std::memory_order_relaxed);
-  const std::chrono::nanoseconds pause =
-      std::min(kPausePerLoss * std::min(lost, kLongest) * (1 << doublings), kLongest);
+  const std::chrono::nanoseconds pause = std::min(
+      kPausePerLoss * std::clamp(lost, kTrialCredit, kLongest) * (1 << doublings), kLongest);
   doublings_.store(std::min(doublings + 1, kMostDoublings), std::memory_order_relaxed);
-  credit_.store(0, std::memory_order_relaxed);
+  credit_.store(kTrialCredit.count(), std::memory_order_relaxed);
   until_.store((now + pause).time_since_epoch().count(), std::memory_order_relaxed);
 }
 
