@@ -22,7 +22,7 @@ BUILD_REQUIREMENTS := "scikit-build-core>=0.11" "pybind11>=3.0" cmake ninja
 SOURCES := $(shell find cpp python -type f -not -name '*.pyc') CMakeLists.txt pyproject.toml README.md LICENSE
 
 .PHONY: all demo test test-python test-cpp test-quick test-emulated test-aarch64 test-windows
-.PHONY: test-packaging frameworks test-oldest-jax sanitize lint format clean
+.PHONY: test-packaging frameworks test-oldest-jax sanitize tsan lint format clean
 all: test
 
 $(VENV)/created:
@@ -111,6 +111,9 @@ test-packaging: $(VENV)/packaging
 
 sanitize: $(VENV)/tests
 	$(call run_cpp_tests,sanitizers)
+
+tsan: $(VENV)/tests
+	$(call run_cpp_tests,tsan)
 
 # $(1): a target for another machine; $(2), $(3): the compiler and the emulator that it needs. In CI
 # nothing may be left out.

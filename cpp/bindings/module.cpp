@@ -225,6 +225,7 @@ void register_batch(py::module_& module) {
 void register_runtime(py::module_& module) {
   module.def("set_num_threads", set_num_threads, py::arg("threads"));
   module.def("get_num_threads", get_num_threads);
+  module.def("num_threads_origin", num_threads_origin);
   module.def("level", level);
   module.def("available_levels", available_levels);
   module.def("set_level", [](const std::string& name) { set_level(name); }, py::arg("name"));

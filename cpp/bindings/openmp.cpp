@@ -4,11 +4,14 @@
 // whose threads spin for a while after their work, on processors that the other pool needs by then.
 // So the linker sends the core's calls of the runtime here (--wrap), and they go to torch's copy if
 // torch is there when the core first computes on several threads, else to taut's own. See
-// docs/openmp.md.
+// docs/threads.md.
 
 #include <dlfcn.h>
+#include <link.h>
 
 #include <atomic>
+#include <cstddef>
+#include <utility>
 
 extern "C" {
 
@@ -16,6 +19,7 @@ extern "C" {
 // against the library's symbols: a call that is not in it would reach the other runtime.
 void __real_GOMP_parallel(void (*region)(void*), void* data, unsigned threads, unsigned flags);
 int __real_omp_get_max_threads();
+int __real_omp_get_num_procs();
 int __real_omp_get_thread_num();
 int __real_omp_in_parallel();
 }
@@ -25,6 +29,7 @@ namespace {
 struct Runtime {
   decltype(&__real_GOMP_parallel) parallel = __real_GOMP_parallel;
   decltype(&__real_omp_get_max_threads) get_max_threads = __real_omp_get_max_threads;
+  decltype(&__real_omp_get_num_procs) get_num_procs = __real_omp_get_num_procs;
   decltype(&__real_omp_get_thread_num) get_thread_num = __real_omp_get_thread_num;
   decltype(&__real_omp_in_parallel) in_parallel = __real_omp_in_parallel;
 };
@@ -35,31 +40,61 @@ bool find_in(void* library, const char* name, Function& function) {
   return function != nullptr;
 }
 
-Runtime choose_runtime() {
-  // Found only if it is loaded. Its names are those of all that it was linked with, whatever file
-  // torch's runtime is in; and since it stays loaded, so does that.
-  void* torch = dlopen("libtorch_cpu.so", RTLD_LAZY | RTLD_NOLOAD);
-  Runtime runtime;
-  const bool found = torch != nullptr && find_in(torch, "GOMP_parallel", runtime.parallel) &&
-                     find_in(torch, "omp_get_max_threads", runtime.get_max_threads) &&
-                     find_in(torch, "omp_get_thread_num", runtime.get_thread_num) &&
-                     find_in(torch, "omp_in_parallel", runtime.in_parallel);
-  return found ? runtime : Runtime();
+constexpr Runtime kOwn;
+
+// Torch's, if torch is there. It is found only if it is loaded; and since it stays loaded, so does
+// what it was linked with, whatever file its runtime is in.
+const Runtime* find_torch_s() {
+  void* const torch = dlopen("libtorch_cpu.so", RTLD_LAZY | RTLD_NOLOAD);
+  if (torch == nullptr) return nullptr;
+  static const auto [runtime, is_whole] = [&] {
+    Runtime found;
+    const bool all = find_in(torch, "GOMP_parallel", found.parallel) &&
+                     find_in(torch, "omp_get_max_threads", found.get_max_threads) &&
+                     find_in(torch, "omp_get_num_procs", found.get_num_procs) &&
+                     find_in(torch, "omp_get_thread_num", found.get_thread_num) &&
+                     find_in(torch, "omp_in_parallel", found.in_parallel);
+    return std::pair(found, all);
+  }();
+  return is_whole ? &runtime : nullptr;
 }
 
-std::atomic<const Runtime*> kept{nullptr};
+// How many libraries this process has loaded so far.
+unsigned long long count_loads() {
+  unsigned long long loads = 0;
+  dl_iterate_phdr(
+      [](dl_phdr_info* info, std::size_t, void* count) {
+        *static_cast<unsigned long long*>(count) = info->dlpi_adds;
+        return 1;  // every library says the same
+      },
+      &loads);
+  return loads;
+}
 
 // Kept from the first region on: what one runtime began must not ask another one for its thread's
 // number. To ask before that, for the number of threads, say, decides nothing.
-const Runtime& keep_runtime() {
-  static const Runtime chosen = choose_runtime();
-  kept.store(&chosen, std::memory_order_release);
-  return chosen;
+std::atomic<const Runtime*> kept{nullptr};
+
+const Runtime& runtime() {
+  if (const Runtime* chosen = kept.load(std::memory_order_acquire)) return *chosen;
+  // To look for torch takes longer than a small call; and only a further library can be torch's.
+  static std::atomic<unsigned long long> loads_without_torch{0};
+  const unsigned long long loads = count_loads();
+  if (loads != loads_without_torch.load(std::memory_order_relaxed)) {
+    if (const Runtime* torch_s = find_torch_s()) {
+      const Runtime* none = nullptr;
+      kept.compare_exchange_strong(none, torch_s, std::memory_order_acq_rel);
+      return *kept.load(std::memory_order_acquire);
+    }
+    loads_without_torch.store(loads, std::memory_order_relaxed);
+  }
+  return kOwn;
 }
 
-Runtime runtime() {
-  const Runtime* chosen = kept.load(std::memory_order_acquire);
-  return chosen == nullptr ? choose_runtime() : *chosen;
+const Runtime& keep_runtime() {
+  const Runtime* chosen = nullptr;
+  kept.compare_exchange_strong(chosen, &runtime(), std::memory_order_acq_rel);
+  return *kept.load(std::memory_order_acquire);
 }
 
 }  // namespace
@@ -71,6 +106,7 @@ extern "C" {
   keep_runtime().parallel(region, data, threads, flags);
 }
 [[gnu::used]] int __wrap_omp_get_max_threads() { return runtime().get_max_threads(); }
+[[gnu::used]] int __wrap_omp_get_num_procs() { return runtime().get_num_procs(); }
 [[gnu::used]] int __wrap_omp_get_thread_num() { return runtime().get_thread_num(); }
 [[gnu::used]] int __wrap_omp_in_parallel() { return runtime().in_parallel(); }
 }

@@ -5,14 +5,8 @@
 #include <atomic>
 #include <chrono>
 
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
-#if defined(__unix__) || defined(__APPLE__)
-#include <pthread.h>
-#endif
-
 #include "float_environment.hpp"
+#include "run/team.hpp"
 #include "taut/error.hpp"
 #include "taut/runtime.hpp"
 
@@ -24,26 +18,10 @@ constexpr double kWorthAThread = 20'000;  // nanoseconds
 
 constexpr auto kStopInterval = std::chrono::milliseconds(20);
 
-std::atomic<int> requested_threads{0};  // 0: what OpenMP says
 thread_local StopCheck::Function stop_check = nullptr;
 
-// GNU's OpenMP runtime hangs in a forked child that asks for the threads its parent had.
-std::atomic<bool> is_forked_child{false};
-
-[[maybe_unused]] const bool watches_forks = [] {
-#if defined(__unix__) || defined(__APPLE__)
-  pthread_atfork(nullptr, nullptr, [] { is_forked_child = true; });
-#endif
-  return true;
-}();
-
-bool in_parallel_region() {
-#if defined(_OPENMP)
-  return omp_in_parallel() != 0;
-#else
-  return false;
-#endif
-}
+// What the work of this thread's next run_pieces takes: count_workers was told.
+thread_local double estimated_nanoseconds = 0;
 
 // Asks the caller's StopCheck, but not more often than somebody could notice.
 class StopWatch {
@@ -102,6 +80,25 @@ class Stretches {
   std::array<Share, kMostShares> shares_;
 };
 
+// What the workers of one call share.
+struct Run {
+  Stretches stretches;
+  PieceFunction function;
+  void* context;
+  std::atomic<bool> stopped{false};
+
+  void work(std::size_t worker) {
+    const DefaultFloatEnvironment environment;
+    StopWatch watch;
+    for (std::size_t piece, end; !stopped && stretches.take(worker, piece, end);) {
+      for (; piece < end && !stopped.load(std::memory_order_relaxed); ++piece) {
+        if (worker == 0 && watch.should_stop()) stopped = true;
+        if (!stopped) function(context, piece, worker);
+      }
+    }
+  }
+};
+
 void run_serially(std::size_t pieces, PieceFunction function, void* context) {
   const DefaultFloatEnvironment environment;
   if (pieces == 1) {
@@ -118,52 +115,23 @@ void run_serially(std::size_t pieces, PieceFunction function, void* context) {
 }  // namespace
 
 std::size_t count_workers(std::size_t pieces, double nanoseconds) {
+  estimated_nanoseconds = nanoseconds;
   const double worth = nanoseconds / kWorthAThread;
-  if (pieces < 2 || worth < 2 || is_forked_child || in_parallel_region()) return 1;
-  std::size_t workers = std::min(pieces, static_cast<std::size_t>(get_num_threads()));
-  if (worth < static_cast<double>(workers)) workers = static_cast<std::size_t>(worth);
-  return workers;
+  if (pieces < 2 || worth < 2) return 1;
+  const std::size_t workers = std::min(pieces, team_size());
+  return worth < static_cast<double>(workers) ? static_cast<std::size_t>(worth) : workers;
 }
 
 void run_pieces(std::size_t pieces, std::size_t workers, PieceFunction function, void* context) {
-#if defined(_OPENMP)
-  if (workers > 1) {
-    Stretches stretches(pieces, workers);
-    std::atomic<bool> stopped{false};
-#pragma omp parallel num_threads(static_cast<int>(workers))
-    {
-      const DefaultFloatEnvironment environment;
-      const auto worker = static_cast<std::size_t>(omp_get_thread_num());
-      StopWatch watch;
-      for (std::size_t piece, end; !stopped && stretches.take(worker, piece, end);) {
-        for (; piece < end && !stopped.load(std::memory_order_relaxed); ++piece) {
-          if (worker == 0 && watch.should_stop()) stopped = true;
-          if (!stopped) function(context, piece, worker);
-        }
-      }
-    }
-    if (stopped) throw Stopped();
+  if (workers < 2) {
+    run_serially(pieces, function, context);
     return;
   }
-#endif
-  (void)workers;
-  run_serially(pieces, function, context);
-}
-
-void set_num_threads(int threads) {
-  if (threads < 1) throw InvalidArgument("the number of threads must be at least 1");
-  requested_threads = threads;
-}
-
-int get_num_threads() {
-  if (const int requested = requested_threads.load(std::memory_order_relaxed); requested > 0) {
-    return requested;
-  }
-#if defined(_OPENMP)
-  return omp_get_max_threads();
-#else
-  return 1;
-#endif
+  Run run{Stretches(pieces, workers), function, context};
+  run_team(
+      workers, estimated_nanoseconds,
+      [](void* shared, std::size_t worker) { static_cast<Run*>(shared)->work(worker); }, &run);
+  if (run.stopped) throw Stopped();
 }
 
 StopCheck::StopCheck(Function check) : outer_(stop_check) { stop_check = check; }

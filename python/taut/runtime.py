@@ -15,11 +15,13 @@ def set_num_threads(threads: int) -> None:
     It concerns taut alone: the settings of other libraries stay as they are. Small work stays on
     the calling thread whatever the number, and the result has the same bits for every number.
 
+    Where the system cannot give so many, a call uses those that it gets.
+
     Args:
-        threads: At least 1.
+        threads: From 1 to 1024.
 
     Raises:
-        ValueError: If `threads` is less than 1.
+        ValueError: If `threads` is less than 1 or more than 1024.
     """
     _core.set_num_threads(threads)
 
@@ -27,14 +29,17 @@ def set_num_threads(threads: int) -> None:
 def get_num_threads() -> int:
     """Returns how many threads one call of taut may use.
 
-    Until `set_num_threads` was called, that is what OpenMP would use: `OMP_NUM_THREADS`, else the
-    number of processors that this process may run on.
+    Until `set_num_threads` was called, that is the least of the processors that this process may
+    run on (macOS, Windows: that are there); on Linux, of the processor time that its container
+    allows (cgroup quotas), rounded up; and of the environment variable `OMP_NUM_THREADS`. All are
+    found when they are first needed, and kept. Beside torch on Linux it is no more than what
+    `torch.set_num_threads` says by now. `show_config` prints which of them decided.
     """
     return _core.get_num_threads()
 
 
 def show_config() -> None:
-    """Prints versions, the SIMD level in use, and the number of threads."""
+    """Prints versions, the SIMD level in use, the number of threads and where it comes from."""
     rows = {
         "taut": _core.__version__,
         "Python": platform.python_version(),
@@ -44,7 +49,7 @@ def show_config() -> None:
         "SIMD level": _core.level(),
         "SIMD levels": ", ".join(_core.available_levels()),
         "TAUT_SIMD": os.environ.get("TAUT_SIMD", "not set"),
-        "threads": str(get_num_threads()),
+        "threads": f"{get_num_threads()} ({_core.num_threads_origin()})",
     }
     width = max(map(len, rows))
     for name, value in rows.items():

@@ -12,7 +12,7 @@
 #if defined(__x86_64__)
 #include <xmmintrin.h>
 #endif
-#if defined(_OPENMP)
+#if defined(TAUT_TEAM_IS_OPENMP)
 #include <omp.h>
 #endif
 
@@ -170,7 +170,8 @@ TEST_CASE("NaN and Inf do not trap, even where the caller's word says so") {
 #endif
 }
 
-#if defined(_OPENMP)
+// LLVM's runtime gives its threads the caller's word in every region anyway.
+#if defined(TAUT_TEAM_IS_OPENMP) && !defined(__clang__)
 TEMPLATE_LIST_TEST_CASE("the words of all threads neither count nor change", "", EveryDtype) {
   using T = typename TestType::Element;
   using G = typename TestType::Gradient;

@@ -12,13 +12,17 @@
 namespace taut_test {
 namespace {
 
-TEST_CASE("the number of threads is at least 1, and stays as it was set") {
+TEST_CASE("the number of threads has its bounds, and stays as it was set") {
   REQUIRE(taut::get_num_threads() >= 1);
+  REQUIRE(taut::get_num_threads() <= taut::kMostThreads);
   const UsedThreads threads(3);
-  for (const int wrong : {0, -1, std::numeric_limits<int>::min()}) {
+  for (const int wrong : {0, -1, std::numeric_limits<int>::min(), taut::kMostThreads + 1, 1'000'000,
+                          std::numeric_limits<int>::max()}) {
     CHECK_THROWS_AS(taut::set_num_threads(wrong), taut::InvalidArgument);
   }
   CHECK(taut::get_num_threads() == 3);
+  CHECK(taut::num_threads_origin() == "set_num_threads");
+  const UsedThreads most(taut::kMostThreads);
 }
 
 TEST_CASE("every available level can be used, and no other") {

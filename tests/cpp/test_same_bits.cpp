@@ -6,10 +6,6 @@
 #include "check_penalty.hpp"
 #include "runtime_guards.hpp"
 
-#if defined(__linux__)
-#include <dirent.h>
-#endif
-
 namespace taut_test {
 namespace {
 
@@ -87,32 +83,6 @@ TEMPLATE_LIST_TEST_CASE("orthogonal penalties have the same bits for all threads
   }
 }
 
-#if defined(__linux__) && defined(_OPENMP)
-std::size_t count_threads_of_process() {
-  std::size_t count = 0;
-  DIR* directory = opendir("/proc/self/task");
-  REQUIRE(directory != nullptr);
-  while (const dirent* entry = readdir(directory)) count += entry->d_name[0] != '.';
-  closedir(directory);
-  return count;
-}
-
-TEST_CASE("large calls do run on the threads that were asked for") {
-  const std::vector<float> large(5'000'000, 1.0f);
-  const std::vector<float> small(1'000, 1.0f);
-  const auto of = [](const std::vector<float>& x) { return taut::ConstView(x.data(), x.size()); };
-  {
-    const UsedThreads threads(1);
-    taut::value(taut::L1{1}, of(large));
-  }
-  const std::size_t before = count_threads_of_process();
-  const UsedThreads threads(static_cast<int>(before) + 3);
-  taut::value(taut::L1{1}, of(small));
-  CHECK(count_threads_of_process() == before);
-  taut::value(taut::L1{1}, of(large));
-  CHECK(count_threads_of_process() >= before + 3);
-}
-#endif
 
 }  // namespace
 }  // namespace taut_test

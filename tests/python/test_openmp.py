@@ -1,5 +1,6 @@
 """The OpenMP runtime that lends taut its threads: one pool of them beside torch."""
 
+import os
 import re
 import subprocess
 import sys
@@ -16,6 +17,13 @@ pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or not _core.compiler.startswith("GNU"),
     reason="taut chooses between copies of GNU's runtime, which is Linux's",
 )
+
+
+def run(code):
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert result.returncode == 0, result.stderr
 
 
 def test_every_call_of_the_runtime_can_be_sent_to_torch_s():
@@ -45,20 +53,59 @@ os.environ["OMP_NUM_THREADS"] = "1"
 from taut.regularizers import L2, OrthogonalRegularizer
 
 def threads():
-    return len(os.listdir("/proc/self/task"))
+    return set(os.listdir("/proc/self/task"))
 
-taut.set_num_threads(2)
-torch.set_num_threads(2)
+taut.set_num_threads(3)
+torch.set_num_threads(3)
 before = threads()
 x, y = np.ones((3000, 1000), np.float32), torch.ones(3000, 1000)
+y.add_(1.0)
+pool = threads()
+assert len(pool - before) == 2
 for _ in range(50):
-    y.add_(1.0)
-    assert threads() == before + 1
-    assert L2(1.0)(x) == 3_000_000
+    for size in (100, 150, 200, 3000):
+        y[:size].add_(1.0)
+        assert L2(1.0)(x[:size]) == size * 1000
     assert OrthogonalRegularizer(1.0)(x[:300]) > 0.999
-    assert threads() == before + 1
+    assert threads() == pool
+"""
+    run(code)
+
+
+def test_torch_s_number_of_threads_is_the_most_that_taut_uses_unless_told():
+    require("torch")
+    code = """
+import os, torch, taut
+from taut import _core
+taut.show_config()
+torch.set_num_threads(1)
+assert (taut.get_num_threads(), _core.num_threads_origin()) in [(1, "OpenMP"), (1, "affinity")]
+torch.set_num_threads(64)
+assert taut.get_num_threads() <= len(os.sched_getaffinity(0))
+taut.set_num_threads(2)
+torch.set_num_threads(1)
+assert (taut.get_num_threads(), _core.num_threads_origin()) == (2, "set_num_threads")
+assert torch.get_num_threads() == 1
+"""
+    run(code)
+
+
+def test_torch_is_looked_for_once_and_not_in_every_call():
+    code = """
+import numpy as np, taut
+taut.set_num_threads(1)
+for _ in range(100):
+    taut.regularizers.L2()(np.ones(500_000, np.float32))
+    taut.get_num_threads()
 """
     result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", code],
+        env={**os.environ, "LD_DEBUG": "libs"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
     )
-    assert result.returncode == 0, result.stderr
+    if "find library=libpython" not in result.stderr and "find library=libc" not in result.stderr:
+        pytest.skip("not run: this C library does not say what it looks for")
+    assert result.stderr.count("find library=libtorch_cpu.so") <= 2

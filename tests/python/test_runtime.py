@@ -29,10 +29,92 @@ def penalties():
 def test_number_of_threads():
     taut.set_num_threads(3)
     assert taut.get_num_threads() == 3
-    for threads in (0, -1):
-        with pytest.raises(ValueError, match="at least 1"):
+    for threads, bound in {0: "at least 1", -1: "at least 1", 1025: "at most 1024"}.items():
+        with pytest.raises(ValueError, match=bound):
             taut.set_num_threads(threads)
+    with pytest.raises(ValueError, match="at most 1024"):
+        taut.set_num_threads(10**6)
     assert taut.get_num_threads() == 3
+    taut.set_num_threads(1024)
+
+
+SHOW_THREADS = """
+import taut, io, contextlib
+out = io.StringIO()
+with contextlib.redirect_stdout(out):
+    taut.show_config()
+(row,) = [line for line in out.getvalue().splitlines() if line.startswith("threads")]
+print(*row.split(maxsplit=1)[1:])
+"""
+
+
+@pytest.mark.parametrize("value", ["1", " 1,4"])
+def test_omp_num_threads_lowers_the_number(value):
+    assert run_python(SHOW_THREADS, OMP_NUM_THREADS=value).stdout == "1 (OMP_NUM_THREADS)\n"
+
+
+@pytest.mark.parametrize("value", ["", "0", "1,x", "1.5"])
+def test_a_malformed_omp_num_threads_counts_as_none(value):
+    expected = run_python(SHOW_THREADS, without="OMP_NUM_THREADS").stdout
+    assert "OMP_NUM_THREADS" not in expected
+    assert run_python(SHOW_THREADS, OMP_NUM_THREADS=value).stdout == expected
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="affinity is Linux's")
+def test_affinity_lowers_the_number_and_omp_num_threads_does_not_raise_it():
+    code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})" + SHOW_THREADS
+    assert run_python(code, without="OMP_NUM_THREADS").stdout == "1 (affinity)\n"
+    # The runtime reads the variable when it is loaded, after the affinity was set.
+    assert run_python(code, OMP_NUM_THREADS="8").stdout == "1 (affinity)\n"
+
+
+def test_show_config_says_who_set_the_number():
+    code = "import taut; taut.set_num_threads(3)" + SHOW_THREADS
+    assert run_python(code, OMP_NUM_THREADS="1").stdout == "3 (set_num_threads)\n"
+
+
+CALLS_UNDER_LIMIT = """
+import os, resource
+import numpy as np, taut
+x = np.ones((1000, 5000), np.float32)
+penalty = taut.regularizers.L2(1.0)
+taut.set_num_threads({threads})
+{limit}
+for _ in range(3):
+    assert penalty(x) == 5_000_000
+assert taut.get_num_threads() == {threads}
+taut.set_num_threads({threads})
+assert penalty(x) == 5_000_000
+print(len(os.listdir("/proc/self/task")), "threads")
+"""
+NO_MORE_MEMORY = """
+pages = int(open("/proc/self/statm").read().split()[0])
+limit = pages * resource.getpagesize() + {extra} * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+"""
+NO_MORE_PROCESSES = """
+if os.getuid() == 0:
+    os.setuid(65534)  # the limit is not root's
+resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits as Linux has them")
+@pytest.mark.parametrize("threads", [2, 16, 1024])
+@pytest.mark.parametrize("extra", [10, 100, 1000])
+def test_where_memory_has_no_room_for_threads_a_call_uses_those_it_has(threads, extra):
+    limit = NO_MORE_MEMORY.format(extra=extra)
+    result = run_python(CALLS_UNDER_LIMIT.format(threads=threads, limit=limit), OMP_NUM_THREADS="1")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.endswith("threads\n")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits as Linux has them")
+def test_where_no_thread_can_be_had_a_call_runs_on_its_own():
+    limit = NO_MORE_PROCESSES
+    result = run_python(CALLS_UNDER_LIMIT.format(threads=4, limit=limit), OMP_NUM_THREADS="1")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == "1 threads\n"
 
 
 def test_levels_by_name():
@@ -41,10 +123,11 @@ def test_levels_by_name():
         _core.set_level("sse9")
 
 
-def run_python(code, **environment):
+def run_python(code, *, without="", **environment):
+    variables = {name: value for name, value in os.environ.items() if name != without}
     return subprocess.run(
         [sys.executable, "-c", code],
-        env={**os.environ, **environment},
+        env={**variables, **environment},
         capture_output=True,
         text=True,
         timeout=60,

@@ -11,10 +11,22 @@
 
 namespace taut {
 
-// How many threads a call may use. Until it is set, what OpenMP would use (OMP_NUM_THREADS, else
-// the processors this process may run on). It concerns taut alone. Throws InvalidArgument below 1.
+// How many threads a call may use; it concerns taut alone. Until it is set, that is the least of
+//   - the processors that this process may run on (macOS, Windows: that are there),
+//   - on Linux, the processor time that its control groups (a container's) allow, rounded up,
+//   - the first number of the environment variable OMP_NUM_THREADS,
+// all found when they are first needed and then kept, and
+//   - where threads are OpenMP's, the number that its runtime has been told by now, as torch does
+//     where it shares the runtime.
+// Where the system cannot give so many, a call uses those that it gets. Throws InvalidArgument
+// below 1 and above kMostThreads.
+constexpr int kMostThreads = 1024;
 TAUT_API void set_num_threads(int threads);
 TAUT_API int get_num_threads();
+
+// What decided on it: "set_num_threads", "affinity", "cgroup quota", "OMP_NUM_THREADS", "OpenMP",
+// or on macOS and Windows "processors"; "a build without threads" has one.
+TAUT_API std::string num_threads_origin();
 
 // The instruction-set level in use: x86-64-v2, x86-64-v3, x86-64-v4 or neon. It is the best one
 // that the processor has, capped by the environment variable TAUT_SIMD when it is first asked for.

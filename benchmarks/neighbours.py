@@ -1,0 +1,150 @@
+"""Calls beside others: a busy process, a second one that calls too, more threads than processors.
+
+Prints medians and 99th percentiles over the median of one thread that is alone. On Linux, whose
+affinity it sets; everything runs in processes of its own.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.table import Table
+
+CASES = ("L2, 100,000 elements", "orthogonal, 256 x 256")
+THREADS = (1, 2, 4, 8, 64)
+NEIGHBOURS = ("alone", "a busy process beside", "two at once")
+
+
+def call_of(library: str, case: str, threads: int) -> Callable[[], object]:
+    """Returns the call to be timed, once it has given what it should."""
+    import numpy as np
+
+    elementwise = case == CASES[0]
+    rng = np.random.default_rng(1)
+    x = np.ones(100_000, np.float32) if elementwise else rng.normal(size=(256, 256))
+    x = x.astype(np.float32)
+    if library == "taut":
+        import taut
+        from taut.regularizers import L2, OrthogonalRegularizer
+
+        taut.set_num_threads(threads)
+        grad = np.zeros_like(x)
+        regularizer = L2(1.0) if elementwise else OrthogonalRegularizer(1.0)
+        value = regularizer.accumulate_grad(x, grad)
+        expected = 100_000 if elementwise else statistics.fmean(cosines(x))
+        assert abs(value - expected) < 1e-6 * expected
+        return lambda: regularizer.accumulate_grad(x, grad)
+    import torch
+
+    torch.set_num_threads(threads)
+    tensor = torch.from_numpy(x)
+    out = torch.zeros_like(tensor)
+    if elementwise:
+        return lambda: out.add_(tensor, alpha=2.0)
+    return lambda: torch.mm(tensor, tensor.T, out=out)
+
+
+def cosines(x) -> Iterator[float]:
+    """Yields the absolute cosine of every pair of rows."""
+    import numpy as np
+
+    rows = x.astype(np.float64) / np.linalg.norm(x.astype(np.float64), axis=1, keepdims=True)
+    yield from abs(rows @ rows.T)[np.triu_indices(len(rows), 1)]
+
+
+def measure(library: str, case: str, threads: int, seconds: float) -> None:
+    """Prints the seconds that calls took, as JSON: their median, and their 99th percentile."""
+    call = call_of(library, case, threads)
+    times = []
+    end = time.perf_counter() + seconds
+    begin = warm = time.perf_counter()
+    while begin < end:
+        call()
+        now = time.perf_counter()
+        if begin > warm + seconds / 4:  # what is begun at first is another question
+            times.append(now - begin)
+        begin = now
+    print(json.dumps([statistics.median(times), statistics.quantiles(times, n=100)[-1]]))
+
+
+def start(processors: int, *arguments: str) -> subprocess.Popen[str]:
+    """Starts this program for one measurement, or another one, on so many processors."""
+    chosen = sorted(os.sched_getaffinity(0))[:processors]
+    return subprocess.Popen(
+        [sys.executable, *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: os.sched_setaffinity(0, chosen),
+    )
+
+
+@contextmanager
+def neighbour(kind: str, processors: int, *arguments: str) -> Iterator[None]:
+    """Has another process there meanwhile: one that only computes, or one that does the same."""
+    if kind == "alone":
+        yield
+        return
+    busy = ("-c", "while True: pass")
+    other = start(processors, *(busy if kind == "a busy process beside" else arguments))
+    try:
+        yield
+    finally:
+        other.kill()
+        other.communicate()
+
+
+def run(library: str, case: str, kind: str, processors: int, threads: int, seconds: float):
+    """Returns the median and the 99th percentile."""
+    arguments = (__file__, "--measure", library, case, str(threads))
+    # The one that is there meanwhile begins before it and ends after it.
+    with neighbour(kind, processors, *arguments, str(10 * seconds)):
+        if kind == "two at once":
+            time.sleep(2)
+        output, _ = start(processors, *arguments, str(seconds)).communicate()
+    return json.loads(output)
+
+
+def compare(library: str, case: str, processors: int, seconds: float) -> None:
+    """Prints a table for each case on so many processors."""
+    table = Table(title=f"{library}: {case}, processors: {processors}", title_justify="left")
+    table.add_column("threads", justify="right")
+    for kind in NEIGHBOURS:
+        table.add_column(f"{kind}: median", justify="right")
+        table.add_column("99%", justify="right")
+    baseline = run(library, case, "alone", processors, 1, seconds)[0]
+    for threads in THREADS:
+        row = []
+        for kind in NEIGHBOURS:
+            for figure in run(library, case, kind, processors, threads, seconds):
+                row.append(f"{figure / baseline:.2f}")
+        table.add_row(str(threads), *row)
+    table.caption = f"over {baseline * 1e6:.1f} µs"
+    Console(width=110).print(table)
+
+
+def main() -> None:
+    """Measures what the command line names, or all."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--libraries", nargs="*", default=["taut", "torch"])
+    parser.add_argument("--seconds", type=float, default=2.0, help="for one measurement")
+    parser.add_argument("--measure", nargs=4, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.measure:
+        library, case, threads, seconds = arguments.measure
+        measure(library, case, int(threads), float(seconds))
+        return
+    for library in arguments.libraries:
+        for case in CASES:
+            for processors in (1, 2):
+                compare(library, case, processors, arguments.seconds)
+
+
+if __name__ == "__main__":
+    main()
