@@ -115,6 +115,50 @@ TEST_CASE("what is no array is refused") {
   CHECK(view(Extents(64, 1), Extents(64, 8)).size() == 1);
 }
 
+TEST_CASE("more elements than memory can have are refused, however few there are") {
+  constexpr std::ptrdiff_t k2To31 = std::ptrdiff_t{1} << 31;
+  const double number = 1;
+  const auto view = [&](const Extents& shape) {
+    return ConstView(&number, DType::kFloat64, shape, Extents(shape.size(), 0));
+  };
+  CHECK_THROWS_AS(view({4 * k2To31, k2To31}), taut::InvalidArgument);
+  CHECK_THROWS_AS(view({k2To31, k2To31 / 4}), taut::InvalidArgument);
+  CHECK_THROWS_AS(view({k2To31, 2, k2To31, 2}), taut::InvalidArgument);
+  CHECK(view({k2To31, k2To31 / 8}).size() == std::size_t{1} << 59);
+  CHECK(view({4 * k2To31, k2To31, 0}).size() == 0);
+  CHECK_THROWS_AS(ConstView(&number, std::size_t{1} << 60), taut::InvalidArgument);
+  CHECK_THROWS_AS(ConstView(&number, ~std::size_t{0}), taut::InvalidArgument);
+
+  const std::vector<double> none;
+  const std::vector<double> one(1);
+  const std::size_t large = std::size_t{1} << 32;
+  CHECK_THROWS_AS(ConstView::matrix(none, large, large), taut::InvalidArgument);
+  CHECK_THROWS_AS(ConstView::matrix(one, large * large / 3, 3), taut::InvalidArgument);
+  CHECK_THROWS_AS(ConstView::matrix(one.data(), large, large, 0, 0), taut::InvalidArgument);
+  CHECK(ConstView::matrix(none, 3, 0).size() == 0);
+}
+
+TEST_CASE("an orthogonal penalty of more elements than memory can hold is out of memory") {
+  const auto check = [](auto number) {
+    using T = decltype(number);
+    const std::ptrdiff_t most = PTRDIFF_MAX / static_cast<std::ptrdiff_t>(2 * sizeof(T));
+    for (const std::ptrdiff_t large : {most, most / 3, most / 48, most / 1000}) {
+      for (const Extents& shape : {Extents{2, large}, Extents{large, 2}}) {
+        const ConstView x(&number, taut::DTypeOf<T>::value, shape, Extents{0, 0});
+        for (const taut::Mode mode : {taut::Mode::kRows, taut::Mode::kColumns}) {
+          INFO(taut::name_of(x.dtype()) << " " << shape[0] << " " << shape[1]);
+          CHECK_THROWS_AS(taut::value(taut::OrthogonalRegularizer{.mode = mode}, x),
+                          std::bad_alloc);
+        }
+      }
+    }
+  };
+  check(1.0);
+  check(1.0f);
+  check(Float16{0x3c00});
+  check(taut::BFloat16{0x3f80});
+}
+
 TEST_CASE("dtypes have a size and a name") {
   CHECK(taut::size_of(DType::kFloat64) == sizeof(double));
   CHECK(taut::size_of(DType::kFloat32) == sizeof(float));

@@ -38,8 +38,9 @@ class BasicView {
   }();
 
  public:
-  // `strides` are in bytes. Throws InvalidArgument for a rank above kMaxRank, a negative extent, or
-  // spans of different lengths.
+  // `strides` are in bytes. Throws InvalidArgument for a rank above kMaxRank, a negative extent,
+  // spans of different lengths, or more elements than memory can have, counted as often as a
+  // stride of 0 repeats them.
   BasicView(Pointer data, DType dtype, std::span<const std::ptrdiff_t> shape,
             std::span<const std::ptrdiff_t> strides)
       : data_(data), dtype_(dtype), rank_(shape.size()) {
@@ -51,14 +52,16 @@ class BasicView {
       if (shape[axis] < 0) throw InvalidArgument("the extents of a view are not negative");
       set_axis(axis, shape[axis], strides[axis]);
     }
+    check_size();
   }
 
-  // `count` contiguous elements.
+  // `count` contiguous elements. Throws InvalidArgument for more than memory can have.
   template <Element T>
     requires(kConst || !std::is_const_v<T>)
   BasicView(T* data, std::size_t count)
       : data_(data), dtype_(DTypeOf<std::remove_const_t<T>>::value), rank_(1) {
     set_axis(0, static_cast<std::ptrdiff_t>(count), sizeof(T));
+    check_size();
   }
 
   // A std::vector, std::array, std::span or the like, that does not end before the view.
@@ -77,7 +80,8 @@ class BasicView {
     }
   }
 
-  // A matrix; strides count elements. A row-major one has a row stride of `columns`.
+  // A matrix; strides count elements. A row-major one has a row stride of `columns`. Throws
+  // InvalidArgument for more elements than memory can have.
   template <Element T>
   static BasicView matrix(T* data, std::size_t rows, std::size_t columns, std::ptrdiff_t row_stride,
                           std::ptrdiff_t column_stride = 1) {
@@ -93,7 +97,8 @@ class BasicView {
   template <typename Range>
     requires kIsViewable<Range>
   static BasicView matrix(Range&& elements, std::size_t rows, std::size_t columns) {
-    if (std::ranges::size(elements) != rows * columns) {
+    const std::size_t size = std::ranges::size(elements);
+    if (columns == 0 ? size != 0 : size % columns != 0 || size / columns != rows) {
       throw InvalidArgument("a matrix needs as many elements as rows times columns");
     }
     return matrix(std::ranges::data(elements), rows, columns, static_cast<std::ptrdiff_t>(columns));
@@ -110,9 +115,11 @@ class BasicView {
   // Whether the elements lie one after the other, the last axis innermost.
   bool is_contiguous() const {
     const Axis* axes = this->axes();
-    auto stride = static_cast<std::ptrdiff_t>(size_of(dtype_));
-    for (std::size_t axis = rank_; axis-- > 0; stride *= axes[axis].extent) {
-      if (axes[axis].extent != 1 && axes[axis].stride != stride) return false;
+    std::size_t stride = size_of(dtype_);
+    for (std::size_t axis = rank_; axis-- > 0; stride *= extent(axis)) {
+      if (axes[axis].extent != 1 && axes[axis].stride != static_cast<std::ptrdiff_t>(stride)) {
+        return false;
+      }
     }
     return true;
   }
@@ -132,6 +139,20 @@ class BasicView {
     std::ptrdiff_t stride;  // bytes
   };
   static constexpr std::size_t kInlineRank = 8;  // beyond it, the axes are allocated
+
+  void check_size() const {
+    auto bytes = static_cast<std::ptrdiff_t>(size_of(dtype_));
+    bool overflows = false;
+    bool is_empty = false;
+    for (std::size_t axis = 0; axis < rank_; ++axis) {
+      const std::ptrdiff_t extent = axes()[axis].extent;
+      overflows |= extent < 0 || __builtin_mul_overflow(bytes, extent, &bytes);
+      is_empty |= extent == 0;
+    }
+    if (overflows && !is_empty) {
+      throw InvalidArgument("a view has no more elements than memory can have");
+    }
+  }
 
   const Axis* axes() const { return rank_ <= kInlineRank ? few_.data() : many_.data(); }
   void set_axis(std::size_t axis, std::ptrdiff_t extent, std::ptrdiff_t stride) {
