@@ -83,6 +83,5 @@ TEMPLATE_LIST_TEST_CASE("orthogonal penalties have the same bits for all threads
   }
 }
 
-
 }  // namespace
 }  // namespace taut_test

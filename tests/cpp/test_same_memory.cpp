@@ -37,6 +37,8 @@ TEST_CASE("arrays of the same elements are told from others of all kinds") {
     const bool expected = are_really_same(a, b);
     same += expected;
     REQUIRE(is_same(a, b) == expected);
+    const auto key = taut::key_of_memory(a.strided());
+    REQUIRE((!key.empty() && key == taut::key_of_memory(b.strided())) == expected);
   }
   CHECK(same > 1000);
 }

@@ -73,5 +73,45 @@ TEST_CASE("a workspace is whole after a call that failed") {
   CHECK(weight.agrees(workspace));
 }
 
+// Destroyed at exit, whatever else has been by then: the test's exit code tells.
+Workspace static_workspace;
+
+Workspace& local_static_workspace() {
+  static Workspace workspace;
+  return workspace;
+}
+
+TEST_CASE("a workspace may be a static object") {
+  for (const std::size_t rows : {30, 2500}) {  // blocks of every size
+    Weight weight(rows, 40);
+    CHECK(weight.agrees(static_workspace));
+    CHECK(weight.agrees(local_static_workspace()));
+  }
+  CHECK(static_workspace.size() > 0);
+}
+
+TEST_CASE("a workspace can be moved, and takes its memory along") {
+  Weight weight(300, 40);
+  Workspace first;
+  CHECK(weight.agrees(first));
+  const std::size_t size = first.size();
+  Workspace second(std::move(first));
+  CHECK(first.size() == 0);
+  CHECK(second.size() == size);
+  CHECK(weight.agrees(second));
+  CHECK(weight.agrees(first));
+  first = std::move(second);
+  CHECK(first.size() == size);
+  CHECK(second.size() == 0);
+  Workspace& itself = first;
+  first = std::move(itself);
+  CHECK(first.size() == size);
+  std::vector<Workspace> many(3);
+  many[1] = std::move(first);
+  many.resize(40);
+  CHECK(many[1].size() == size);
+  CHECK(weight.agrees(many[1]));
+}
+
 }  // namespace
 }  // namespace taut_test

@@ -10,7 +10,10 @@
 #ifndef TAUT_BATCH_HPP_
 #define TAUT_BATCH_HPP_
 
+#include <cstddef>
+#include <cstdint>
 #include <span>
+#include <vector>
 
 #include "taut/api.hpp"
 #include "taut/penalty.hpp"
@@ -47,6 +50,16 @@ TAUT_API double accumulate_grad(std::span<const GradientTerm> terms, double scal
 // The same, but overwrites the gradients; that of a term that was left out becomes 0.
 TAUT_API double value_and_grad(std::span<const GradientTerm> terms, double scale = 1.0,
                                std::span<double> values = {}, Workspace* workspace = nullptr);
+
+// What tells the elements of an array from all others: the numbers are equal for two arrays exactly
+// if both have elements of one size at the same places in memory, each as often in the one as in
+// the other, whatever their order, shape and direction. So a weight and its transpose have the same
+// ones; by this rule a batch counts tied weights once. None for an array without elements. Strides
+// are in bytes. Throws InvalidArgument for spans of different lengths, more than kMaxRank axes, a
+// negative extent, and what reaches beyond memory.
+TAUT_API std::vector<std::uint64_t> memory_key(const void* data, std::size_t element_size,
+                                               std::span<const std::ptrdiff_t> shape,
+                                               std::span<const std::ptrdiff_t> strides);
 
 // The proximal step of every term.
 TAUT_API void prox(std::span<const ProxTerm> terms, double step, Workspace* workspace = nullptr);

@@ -5,10 +5,10 @@
 // skipped, and in an orthogonal penalty of fewer than two vectors, which is 0. The same arguments
 // give the same bits for any number of threads.
 //
-// L1, L2 and L1L2 allocate no memory, but where a view has more than 8 dimensions, or where it is
-// not contiguous and reaches in between the elements of the other one, or of its own: then a map of
-// their bytes tells whether they overlap. The orthogonal penalty needs working memory, which is
-// kept for the next call if the caller gives a workspace.
+// What a call works in is taken from the workspace, if there is one, else from memory that the
+// process keeps (see trim_memory in runtime.hpp); all of it before anything is written: a call that
+// throws std::bad_alloc has written nothing. L1, L2 and L1L2 need next to none, and none of their
+// calls but a thread's first allocates, unless a view has more than 8 dimensions.
 //
 // All of them throw InvalidArgument, before anything is written, for a factor that is negative or
 // not finite and for an orthogonal penalty of anything but a matrix. They may be called from many

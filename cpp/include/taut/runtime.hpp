@@ -40,8 +40,13 @@ TAUT_API std::vector<std::string> available_levels();
 // Not to be called while another thread is in a penalty.
 TAUT_API void set_level(std::string_view name);
 
+// Gives back the working memory that the process keeps between calls. It keeps 64 MB at most, and
+// what no call has needed for some thousand calls is given back without being asked.
+TAUT_API void trim_memory() noexcept;
+
 // While it lives, calls of this thread ask `check` now and then whether to stop, on this thread; if
-// it says true, the call throws Stopped.
+// it says true, the call throws Stopped. The check may throw itself, and may call taut or fork: the
+// call goes on afterwards, in a forked child on one thread.
 class TAUT_API StopCheck {
  public:
   using Function = bool (*)();

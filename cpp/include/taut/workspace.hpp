@@ -3,37 +3,33 @@
 #ifndef TAUT_WORKSPACE_HPP_
 #define TAUT_WORKSPACE_HPP_
 
-#include <array>
 #include <cstddef>
 
 #include "taut/api.hpp"
 
 namespace taut {
 
-// What the orthogonal penalty and the batches work in. It grows to what the largest call needs and
-// is kept from call to call, so that a training step which is repeated allocates no memory. It
-// changes no result. One call at a time may use it.
+class Arena;
+
+// What calls work in. It grows to what the largest call needs and is kept from call to call, so
+// that a training step which is repeated allocates no memory. It changes no result. One call at a
+// time may use it. It may be a static object, and be moved; what was moved from is empty.
+//
+// Calls without a workspace work in memory that the process keeps: see trim_memory in runtime.hpp.
 class TAUT_API Workspace {
  public:
-  Workspace() = default;
+  constexpr Workspace() noexcept = default;
   ~Workspace();
-  Workspace(const Workspace&) = delete;
-  Workspace& operator=(const Workspace&) = delete;
+  Workspace(Workspace&& other) noexcept;
+  Workspace& operator=(Workspace&& other) noexcept;
 
   std::size_t size() const;  // bytes
   void clear();              // gives all of them back
 
  private:
-  friend class WorkspaceScope;
+  friend class Call;
 
-  struct Block {
-    void* memory = nullptr;
-    std::size_t bytes = 0;
-  };
-  static constexpr std::size_t kMostBlocks = 32;
-
-  std::array<Block, kMostBlocks> blocks_;
-  std::size_t used_ = 0;
+  Arena* arena_ = nullptr;
 };
 
 }  // namespace taut

@@ -11,6 +11,7 @@
 #include "views/overlap.hpp"
 #include "views/runs.hpp"
 #include "views/search.hpp"
+#include "views/sort.hpp"
 
 namespace taut {
 namespace {
@@ -63,11 +64,10 @@ std::span<Place> places_of(std::span<const Use> uses, Effort& effort) {
     if (range.begin != range.end) places[count++] = {range, i};
   }
   effort.spend(count);
-  std::sort(places.begin(), places.begin() + static_cast<std::ptrdiff_t>(count),
-            [](const Place& a, const Place& b) {
-              if (a.range.begin != b.range.begin) return a.range.begin < b.range.begin;
-              return a.index < b.index;
-            });
+  sort_unless_sorted(places.first(count), [](const Place& a, const Place& b) {
+    if (a.range.begin != b.range.begin) return a.range.begin < b.range.begin;
+    return a.index < b.index;
+  });
   return places.first(count);
 }
 

@@ -15,6 +15,7 @@
 #include <tuple>
 
 #include "taut/view.hpp"
+#include "views/sort.hpp"
 
 namespace taut {
 namespace {
@@ -117,6 +118,22 @@ bool is_same_memory(const Strided& a, const Strided& b) {
          in_a.element_size == in_b.element_size && compare(in_a, in_b) == 0;
 }
 
+std::vector<std::uint64_t> key_of_memory(const Strided& array) {
+  std::array<std::uint64_t, 2 * kMaxRank> room;
+  const Places places = places_of(array, std::span(room).first(2 * array.extents.size()));
+  if (places.times == 0) return {};
+  std::vector<std::uint64_t> key{
+      reinterpret_cast<std::uintptr_t>(places.range.begin),
+      reinterpret_cast<std::uintptr_t>(places.range.end),
+      places.element_size,
+      places.times,
+      places.above.size(),
+  };
+  key.insert(key.end(), places.above.begin(), places.above.end());
+  key.insert(key.end(), places.below.begin(), places.below.end());
+  return key;
+}
+
 std::span<const std::size_t> find_first_readings(std::span<const Reading> readings,
                                                  Effort& effort) {
   const auto firsts = effort.take<std::size_t>(readings.size());
@@ -127,8 +144,8 @@ std::span<const std::size_t> find_first_readings(std::span<const Reading> readin
     entries[i] = {{range_of(array), array.element_size, 1, {}, {}}, readings[i].kind, i};
   }
   effort.spend(entries.size());
-  std::sort(entries.begin(), entries.end(),
-            [](const Entry& a, const Entry& b) { return a.kinship() < b.kinship(); });
+  sort_unless_sorted(entries,
+                     [](const Entry& a, const Entry& b) { return a.kinship() < b.kinship(); });
   // Calls visit(those of one range and kind) for all that are not alone.
   const auto for_each_kin = [&](auto visit) {
     for (std::size_t begin = 0, end = 0; begin < entries.size(); begin = end) {

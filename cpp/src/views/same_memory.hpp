@@ -4,7 +4,9 @@
 #define TAUT_VIEWS_SAME_MEMORY_HPP_
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
+#include <vector>
 
 #include "views/effort.hpp"
 #include "views/strided.hpp"
@@ -18,6 +20,9 @@ namespace taut {
 // exactly from the axes alone, for all strides. An array without elements is the same as none, nor
 // is one whose axes with stride 0 have 2^64 indices and more. Throws what range_of throws.
 bool is_same_memory(const Strided& a, const Strided& b);
+
+// Equal for two arrays exactly if they are the same memory; empty for one that is the same as none.
+std::vector<std::uint64_t> key_of_memory(const Strided& array);
 
 // An array, and a number for what its elements are read as.
 struct Reading {

@@ -1,6 +1,5 @@
 #include "views/strided.hpp"
 
-#include <algorithm>
 #include <cstdint>
 #include <limits>
 
@@ -18,10 +17,6 @@ constexpr std::uint64_t kFarthest = (std::uint64_t{1} << 62) - 1;
 }
 
 }  // namespace
-
-bool Strided::is_empty() const {
-  return std::find(extents.begin(), extents.end(), std::size_t{0}) != extents.end();
-}
 
 ByteRange range_of(const Strided& array) {
   if (array.is_empty()) return {array.origin, array.origin};

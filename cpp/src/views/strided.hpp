@@ -16,7 +16,9 @@ struct Strided {
   std::span<const std::size_t> extents;     // at most kMaxRank; with a 0, there are no elements
   std::span<const std::ptrdiff_t> strides;  // bytes, of any sign, in any order, 0 too
 
-  bool is_empty() const;
+  bool is_empty() const {
+    return std::find(extents.begin(), extents.end(), std::size_t{0}) != extents.end();
+  }
 };
 
 // The bytes from an array's first element in memory to its last; empty where it has none.

@@ -1,7 +1,7 @@
 // Which of the compiled levels is in use.
 
-#ifndef TAUT_LEVEL_HPP_
-#define TAUT_LEVEL_HPP_
+#ifndef TAUT_RUN_LEVEL_HPP_
+#define TAUT_RUN_LEVEL_HPP_
 
 #include "kernels/kernels.hpp"
 
@@ -11,4 +11,4 @@ const Kernels& active_kernels();
 
 }  // namespace taut
 
-#endif  // TAUT_LEVEL_HPP_
+#endif  // TAUT_RUN_LEVEL_HPP_

@@ -1,4 +1,4 @@
-#include "level.hpp"
+#include "run/level.hpp"
 
 #include <atomic>
 #include <cstdlib>

@@ -1,7 +1,7 @@
 // The floating-point environment that every piece of work runs under.
 
-#ifndef TAUT_FLOAT_ENVIRONMENT_HPP_
-#define TAUT_FLOAT_ENVIRONMENT_HPP_
+#ifndef TAUT_RUN_FLOAT_ENVIRONMENT_HPP_
+#define TAUT_RUN_FLOAT_ENVIRONMENT_HPP_
 
 #include <cstdint>
 
@@ -21,6 +21,13 @@ class DefaultFloatEnvironment {
   }
   ~DefaultFloatEnvironment() {
     if (read() != saved_) write(saved_);
+  }
+  // Calls a function under what the caller set.
+  template <typename Call>
+  void call_outside(Call&& call) const {
+    write(saved_);
+    call();
+    write(kDefault);
   }
   DefaultFloatEnvironment(const DefaultFloatEnvironment&) = delete;
   DefaultFloatEnvironment& operator=(const DefaultFloatEnvironment&) = delete;
@@ -49,13 +56,13 @@ class DefaultFloatEnvironment {
   Word saved_;
 };
 
-// Calls a function under it. The function is not inlined here, and that stays so.
+// Calls a function under it, with it. The function is not inlined here, and that stays so.
 template <typename Call>
 [[gnu::noinline]] auto call_isolated(Call&& call) {
   const DefaultFloatEnvironment environment;
-  return [&]() __attribute__((noinline)) { return call(); }();
+  return [&]() __attribute__((noinline)) { return call(environment); }();
 }
 
 }  // namespace taut
 
-#endif  // TAUT_FLOAT_ENVIRONMENT_HPP_
+#endif  // TAUT_RUN_FLOAT_ENVIRONMENT_HPP_

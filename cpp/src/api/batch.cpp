@@ -1,0 +1,155 @@
+#include "taut/batch.hpp"
+
+#include <algorithm>
+#include <array>
+#include <span>
+#include <type_traits>
+
+#include "api/problems.hpp"
+#include "plans/registry.hpp"
+#include "run/executor.hpp"
+#include "run/float_environment.hpp"
+#include "views/check.hpp"
+#include "views/overlap.hpp"
+#include "views/same_memory.hpp"
+
+namespace taut {
+namespace {
+
+template <typename AnyTerm>
+const View* gradient_of(const AnyTerm& term) {
+  if constexpr (std::is_same_v<AnyTerm, GradientTerm>) {
+    return &term.gradient;
+  } else {
+    return nullptr;
+  }
+}
+
+// What is checked of one term; what it throws is told with the term's index.
+template <typename Check>
+void check_term(std::size_t term, Check check) {
+  try {
+    check();
+  } catch (const InvalidArgument& error) {
+    throw InvalidTerm(term, error.what());
+  }
+}
+
+// Which terms count: all but those whose x has appeared before.
+std::span<const bool> find_counted(std::span<const Problem> problems, const Call& call,
+                                   Effort& effort) {
+  const auto counted = call.arena().take<bool>(problems.size());
+  const auto readings = call.arena().take<Reading>(problems.size());
+  const auto terms = call.arena().take<std::size_t>(problems.size());
+  std::size_t count = 0;
+  for (std::size_t term = 0; term < problems.size(); ++term) {
+    counted[term] = true;
+    const Problem& problem = problems[term];
+    if (problem.layout.size == 0) continue;
+    terms[count] = term;
+    readings[count++] = {problem.layout.strided(0), static_cast<int>(problem.dtype)};
+  }
+  const auto first = find_first_readings(readings.first(count), effort);
+  for (std::size_t i = 0; i < count; ++i) counted[terms[i]] = first[i] == i;
+  return counted;
+}
+
+// No term writes what another one reads or writes.
+void check_apart(std::span<const Problem> problems, std::span<const bool> counted, const Call& call,
+                 Effort& effort) {
+  const auto uses = call.arena().take<Use>(2 * problems.size());
+  std::size_t count = 0;
+  for (std::size_t term = 0; term < problems.size(); ++term) {
+    const auto& [task, scale, dtype, x, gradient, layout] = problems[term];
+    if (layout.size == 0) continue;
+    if (counted[term]) uses[count++] = {layout.strided(0), term, task == Task::kProx};
+    if (gradient != nullptr && (counted[term] || task == Task::kOverwrite)) {
+      uses[count++] = {layout.strided(1), term, true};
+    }
+  }
+  const auto found = find_overlap(uses.first(count), effort);
+  if (!found) return;
+  const Use& first = uses[found->first];
+  const Use& second = uses[found->second];
+  const bool both = first.is_written && second.is_written;
+  throw InvalidTerm(
+      both ? std::max(first.term, second.term) : (first.is_written ? first : second).term,
+      "What is written for one tensor must not overlap another one, nor its "
+      "gradient: they share memory");
+}
+
+template <typename AnyTerm>
+double run(std::span<const AnyTerm> terms, Task task, double scale, std::span<double> values,
+           Workspace* workspace) {
+  const Call call(workspace);
+  Arena& arena = call.arena();
+  if (values.empty()) values = arena.take<double>(terms.size());
+  if (values.size() != terms.size()) throw InvalidArgument("There must be as many values as terms");
+
+  const auto problems = arena.take<Problem>(terms.size());
+  for (std::size_t term = 0; term < terms.size(); ++term) {
+    problems[term] = make_problem(task, scale, terms[term].x, gradient_of(terms[term]), call);
+  }
+  CallEffort effort(call);
+  const auto counted = find_counted(problems, call, effort);
+  for (std::size_t term = 0; term < terms.size(); ++term) {
+    check_term(term, [&] {
+      check_penalty(terms[term].regularizer, problems[term], terms[term].x);
+      if (counted[term] || task == Task::kOverwrite) check_written(problems[term], call);
+    });
+  }
+  if (task != Task::kValue) check_apart(problems, counted, call, effort);
+
+  return call_isolated([&](const DefaultFloatEnvironment& environment) {
+    const auto plans = arena.take<Plan*>(terms.size());
+    for (std::size_t term = 0; term < terms.size(); ++term) {
+      plans[term] = counted[term] ? &plan_of(terms[term].regularizer, problems[term], call)
+                                  : &make_zero_plan(problems[term], call);
+    }
+    Executor(plans, arena).run(environment);
+    double total = 0;
+    for (std::size_t term = 0; term < terms.size(); ++term) {
+      values[term] = plans[term]->combine();
+      total += values[term];
+    }
+    return total;
+  });
+}
+
+}  // namespace
+
+double value(std::span<const Term> terms, std::span<double> values, Workspace* workspace) {
+  return run(terms, Task::kValue, 1, values, workspace);
+}
+
+double accumulate_grad(std::span<const GradientTerm> terms, double scale, std::span<double> values,
+                       Workspace* workspace) {
+  return run(terms, Task::kAccumulate, scale, values, workspace);
+}
+
+double value_and_grad(std::span<const GradientTerm> terms, double scale, std::span<double> values,
+                      Workspace* workspace) {
+  return run(terms, Task::kOverwrite, scale, values, workspace);
+}
+
+void prox(std::span<const ProxTerm> terms, double step, Workspace* workspace) {
+  check_step(step);
+  run(terms, Task::kProx, step, {}, workspace);
+}
+
+std::vector<std::uint64_t> memory_key(const void* data, std::size_t element_size,
+                                      std::span<const std::ptrdiff_t> shape,
+                                      std::span<const std::ptrdiff_t> strides) {
+  if (shape.size() != strides.size() || shape.size() > kMaxRank) {
+    throw InvalidArgument("an array has as many strides as extents, and at most 64");
+  }
+  std::array<std::size_t, kMaxRank> extents;
+  for (std::size_t axis = 0; axis < shape.size(); ++axis) {
+    if (shape[axis] < 0) throw InvalidArgument("the extents of an array are not negative");
+    extents[axis] = static_cast<std::size_t>(shape[axis]);
+  }
+  return key_of_memory({static_cast<const std::byte*>(data), element_size,
+                        std::span(extents).first(shape.size()), strides});
+}
+
+}  // namespace taut

@@ -1,0 +1,84 @@
+// Elementwise penalties whose intermediates leave float64's range. Rare, and so neither parallel
+// nor vectorized.
+
+#include <algorithm>
+#include <array>
+#include <cfloat>
+#include <cmath>
+
+#include "plans/elementwise.hpp"
+
+namespace taut {
+namespace {
+
+// Below this, a sum of squares may hold squares that lost digits as subnormal numbers.
+constexpr double kSmallestSquares = 0x1p-900;
+
+// Calls block(numbers, count) for the elements of a float64 array, some at a time.
+template <typename Block>
+void for_each_block(const Layout& layout, Block block) {
+  std::array<double, 256> numbers;
+  for (std::size_t begin = 0; begin < layout.size; begin += numbers.size()) {
+    const std::size_t count = std::min(numbers.size(), layout.size - begin);
+    gather(layout, 0, begin, count, numbers.data());
+    block(numbers.data(), count);
+  }
+}
+
+// factor * sum * 2^exponent, rounded once where that is a normal number.
+double scaled_product(double factor, double sum, int exponent) {
+  int factor_exponent, sum_exponent;
+  const double product = std::frexp(factor, &factor_exponent) * std::frexp(sum, &sum_exponent);
+  return std::ldexp(product, factor_exponent + sum_exponent + exponent);
+}
+
+}  // namespace
+
+bool left_range(const ElementwiseFactors& factors, const ElementwiseSums& sums) {
+  return (factors.l1 != 0 && sums.absolute > DBL_MAX) ||
+         (factors.l2 != 0 && (sums.square > DBL_MAX || sums.square < kSmallestSquares));
+}
+
+double penalty_in_range(const ElementwiseFactors& factors, const Layout& layout) {
+  double largest = 0;
+  for_each_block(layout, [&](const double* x, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) largest = std::max(largest, std::abs(x[i]));
+  });
+  if (largest == 0 || std::isinf(largest)) return largest;
+  const int exponent = std::ilogb(largest);
+  double absolute = 0;
+  double square = 0;
+  for_each_block(layout, [&](const double* x, std::size_t count) {
+    double block_absolute = 0;
+    double block_square = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      const double scaled = std::ldexp(x[i], -exponent);
+      block_absolute += std::abs(scaled);
+      block_square += scaled * scaled;
+    }
+    absolute += block_absolute;
+    square += block_square;
+  });
+  return scaled_product(factors.l1, absolute, exponent) +
+         scaled_product(factors.l2, square, 2 * exponent);
+}
+
+ScaledSlopes slopes_of(const ElementwiseFactors& factors, double scale, DType dtype) {
+  const double sign = scale * factors.l1;
+  const double linear = 2 * (scale * factors.l2);
+  const double magnitude = std::abs(linear);
+  const bool is_exact_zero = scale == 0 || factors.l2 == 0;
+  const bool is_normal = magnitude >= DBL_MIN && magnitude <= DBL_MAX;
+  if (is_exact_zero || is_normal || !std::isfinite(scale)) return {{sign, linear}, 0};
+  if (dtype != DType::kFloat64) {
+    // Of numbers that are far from float64's ends, the product is beyond their range or nothing:
+    // but 0 stays 0.
+    return {{sign, std::clamp(linear, -DBL_MAX, DBL_MAX)}, 0};
+  }
+  int scale_exponent, factor_exponent;
+  const double product =
+      std::frexp(scale, &scale_exponent) * std::frexp(factors.l2, &factor_exponent);
+  return {{sign, product}, 1 + scale_exponent + factor_exponent};
+}
+
+}  // namespace taut

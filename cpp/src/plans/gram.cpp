@@ -1,0 +1,372 @@
+// The orthogonal penalty. The Gram matrix is walked strip by strip: the tiles of kGramStrip rows
+// and everything to the right of the diagonal give the value and the signs, then the signs are
+// multiplied with the directions, for the strip's own rows and for those below, and can be
+// forgotten. So the signs of one strip are all that is ever stored of the n x n matrix.
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cfloat>
+#include <cmath>
+#include <limits>
+#include <span>
+
+#include "kernels/kernels.hpp"
+#include "plans/fill.hpp"
+#include "plans/registry.hpp"
+#include "views/check.hpp"
+
+namespace taut {
+namespace {
+
+constexpr std::size_t kGramStrip = 12 * kGramTile;
+static_assert(kGramStrip % kGramSignBlock == 0);
+
+constexpr std::size_t kFinishedVectors = 64;  // per piece
+
+// What one thread does in a nanosecond: see benchmarks/.
+constexpr double kMultiplyAddsPerNanosecond = 40;
+constexpr double kSignsPerNanosecond = 130;
+constexpr double kCopiesPerNanosecond = 0.5;
+
+constexpr std::size_t divide_up(std::size_t number, std::size_t divisor) {
+  return number / divisor + (number % divisor != 0);
+}
+// Throws std::bad_alloc for what no memory can have.
+std::size_t round_up(std::size_t number, std::size_t multiple) {
+  return checked_product(divide_up(number, multiple), multiple);
+}
+
+// The vectors of a matrix.
+std::size_t vector_axis(const OrthogonalRegularizer& regularizer) {
+  return regularizer.mode == Mode::kRows ? 0 : 1;
+}
+
+// The signs of a strip in one direction.
+struct SignStore {
+  std::uint64_t* positive;
+  std::uint64_t* negative;  // touched only where there are zeros
+  std::uint8_t* has_zero;
+
+  void place(Block& block, std::size_t targets, std::size_t others) {
+    const std::size_t words = checked_product(targets, divide_up(others, kGramSignBlock));
+    positive = block.take<std::uint64_t>(words);
+    negative = block.take<std::uint64_t>(words);
+    has_zero = block.take<std::uint8_t>(words);
+  }
+  GramSigns signs(std::size_t targets, std::size_t target_base, std::size_t other_base) const {
+    return {positive, negative, has_zero, targets, target_base, other_base};
+  }
+};
+
+// Rows [begin, end) of the Gram matrix, from the diagonal on.
+struct Strip {
+  std::size_t begin;
+  std::size_t end;
+  std::size_t vectors;
+
+  // Tile rows are counted from the top; each begins on the diagonal.
+  std::size_t tiles_of_row(std::size_t row) const {
+    return divide_up(vectors - begin - row * kGramTile, kGramTile);
+  }
+  std::size_t tile_rows() const { return divide_up(end - begin, kGramTile); }
+  std::size_t tiles() const {
+    std::size_t tiles = 0;
+    for (std::size_t row = 0; row < tile_rows(); ++row) tiles += tiles_of_row(row);
+    return tiles;
+  }
+};
+
+class GramPlan final : public Plan {
+ public:
+  GramPlan(const OrthogonalRegularizer& regularizer, const Problem& problem, const Call& call)
+      : factor_(regularizer.factor),
+        kernel_(call.kernels().gram[static_cast<std::size_t>(problem.dtype)]),
+        problem_(problem),
+        vector_axis_(vector_axis(regularizer)),
+        vectors_(problem.x->extent(vector_axis_)),
+        length_(problem.x->extent(1 - vector_axis_)),
+        padded_(round_up(vectors_, kernel_.vector_multiple)),
+        streams_(is_streamed()),
+        sums_{call.arena().take<double>(strip(0).tiles()),
+              call.arena().take<double>(strip(0).tiles())} {
+    matrix_.source = {problem.x->data(), problem.x->stride(vector_axis_),
+                      problem.x->stride(1 - vector_axis_)};
+    matrix_.vectors = vectors_;
+    matrix_.length = length_;
+    matrix_.padded_vectors = padded_;
+    set_needs(count_phases(),
+              std::max({kernel_.tile_scratch, kernel_.sign_scratch, kernel_.stream_scratch}));
+  }
+
+  void place(Block& block) override {
+    matrix_.weights = block.take<double>(round_up(vectors_, kGramTile));
+    matrix_.reciprocals = block.take<double>(padded_);
+    matrix_.clamped = block.take<bool>(padded_);
+    matrix_.factors = block.take<double>(padded_);
+    matrix_.smallest = block.take<double>(padded_);
+    const std::size_t copied = streams_ ? kGramWindow : length_;
+    matrix_.rows = block.take<std::byte>(checked_product(padded_, copied, kernel_.compute_size));
+    matrix_.directions = nullptr;
+    matrix_.gradients = nullptr;
+    if (!problem_.has_gradient()) return;
+    const std::size_t size =
+        checked_product(padded_, round_up(copied, kGramCoordinates), kernel_.compute_size);
+    matrix_.directions = block.take<std::byte>(size);
+    matrix_.gradients = block.take<std::byte>(size);
+    row_store_.place(block, strip(0).end, vectors_);
+    column_store_.place(block, vectors_ - strip(0).end, strip(0).end);
+  }
+
+  Phase phase(std::size_t index) const override;
+  void run(std::size_t phase, std::size_t piece, std::byte* scratch) override;
+  double combine() override {
+    if (!finite_) return std::numeric_limits<double>::quiet_NaN();
+    add_to_total(strips() - 1);
+    return factor_ * (total_ / pairs());
+  }
+
+ private:
+  enum class Step { kPack, kTiles, kSigns, kFinish, kStreamTile, kStreamFinish };
+  struct Place {
+    Step step;
+    std::size_t strip;
+  };
+  // Packing, then tiles and signs of each strip, then finishing; without a gradient, packing and
+  // the tiles of each strip. A stream has one piece for all before the signs, and one for the rest.
+  std::size_t count_phases() const {
+    if (streams_) return problem_.has_gradient() ? 2 : 1;
+    return problem_.has_gradient() ? 2 + 2 * strips() : 1 + strips();
+  }
+  Place place_of(std::size_t phase) const {
+    if (streams_) return {phase == 0 ? Step::kStreamTile : Step::kStreamFinish, 0};
+    if (phase == 0) return {Step::kPack, 0};
+    if (!problem_.has_gradient()) return {Step::kTiles, phase - 1};
+    if (phase == count_phases() - 1) return {Step::kFinish, 0};
+    return {phase % 2 == 1 ? Step::kTiles : Step::kSigns, (phase - 1) / 2};
+  }
+
+  // Whether the copies of a few long vectors would be padded, and larger than kSmallCopies. A
+  // stream is work for one thread, as the tile is in either case; it was measured to be faster up
+  // to some 100 vectors. Longer than memory are vectors that a stride of 0 repeats.
+  bool is_streamed() const {
+    constexpr std::size_t kSmallCopies = std::size_t{48} << 20;
+    constexpr std::size_t kMostMemory = std::size_t{1} << 47;
+    const std::size_t bytes_of_coordinate = 3 * padded_ * kernel_.compute_size;
+    return vectors_ <= kGramTile && padded_ > vectors_ &&
+           length_ > kSmallCopies / bytes_of_coordinate &&
+           length_ < kMostMemory / bytes_of_coordinate;
+  }
+
+  std::size_t strips() const { return divide_up(vectors_, kGramStrip); }
+  Strip strip(std::size_t index) const {
+    const std::size_t begin = index * kGramStrip;
+    return {begin, std::min(vectors_, begin + kGramStrip), vectors_};
+  }
+  double pairs() const {
+    return static_cast<double>(vectors_) * static_cast<double>(vectors_ - 1) / 2;
+  }
+  std::size_t panels() const {
+    return divide_up(length_, kGramCoordinates) * (kGramCoordinates / kernel_.panel);
+  }
+  // Adds up the tiles of a strip, whose sums are overwritten two strips later.
+  void add_to_total(std::size_t strip_index) {
+    double sum = 0;
+    for (const double of_tile : sums_[strip_index % 2].first(strip(strip_index).tiles())) {
+      sum += of_tile;
+    }
+    total_ += sum;
+  }
+
+  void pack(std::size_t piece);
+  void tile(std::size_t strip_index, std::size_t piece, std::byte* scratch);
+  void multiply_signs(const Strip& strip, std::size_t piece, std::byte* scratch);
+  std::size_t sign_chunk() const { return panels() < 16 ? kGramStrip / 4 : kGramStrip; }
+  std::size_t sign_chunks(const Strip& strip) const {
+    return divide_up(strip.end - strip.begin, sign_chunk()) +
+           divide_up(vectors_ - strip.end, sign_chunk());
+  }
+  void finish(std::size_t piece);
+  void stream_tile(std::byte* scratch);
+  void stream_finish(std::byte* scratch);
+  void fill_with_nan(std::size_t piece, std::size_t pieces);
+  GramTarget target() const;
+  double coefficient(std::size_t begin, std::size_t end);
+
+  double factor_;
+  const GramKernel& kernel_;
+  const Problem& problem_;
+  std::size_t vector_axis_;
+  std::size_t vectors_;
+  std::size_t length_;
+  std::size_t padded_;
+  bool streams_;
+  GramMatrix matrix_;
+  SignStore row_store_;
+  SignStore column_store_;
+  std::array<std::span<double>, 2> sums_;  // of the tiles of this strip and of the one before
+  double total_ = 0;                       // of the strips before those
+  std::atomic<bool> finite_{true};
+};
+
+Plan::Phase GramPlan::phase(std::size_t index) const {
+  const auto [step, strip_index] = place_of(index);
+  const Strip rows = strip(strip_index);
+  const auto length = static_cast<double>(length_);
+  const auto height = static_cast<double>(rows.end - rows.begin);
+  const auto right = static_cast<double>(vectors_ - rows.begin);
+  const double copies = static_cast<double>(vectors_) * length / kCopiesPerNanosecond;
+  switch (step) {
+    case Step::kPack:
+      return {padded_ / kernel_.register_columns, copies};
+    case Step::kTiles:
+      return {rows.tiles(), height * (right - height / 2) * length / kMultiplyAddsPerNanosecond};
+    case Step::kSigns:
+      return {sign_chunks(rows) * panels(),
+              height * (2 * right - height) * length / kSignsPerNanosecond};
+    case Step::kFinish:
+      return {divide_up(vectors_, kFinishedVectors), copies};
+    case Step::kStreamTile:
+    case Step::kStreamFinish:
+      return {1, copies + height * right / 2 * length / kMultiplyAddsPerNanosecond};
+  }
+  __builtin_unreachable();
+}
+
+void GramPlan::run(std::size_t phase, std::size_t piece, std::byte* scratch) {
+  const auto [step, strip_index] = place_of(phase);
+  switch (step) {
+    case Step::kPack:
+      return pack(piece);
+    case Step::kTiles:
+      return tile(strip_index, piece, scratch);
+    case Step::kSigns:
+      return multiply_signs(strip(strip_index), piece, scratch);
+    case Step::kFinish:
+      return finish(piece);
+    case Step::kStreamTile:
+      return stream_tile(scratch);
+    case Step::kStreamFinish:
+      return stream_finish(scratch);
+  }
+}
+
+void GramPlan::pack(std::size_t piece) {
+  if (piece == 0) {  // what tiles read beyond the last vector counts for nothing
+    std::fill(matrix_.weights + padded_, matrix_.weights + round_up(vectors_, kGramTile), 0.0);
+  }
+  if (!kernel_.pack(matrix_, piece * kernel_.register_columns)) finite_ = false;
+}
+
+// Row by row; the tiles inside the strip's own square have both directions in its row signs.
+void GramPlan::tile(std::size_t strip_index, std::size_t piece, std::byte* scratch) {
+  if (!finite_) return;
+  if (piece == 0 && strip_index > 0) add_to_total(strip_index - 1);
+  const Strip rows = strip(strip_index);
+  std::size_t tile_row = 0;
+  std::size_t left = piece;
+  for (; left >= rows.tiles_of_row(tile_row); ++tile_row) left -= rows.tiles_of_row(tile_row);
+  const std::size_t row = rows.begin + tile_row * kGramTile;
+  const std::size_t column = row + left * kGramTile;
+
+  const GramSigns row_signs = row_store_.signs(rows.end - rows.begin, rows.begin, rows.begin);
+  const GramSigns column_signs = column_store_.signs(vectors_ - rows.end, rows.end, rows.begin);
+  const bool has_gradient = problem_.has_gradient();
+  sums_[strip_index % 2][piece] = kernel_.tile(
+      matrix_, row, column, has_gradient ? &row_signs : nullptr,
+      has_gradient ? (column < rows.end ? &row_signs : &column_signs) : nullptr, scratch);
+}
+
+// The strip's rows look to all vectors from the strip on, those below look to the strip.
+void GramPlan::multiply_signs(const Strip& rows, std::size_t piece, std::byte* scratch) {
+  if (!finite_) return;
+  const std::size_t chunk = sign_chunk();
+  const std::size_t row_chunks = divide_up(rows.end - rows.begin, chunk);
+  const std::size_t panel = piece / sign_chunks(rows);
+  const std::size_t index = piece % sign_chunks(rows);
+  const bool is_row = index < row_chunks;
+  const std::size_t first =
+      is_row ? rows.begin + index * chunk : rows.end + (index - row_chunks) * chunk;
+  const GramSigns signs = is_row ? row_store_.signs(rows.end - rows.begin, rows.begin, rows.begin)
+                                 : column_store_.signs(vectors_ - rows.end, rows.end, rows.begin);
+  kernel_.multiply_signs(matrix_, panel, first,
+                         std::min(is_row ? rows.end : vectors_, first + chunk),
+                         is_row ? vectors_ : rows.end, signs, scratch);
+}
+
+void GramPlan::finish(std::size_t piece) {
+  if (!finite_) return fill_with_nan(piece, divide_up(vectors_, kFinishedVectors));
+  const std::size_t begin = piece * kFinishedVectors;
+  const std::size_t end = std::min(vectors_, begin + kFinishedVectors);
+  kernel_.finish(matrix_, begin, end, coefficient(begin, end), target());
+}
+
+void GramPlan::stream_tile(std::byte* scratch) {
+  const GramSigns signs = row_store_.signs(vectors_, 0, 0);
+  std::fill(matrix_.weights + padded_, matrix_.weights + round_up(vectors_, kGramTile), 0.0);
+  const double sum =
+      kernel_.stream_tile(matrix_, problem_.has_gradient() ? &signs : nullptr, scratch);
+  sums_[0][0] = sum;
+  if (sum != sum) finite_ = false;
+}
+
+void GramPlan::stream_finish(std::byte* scratch) {
+  if (!finite_) return fill_with_nan(0, 1);
+  kernel_.stream_finish(matrix_, row_store_.signs(vectors_, 0, 0), coefficient(0, vectors_),
+                        target(), scratch);
+}
+
+// One of so many parts of the gradient.
+void GramPlan::fill_with_nan(std::size_t piece, std::size_t pieces) {
+  const std::size_t size = problem_.layout.size;
+  const std::size_t elements = divide_up(size, pieces);
+  fill(problem_.layout, 1, problem_.gradient->dtype(), std::min(size, piece * elements),
+       std::min(size, (piece + 1) * elements), Filling::kNan);
+}
+
+GramTarget GramPlan::target() const {
+  const View& gradient = *problem_.gradient;
+  return {gradient.data(), gradient.stride(vector_axis_), gradient.stride(1 - vector_axis_),
+          gradient.dtype() == DType::kFloat32, problem_.task == Task::kAccumulate};
+}
+
+// What the gradients of the vectors [begin, end) are multiplied with, beside their reciprocals.
+// Where it is beyond float64's range, a power of two of it goes to the reciprocals.
+double GramPlan::coefficient(std::size_t begin, std::size_t end) {
+  const double product = problem_.scale * factor_ / pairs();
+  const double magnitude = std::abs(product);
+  const bool is_normal = magnitude >= DBL_MIN && magnitude <= DBL_MAX;
+  if (is_normal || problem_.scale == 0 || !std::isfinite(problem_.scale)) return product;
+  int scale_exponent, factor_exponent;
+  const double scale = std::frexp(problem_.scale, &scale_exponent);
+  const double factor = std::frexp(factor_, &factor_exponent);
+  for (std::size_t vector = begin; vector < end; ++vector) {
+    matrix_.reciprocals[vector] =
+        std::ldexp(matrix_.reciprocals[vector], scale_exponent + factor_exponent);
+  }
+  return scale * factor / pairs();
+}
+
+}  // namespace
+
+void check(const OrthogonalRegularizer& regularizer, Task task, const ConstView& x, double) {
+  check_factor("factor", regularizer.factor);
+  if (x.rank() != 2) {
+    throw InvalidArgument(
+        "Inputs to OrthogonalRegularizer must have rank 2. Received: inputs.shape=" + shape_of(x));
+  }
+  if (task == Task::kProx) {
+    throw InvalidArgument("OrthogonalRegularizer has no proximal step in closed form");
+  }
+}
+
+Plan& make_plan(const OrthogonalRegularizer& regularizer, const Problem& problem,
+                const Call& call) {
+  const std::size_t axis = vector_axis(regularizer);
+  if (regularizer.factor == 0 || problem.x->extent(axis) < 2 || problem.x->extent(1 - axis) == 0) {
+    return make_zero_plan(problem, call);
+  }
+  return call.arena().make<GramPlan>(regularizer, problem, call);
+}
+
+}  // namespace taut

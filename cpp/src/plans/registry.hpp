@@ -1,0 +1,36 @@
+// Every penalty of the core: a regularizer without a line here does not compile.
+
+#ifndef TAUT_PLANS_REGISTRY_HPP_
+#define TAUT_PLANS_REGISTRY_HPP_
+
+#include "plans/plan.hpp"
+#include "run/call.hpp"
+#include "taut/regularizers.hpp"
+#include "views/problem.hpp"
+
+namespace taut {
+
+// For each regularizer:
+//   check(regularizer, task, x, scale)  throws InvalidArgument unless its factors are finite and
+//     not negative, x has a shape that it is defined for, and it has such a task.
+//   make_plan(regularizer, problem, call)  the plan of a problem that has been checked, in the
+//     call's arena.
+
+void check(const L1&, Task, const ConstView& x, double scale);
+Plan& make_plan(const L1&, const Problem&, const Call&);
+
+void check(const L2&, Task, const ConstView& x, double scale);
+Plan& make_plan(const L2&, const Problem&, const Call&);
+
+void check(const L1L2&, Task, const ConstView& x, double scale);
+Plan& make_plan(const L1L2&, const Problem&, const Call&);
+
+void check(const OrthogonalRegularizer&, Task, const ConstView& x, double scale);
+Plan& make_plan(const OrthogonalRegularizer&, const Problem&, const Call&);
+
+// The plan of a penalty that is 0 whatever x: zeros in a gradient that is to be overwritten.
+Plan& make_zero_plan(const Problem&, const Call&);
+
+}  // namespace taut
+
+#endif  // TAUT_PLANS_REGISTRY_HPP_

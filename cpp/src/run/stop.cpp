@@ -1,0 +1,32 @@
+#include "run/stop.hpp"
+
+#include "taut/error.hpp"
+
+namespace taut {
+namespace {
+
+constexpr auto kStopInterval = std::chrono::milliseconds(50);
+
+thread_local StopCheck::Function stop_check = nullptr;
+
+}  // namespace
+
+StopCheck::StopCheck(Function check) : outer_(stop_check) { stop_check = check; }
+StopCheck::~StopCheck() { stop_check = outer_; }
+
+StopWatch::StopWatch() : check_(stop_check) {
+  if (check_ != nullptr) asked_ = std::chrono::steady_clock::now();
+}
+
+bool StopWatch::has_passed() {
+  unread_ = 0;
+  return std::chrono::steady_clock::now() - asked_ >= kStopInterval;
+}
+
+void StopWatch::ask() {
+  const bool stops = check_();
+  asked_ = std::chrono::steady_clock::now();
+  if (stops) throw Stopped();
+}
+
+}  // namespace taut

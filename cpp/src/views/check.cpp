@@ -1,0 +1,65 @@
+#include "views/check.hpp"
+
+#include <array>
+#include <charconv>
+#include <cmath>
+
+namespace taut {
+namespace {
+
+// As Python writes it, whatever the locale: the shortest text that is read back as the number.
+std::string text_of(double number) {
+  if (std::isnan(number)) return "nan";
+  const double magnitude = std::abs(number);
+  const bool is_fixed = magnitude == 0 || (magnitude >= 1e-4 && magnitude < 1e16);
+  std::array<char, 32> text;
+  const auto [end, error] =
+      std::to_chars(text.data(), text.data() + text.size(), number,
+                    is_fixed ? std::chars_format::fixed : std::chars_format::scientific);
+  std::string written(text.data(), end);
+  if (is_fixed && written.find('.') == std::string::npos) written += ".0";
+  return written;
+}
+
+}  // namespace
+
+void check_factor(const char* name, double factor) {
+  if (std::isfinite(factor) && factor >= 0) return;
+  throw InvalidArgument(std::string("Invalid value for argument `") + name +
+                        "`: expected a non-negative float. Received: " + name + "=" +
+                        text_of(factor));
+}
+
+std::string shape_of(const ConstView& view) {
+  std::string shape = "(";
+  for (std::size_t axis = 0; axis < view.rank(); ++axis) {
+    if (axis > 0) shape += ", ";
+    shape += std::to_string(view.extent(axis));
+  }
+  return shape + (view.rank() == 1 ? ",)" : ")");
+}
+
+void check_step(double step) { check_factor("step", step); }
+
+bool has_same_shape(const ConstView& x, const View& gradient) {
+  bool same_shape = x.rank() == gradient.rank();
+  for (std::size_t axis = 0; same_shape && axis < x.rank(); ++axis) {
+    same_shape = x.extent(axis) == gradient.extent(axis);
+  }
+  return same_shape;
+}
+
+void check_gradient(const ConstView& x, const View& gradient) {
+  if (!has_same_shape(x, gradient)) {
+    throw InvalidArgument("The gradient must have the shape of the input. Received: shapes " +
+                          shape_of(gradient) + " and " + shape_of(x));
+  }
+  const bool wider = size_of(x.dtype()) == 2 && gradient.dtype() == DType::kFloat32;
+  if (x.dtype() != gradient.dtype() && !wider) {
+    throw InvalidArgument(std::string("The gradient must have the dtype of the input, or float32 "
+                                      "where that is a half type. Received: ") +
+                          name_of(gradient.dtype()) + " and " + name_of(x.dtype()));
+  }
+}
+
+}  // namespace taut
