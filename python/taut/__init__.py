@@ -10,7 +10,7 @@ from taut import regularizers
 from taut._core import __version__
 from taut._when_imported import when_imported
 from taut.penalties import Penalties
-from taut.runtime import get_num_threads, set_num_threads, show_config
+from taut.runtime import get_num_threads, set_num_threads, show_config, trim_memory
 
 __all__ = [
     "Penalties",
@@ -19,6 +19,7 @@ __all__ = [
     "regularizers",
     "set_num_threads",
     "show_config",
+    "trim_memory",
 ]
 
 

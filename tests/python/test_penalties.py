@@ -348,3 +348,16 @@ def test_penalties_can_be_printed_copied_and_pickled():
             x[...] = 0
         assert bound() == 0
         assert [copied() for copied in copies] == [total, total]
+
+
+def test_memory_that_a_view_repeats_is_not_what_it_was_made_from():
+    whole = np.arange(1.0, 7.0)
+    repeated = np.broadcast_to(whole[::3, None], (2, 2))
+    penalties = Penalties([("*", L1(1.0))])
+    for params in (
+        {"whole": whole, "repeated": repeated},
+        {"a": {"whole": whole}, "b": {"repeated": repeated}},
+    ):
+        assert penalties(params) == 21 + 2 * (1 + 4)
+    transposed = {"repeated": repeated, "again": repeated.T, "reversed": repeated[::-1]}
+    assert penalties(transposed) == 2 * (1 + 4)

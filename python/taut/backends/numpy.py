@@ -1,6 +1,5 @@
 """NumPy arrays, and whatever shares its memory with NumPy: the compiled kernels."""
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -138,21 +137,8 @@ def memory_key(
         itemsize: The size of an element, in bytes.
         dtype: The dtype's name.
     """
-    size = math.prod(shape)
-    if size == 0:
-        return None
-    reaches = [(extent - 1) * stride for extent, stride in zip(shape, strides, strict=True)]
-    low = pointer + sum(min(reach, 0) for reach in reaches)
-    high = pointer + sum(max(reach, 0) for reach in reaches) + itemsize
-    if high - low == size * itemsize:
-        return low, high, dtype
-    axes = zip(shape, strides, strict=True)
-    return (
-        low,
-        high,
-        dtype,
-        *sorted((abs(stride), extent) for extent, stride in axes if extent != 1),
-    )
+    key = _core.memory_key(pointer, itemsize, tuple(shape), tuple(strides))
+    return None if key is None else (key, dtype)
 
 
 def require_writable(names: list[str], values: list[Any]) -> None:
