@@ -28,7 +28,9 @@ def _register_with_keras() -> None:
     if not version.startswith("3."):
         return
     try:
-        from taut import keras  # noqa: F401  registers the classes
+        from taut import keras
+
+        keras.register()
     except Exception as error:
         warnings.warn(
             f"taut's classes are not registered with Keras {version}: {error!r}",

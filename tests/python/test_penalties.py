@@ -166,6 +166,9 @@ class Doubled(L2):
     def accumulate_grad(self, x, grad, scale=1.0):
         return 2 * super().accumulate_grad(x, grad, 2 * scale)
 
+    def prox(self, x, step):
+        super().prox(x, 2 * step)
+
 
 def test_your_own_regularizers_take_part():
     params = {"a": np.array([1.0, -3.0]), "b": np.ones(2), "c": np.ones(2)}

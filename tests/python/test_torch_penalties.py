@@ -296,8 +296,8 @@ def test_prox_and_what_is_stale():
 def test_a_parameter_that_was_moved_after_it_was_bound():
     # `module.cuda()` changes where its parameters are; without such a device, a stand-in does.
     bound = Penalties([("*", L2(1.0))]).bind({"a": torch.nn.Parameter(torch.ones(3))})
-    (batch,) = bound._shares.batches
-    batch.values[0] = torch.nn.Parameter(torch.ones(3, device="meta"))
+    (group,) = bound._shares.groups
+    group.arrays[0] = torch.nn.Parameter(torch.ones(3, device="meta"))
     for call in (bound, bound.breakdown):
         with pytest.raises(ValueError, match="on meta: bind penalties after"):
             call()
