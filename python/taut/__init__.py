@@ -22,6 +22,10 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def _register_with_keras() -> None:
     """Registers taut's classes; whatever Keras this is, it can be imported."""
     version = str(getattr(sys.modules["keras"], "__version__", ""))

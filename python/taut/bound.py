@@ -1,7 +1,8 @@
 """Penalties whose parameters have been looked up: leaves, shared out over groups."""
 
 from collections.abc import Callable, Hashable
-from typing import Any, NamedTuple
+from operator import is_
+from typing import Any, Literal, NamedTuple
 
 from numpy import ndarray
 
@@ -14,11 +15,17 @@ from taut.regularizers._base import Regularizer, has_gradient
 from taut.rules import Plan
 from taut.tree import Parameters
 
+By = Literal["name", "rule"]
+
 
 class BoundPenalties:
     """Penalties whose parameters have been looked up; made by `Penalties.bind`."""
 
-    def __init__(self, plan: Plan, leaves: dict[str, Any], all_arrays: bool) -> None:
+    def __init__(self, plan: Plan, leaves: dict[str, Any], all_arrays: bool = False) -> None:
+        self._grads: Parameters | None = None  # what `bind` was given
+        self._look_up(plan, leaves, all_arrays)
+
+    def _look_up(self, plan: Plan, leaves: dict[str, Any], all_arrays: bool) -> None:
         self._plan = plan
         self._terms: list[_Term] = []
         # Names, what tells whether that parameter is frozen, and the parameter.
@@ -27,7 +34,7 @@ class BoundPenalties:
             self._shares = _shares_of_arrays(plan, leaves)
             return
         self._terms = [
-            _look_up(name, regularizer, kernel, leaves[name])
+            _term(name, regularizer, kernel, leaves[name])
             for name, (regularizer, kernel) in plan.terms.items()
         ]
         self._freezable = [
@@ -37,12 +44,17 @@ class BoundPenalties:
         ]
         self._shares = self._share(self._frozen_names())
 
+    def __repr__(self) -> str:
+        shares = self._current_shares()
+        count = sum(len(group.names) for group in shares.groups)
+        return f"<bound penalties of {count} parameters, {len(shares.left_out)} left out>"
+
     def __call__(self) -> Any:
         """Returns the sum of all penalties."""
         shares = self._current_shares()
         return _total([group.total() for group in shares.groups], shares)
 
-    def breakdown(self, by: str = "name") -> dict[str, Any]:
+    def breakdown(self, by: By = "name") -> dict[str, Any]:
         """Returns the penalty of each parameter that has a rule, or the sum of each rule."""
         shares, plan = self._current_shares(), self._plan
         found = {name: library_of(x).zero(x) for name, x in shares.left_out.items()}
@@ -62,21 +74,38 @@ class BoundPenalties:
         """Adds `scale` times each penalty's gradient to the gradient of the same name, in place."""
         shares = self._current_shares()
         _require_gradients(shares)
+        if grads is None:
+            grads = self._grads
         given = None if grads is None else tree.leaves(grads)
         try:
             targets = [group.gradients(given) for group in shares.groups]
         except KeyError as missing:
             raise ValueError(f"There is no gradient for the parameter {missing}") from None
         if given is not grads:  # else all of them are plain arrays
-            for own in targets:
-                for x in own:
-                    library_of(x)  # or a TypeError, as for a mask that would not be seen
+            for group, own in zip(shares.groups, targets, strict=True):
+                _check_gradients(group.names, own)
         terms = list(zip(shares.groups, targets, strict=True))
         totals = [group.accumulate_grad(own, scale) for group, own in terms]
         if given is None:
             for group, own in terms:
                 group.keep_gradients(own)
         return _total(totals, shares)
+
+    def value_and_grad(self, scale: float = 1.0) -> tuple[Any, dict[str, Any]]:
+        """Returns the sum of all penalties, and `scale` times their gradients by name.
+
+        Only what has a penalty has a gradient here; it is 0 for what is frozen, and for memory that
+        counts under another name.
+        """
+        shares = self._current_shares()
+        _require_gradients(shares)
+        grads = {name: library_of(x).zeros_like(x) for name, x in shares.left_out.items()}
+        totals = []
+        for group in shares.groups:
+            total, own = group.value_and_grad(scale)
+            totals.append(total)
+            grads.update(zip(group.names, own, strict=True))
+        return _total(totals, shares), {name: grads[name] for name in self._plan.patterns}
 
     def prox(self, step: float) -> None:
         """Replaces each parameter that has a penalty by its proximal step, in place."""
@@ -120,6 +149,31 @@ class BoundPenalties:
         return _Shares(frozen, groups, left_out)
 
 
+class FollowingPenalties(BoundPenalties):
+    """Bound penalties of a module or a model, which may hold other parameters at the next call.
+
+    As after `load_state_dict(assign=True)`, when a lazy module meets its first input, or when
+    `fully_shard` has taken them.
+    """
+
+    def __init__(
+        self, plan_of: Callable[[dict[str, Any]], Plan], params: Parameters, leaves: dict[str, Any]
+    ) -> None:
+        super().__init__(plan_of(leaves), leaves)
+        self._plan_of, self._params, self._leaves = plan_of, params, leaves
+
+    def _current_shares(self) -> "_Shares":
+        leaves = tree.leaves(self._params)
+        if not _are_same(leaves, self._leaves):
+            self._look_up(self._plan_of(leaves), leaves, all_arrays=False)
+            self._leaves = leaves
+        return super()._current_shares()
+
+
+def _are_same(leaves: dict[str, Any], others: dict[str, Any]) -> bool:
+    return list(leaves) == list(others) and all(map(is_, leaves.values(), others.values()))
+
+
 class _Term(NamedTuple):
     """A parameter and its regularizer, with what was looked up when they were bound."""
 
@@ -139,7 +193,7 @@ class _Shares(NamedTuple):
     left_out: dict[str, Any]  # frozen, or counted under another name
 
 
-def _look_up(name: str, regularizer: Regularizer, kernel: Kernel | None, given: Any) -> _Term:
+def _term(name: str, regularizer: Regularizer, kernel: Kernel | None, given: Any) -> _Term:
     x = given
     try:
         library = library_of(given)
@@ -170,6 +224,17 @@ def _shares_of_arrays(plan: Plan, leaves: dict[str, Any]) -> _Shares:
     arrays = pick(leaves, plan.names)
     group = CoreGroup(plan.names, (), arrays, plan.numbered)
     return _Shares(set(), [group] if arrays else [], {})
+
+
+def _check_gradients(names: list[str], grads: list[Any]) -> None:
+    """Raises a TypeError for what is no array, or has a mask that would not be seen."""
+    for name, grad in zip(names, grads, strict=True):
+        if grad is None:
+            raise TypeError(f"{name}: expected a gradient. Received: None: call backward() first")
+        try:
+            library_of(grad)
+        except TypeError as error:
+            raise TypeError(f"{name}: {error}") from None
 
 
 def _require_gradients(shares: _Shares) -> None:

@@ -1,10 +1,11 @@
 """The penalties of a whole model in one call."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from taut import tree
-from taut.bound import BoundPenalties
+from taut.arrays import library_of
+from taut.bound import BoundPenalties, By, FollowingPenalties
 from taut.regularizers import deserialize, serialize
 from taut.rules import Plan, Rule, as_rule
 from taut.tree import Parameters
@@ -25,8 +26,13 @@ class Penalties:
 
     A rule is a glob (`*`, `?`, `[...]`; `*` matches any characters, '/' too) and a regularizer,
     anything that `regularizers.get` takes, or None for no penalty. For each parameter the first
-    rule that matches its name counts; one that no rule matches has no penalty. Parameters are a
-    mapping from names to arrays, or its items; nested mappings are flattened with '/'.
+    rule that matches its name counts; one that no rule matches has no penalty. A rule that is a
+    name, brackets and all, means that name.
+
+    Parameters are mappings, lists, tuples, named tuples, dataclasses and JAX's registered pytrees,
+    nested at will; their names are the paths, with '/' between. An `nn.Module` names its parameters
+    as `named_parameters` does, a layer or model of Keras by its weights' paths; pairs of names and
+    arrays are parameters, too.
 
     What the kernels compute is done in one call of the core, shared out over all tensors by size.
     Memory that appears under several names, transposed or not, counts once, under the first that
@@ -36,21 +42,29 @@ class Penalties:
 
     Args:
         rules: Pairs of a glob and a regularizer.
-        allow_unused: Whether a rule may match no parameter. Else that is a ValueError, since it is
-            most often a misspelt name.
+        allow_unused: Whether a rule may match no parameter, or only what rules before it have
+            taken. Else that is a ValueError, since it is most often a misspelt name.
+        match_all: Whether a parameter that no rule matches is a ValueError.
 
     Raises:
         TypeError: If a rule is no pair of a glob and a regularizer.
         ValueError: If an identifier is unknown.
     """
 
-    def __init__(self, rules: Iterable[tuple[str, Any]], allow_unused: bool = False) -> None:
+    def __init__(
+        self,
+        rules: Iterable[tuple[str, Any]],
+        allow_unused: bool = False,
+        match_all: bool = False,
+    ) -> None:
         self.rules: list[Rule] = [as_rule(rule) for rule in rules]
         self.allow_unused = allow_unused
+        self.match_all = match_all
         self._latest: tuple[tuple[str, ...], Plan] | None = None
 
     def __repr__(self) -> str:
-        return f"Penalties({self.rules}, allow_unused={self.allow_unused})"
+        match_all = ", match_all=True" if self.match_all else ""
+        return f"Penalties({self.rules}, allow_unused={self.allow_unused}{match_all})"
 
     def __call__(self, params: Parameters) -> Any:
         """Returns the sum of all penalties: a float, or a framework's 0-d tensor for its tensors.
@@ -62,7 +76,7 @@ class Penalties:
         """
         return self.bind(params)()
 
-    def breakdown(self, params: Parameters, by: str = "name") -> dict[str, Any]:
+    def breakdown(self, params: Parameters, by: By = "name") -> dict[str, Any]:
         """Returns the penalty of each parameter that has a rule, or the sum of each rule.
 
         It is 0 for what is frozen, and for memory that counts under another name.
@@ -97,6 +111,32 @@ class Penalties:
         """
         return self.bind(params).accumulate_grad(grads, scale)
 
+    def value_and_grad(self, params: Parameters, scale: float = 1.0) -> tuple[Any, Any]:
+        """Returns the sum of all penalties, and `scale` times its gradient in params' structure.
+
+        Nothing is written, so that this is for JAX and TensorFlow, too, and for traced code.
+
+        Args:
+            params: As in a call.
+            scale: What the gradients are multiplied with; the penalties are not.
+
+        Returns:
+            The sum, and new arrays where `params` have theirs: 0 for what has no penalty, is
+            frozen, or counts under another name. Modules, models and pairs give a dictionary.
+
+        Raises:
+            TypeError, ValueError: As a call does.
+            NotImplementedError: If a regularizer of yours has no gradient.
+        """
+        if isinstance(params, Iterator):
+            params = list(params)
+        total, grads = self.bind(params).value_and_grad(scale)
+        leaves = tree.leaves(params)
+        for name, x in leaves.items():
+            if name not in grads:
+                grads[name] = library_of(x).zeros_like(x)
+        return total, tree.replace(params, grads)
+
     def prox(self, params: Parameters, step: float) -> None:
         """Replaces each parameter that has a penalty by its proximal step, in place.
 
@@ -108,24 +148,41 @@ class Penalties:
         """
         self.bind(params).prox(step)
 
-    def bind(self, params: Parameters) -> BoundPenalties:
+    def bind(self, params: Parameters, grads: Parameters | None = None) -> BoundPenalties:
         """Returns the penalties of these very arrays, for a loop that updates them in place.
 
         Names are matched once and arrays looked up once: an array that takes another one's place in
-        `params` is not seen. Factors, gradients, and what is frozen are looked up at each call.
+        `params` is not seen, but for a module or a model, whose parameters are those that it has at
+        each call. Factors, gradients, and what is frozen are looked up at each call.
+
+        Args:
+            params: As in a call.
+            grads: What `accumulate_grad` adds to, unless it is given others.
         """
-        leaves = tree.leaves(params)
+        leaves, is_live = tree.look(params)
+        bound = (
+            FollowingPenalties(self._plan_of, params, leaves)
+            if is_live
+            else BoundPenalties(self._plan_of(leaves), leaves, all_arrays=leaves is params)
+        )
+        bound._grads = grads
+        return bound
+
+    def _plan_of(self, leaves: dict[str, Any]) -> Plan:
+        """Returns which leaf gets which penalty: what the latest call matched, if it still does."""
         names = tuple(leaves)
         latest = self._latest
         if latest is None or latest[0] != names or latest[1].rules != self.rules:
-            latest = (names, Plan(list(self.rules), names, self.allow_unused))
+            rules = list(self.rules)
+            latest = (names, Plan(rules, names, self.allow_unused, self.match_all))
             self._latest = latest
-        return BoundPenalties(latest[1], leaves, all_arrays=leaves is params)
+        return latest[1]
 
     def get_config(self) -> dict[str, Any]:
         """Returns the rules as JSON has them."""
         rules = [[pattern, serialize(rule) if rule else None] for pattern, rule in self.rules]
-        return {"rules": rules, "allow_unused": self.allow_unused}
+        config = {"rules": rules, "allow_unused": self.allow_unused}
+        return config | {"match_all": True} if self.match_all else config
 
     @classmethod
     def from_config(
@@ -141,4 +198,4 @@ class Penalties:
             (pattern, deserialize(rule, custom_objects) if rule else None)
             for pattern, rule in config["rules"]
         ]
-        return cls(rules, config["allow_unused"])
+        return cls(rules, config["allow_unused"], config.get("match_all", False))

@@ -55,7 +55,8 @@ def test_what_loses_nothing_is_read(regularizer, kind):
     grad = np.zeros_like(np.asarray(x if kind != "DLPack" else X))
     assert regularizer.accumulate_grad(x, grad) == pytest.approx(expected, rel=1e-6)
     np.testing.assert_allclose(grad, slope, rtol=1e-5, atol=1e-8)
-    assert taut.Penalties([("*", regularizer)])({"w": x}) == pytest.approx(expected, rel=1e-6)
+    if kind != "a list of arrays":  # which Penalties take as so many parameters
+        assert taut.Penalties([("*", regularizer)])({"w": x}) == pytest.approx(expected, rel=1e-6)
     with pytest.raises((TypeError, NotImplementedError), match=type(x).__name__ + "|closed form"):
         regularizer.prox(x, 0.1)
 

@@ -6,7 +6,7 @@ from taut import _core, arrays, kernels
 from taut.arrays.formula import FormulaLibrary
 from taut.kernels.checks import check_factor, check_option
 from taut.regularizers import register_serializable
-from taut.regularizers._base import KernelRegularizer
+from taut.regularizers._kernel import KernelRegularizer
 
 
 def make_kernel(name, bound_by):

@@ -14,7 +14,7 @@ from typing import Any
 
 from taut.arrays.library import ArrayLibrary
 
-__all__ = ["ArrayLibrary", "library_of", "native", "register"]
+__all__ = ["ArrayLibrary", "is_array", "library_of", "native", "register"]
 
 _libraries: dict[type, ArrayLibrary] = {}
 _loaders: dict[str, Callable[[], ArrayLibrary]] = {}
@@ -30,6 +30,15 @@ def library_of(x: Any) -> ArrayLibrary:
     if library is None:
         library = _libraries[type(x)] = _find(type(x))
     return library
+
+
+def is_array(x: Any) -> bool:
+    """Returns whether `x` belongs to an array library, or is read as an array."""
+    try:
+        library_of(x)
+    except TypeError:
+        return False
+    return True
 
 
 def native(x: Any) -> Any:
@@ -56,7 +65,7 @@ def _find(cls: type) -> ArrayLibrary:
                 return library
     from taut.arrays.exchanged import library_by_protocol
 
-    return library_by_protocol(cls)
+    return library_by_protocol(cls, _loaders.keys() & {*packages})
 
 
 # By statements, which torch.compile can trace.

@@ -9,6 +9,7 @@ the way, and where there is no protocol, nothing is guessed.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from numbers import Number
 from typing import Any, NoReturn
 
@@ -21,8 +22,12 @@ from taut.arrays.wrapped import WrappedLibrary
 _SIGNS_OF_GRADIENTS = ("backward", "requires_grad", "stop_gradient", "attach_grad")
 
 
-def library_by_protocol(cls: type) -> WrappedLibrary:
+def library_by_protocol(cls: type, packages: AbstractSet[str]) -> WrappedLibrary:
     """Returns how objects of a class are to be read.
+
+    Args:
+        cls: The class.
+        packages: Those of its and its bases' that are array libraries, none of which owns it.
 
     Raises:
         TypeError: If they do not say it, or would lose something.
@@ -35,7 +40,7 @@ def library_by_protocol(cls: type) -> WrappedLibrary:
             f"expected an array without a mask, which a penalty would not see. Received: {name}: "
             "give its .filled(0)"
         )
-    if any(hasattr(cls, sign) for sign in _SIGNS_OF_GRADIENTS):
+    if packages - {"numpy"} or any(hasattr(cls, sign) for sign in _SIGNS_OF_GRADIENTS):
         raise TypeError(
             "expected an array of NumPy, torch, JAX, TensorFlow or Keras; as one of NumPy, this "
             f"would lose its gradient. Received: {name}"

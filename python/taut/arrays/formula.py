@@ -62,6 +62,10 @@ class FormulaLibrary(ArrayLibrary):
         """Returns a penalty of 0."""
         return self.xp.cast(self.xp.no_penalty(self.xp.zeros_like(x)), self.xp.value_dtype(x))
 
+    def zeros_like(self, x: Any) -> Any:
+        """Returns a gradient of 0."""
+        return self.xp.zeros_like(x)
+
     def batch_size(self, x: Any) -> Any:
         """Returns the first dimension, which is known here."""
         return max(x.shape[0], 1)

@@ -49,6 +49,12 @@ class Group:
         terms = zip(self.regularizers, self.arrays, grads, strict=True)
         return add([regularizer.accumulate_grad(x, grad, scale) for regularizer, x, grad in terms])
 
+    def value_and_grad(self, scale: float) -> tuple[Any, list[Any]]:
+        """Returns the sum of the penalties, and new arrays with `scale` times their gradients."""
+        pairs = zip(self.regularizers, self.arrays, strict=True)
+        both = [regularizer.value_and_grad(x, scale) for regularizer, x in pairs]
+        return add([value for value, _ in both]), [grad for _, grad in both]
+
     def keep_gradients(self, grads: list[Any]) -> None:
         """Makes each gradient its parameter's own."""
         for x, grad in zip(map(native, self.arrays), grads, strict=True):
@@ -98,6 +104,14 @@ class CoreGroup(Group):
             self.names, self.kernels(), self.indices, self.arrays, grads, scale
         )
         return sum(values, 0.0)
+
+    def value_and_grad(self, scale: float) -> tuple[Any, list[Any]]:
+        """Returns the sum of the penalties, and new arrays with `scale` times their gradients."""
+        grads = list(map(library_of(self.arrays[0]).zeros_like, self.arrays))
+        values = _core.batch_value_and_grad(
+            self.names, self.kernels(), self.indices, self.arrays, grads, scale
+        )
+        return sum(values, 0.0), grads
 
     def keep_gradients(self, grads: list[Any]) -> None:
         """Makes each gradient its parameter's own."""

@@ -22,9 +22,11 @@ class Keras(WrappedLibrary):
 
     def owns(self, cls: type) -> bool:
         """Returns whether objects of a class are variables or symbolic tensors."""
-        keras = sys.modules.get("keras")
-        own = (getattr(keras, "Variable", ()), getattr(keras, "KerasTensor", ()))
-        return issubclass(cls, own)
+        own: list[Any] = []
+        for module in ("keras", "keras.src.backend"):  # in 3.6, layers' variables are the latter's
+            for name in ("Variable", "KerasTensor"):
+                own.append(getattr(sys.modules.get(module), name, ()))
+        return issubclass(cls, tuple(own))
 
     def native(self, x: Any) -> Any:
         """Returns the tensor within a variable, cast as its policy asks; a symbolic one fails."""

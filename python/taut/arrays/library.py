@@ -56,6 +56,9 @@ class ArrayLibrary(Protocol):
     def zero(self, x: Any) -> Any:
         """Returns a penalty of 0, as `value` would give it."""
 
+    def zeros_like(self, x: Any) -> Any:
+        """Returns a gradient of 0, of x's shape and dtype."""
+
     def batch_size(self, x: Any) -> Any:
         """Returns the first dimension of an activity, at least 1, where its shape is symbolic."""
 

@@ -63,6 +63,10 @@ class NumPy(ArrayLibrary):
         """Returns a penalty of 0."""
         return 0.0
 
+    def zeros_like(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Returns a gradient of 0."""
+        return np.zeros_like(x, subok=False)
+
     def batch_size(self, x: NDArray[Any]) -> int:
         """Returns the first dimension, which NumPy always knows."""
         return max(int(x.shape[0]), 1)

@@ -61,6 +61,11 @@ class WrappedLibrary(ArrayLibrary, Protocol):
         array = self.native(x)
         return library_of(array).zero(array)
 
+    def zeros_like(self, x: Any) -> Any:
+        """Returns a gradient of 0."""
+        array = self.native(x)
+        return library_of(array).zeros_like(array)
+
     def batch_size(self, x: Any) -> Any:
         """Returns the first dimension of the array within."""
         array = self.native(x)

@@ -51,5 +51,6 @@ def check_dtype(name: str) -> None:
     """
     if name not in DTYPES:
         raise TypeError(
-            f"expected an array of float64, float32, float16 or bfloat16. Received: dtype={name}"
+            f"expected an array of float64, float32, float16 or bfloat16. Received: dtype={name}: "
+            "cast it to one of them first"
         )

@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 
 from taut.arrays import library_of
-from taut.regularizers._base import Regularizer, as_regularizer
+from taut.regularizers._base import ClosedRegularizer, as_regularizer
 from taut.regularizers._registry import register_builtin
 from taut.regularizers._serialization import get, serialize
 
 
-class ActivityRegularizer(Regularizer):
+class ActivityRegularizer(ClosedRegularizer):
     """Divides another regularizer's penalty by the batch size, the first dimension of its input.
 
     So the weight of an activity's penalty beside that of the weights does not change with the batch
@@ -21,6 +21,8 @@ class ActivityRegularizer(Regularizer):
 
     Source: `activity_regularizer` of `keras.layers.Layer`.
     """
+
+    _settable = ("regularizer",)
 
     def __init__(self, regularizer: Any) -> None:
         self.regularizer = get(regularizer)

@@ -4,7 +4,7 @@ from typing import Any
 
 from taut.kernels import ELEMENTWISE
 from taut.kernels.checks import check_factor
-from taut.regularizers._base import KernelRegularizer
+from taut.regularizers._kernel import KernelRegularizer
 from taut.regularizers._registry import register_builtin
 
 _DEFAULT = 0.01
@@ -25,6 +25,7 @@ class L1(KernelRegularizer):
     """
 
     _kernel = ELEMENTWISE
+    _settable = ("l1",)
 
     def __init__(self, l1: float | None = _DEFAULT) -> None:
         self.l1 = check_factor("l1", _DEFAULT if l1 is None else l1)
@@ -53,6 +54,7 @@ class L2(KernelRegularizer):
     """
 
     _kernel = ELEMENTWISE
+    _settable = ("l2",)
 
     def __init__(self, l2: float | None = _DEFAULT) -> None:
         self.l2 = check_factor("l2", _DEFAULT if l2 is None else l2)
@@ -83,6 +85,7 @@ class L1L2(KernelRegularizer):
     """
 
     _kernel = ELEMENTWISE
+    _settable = ("l1", "l2")
 
     def __init__(self, l1: float | None = 0.0, l2: float | None = 0.0) -> None:
         self.l1 = check_factor("l1", 0.0 if l1 is None else l1)

@@ -1,11 +1,13 @@
 """The orthogonal penalty: of each pair of vectors in a matrix."""
 
-from typing import Any
+from typing import Any, Literal
 
 from taut.kernels import GRAM
 from taut.kernels.checks import check_factor, check_option
-from taut.regularizers._base import KernelRegularizer
+from taut.regularizers._kernel import KernelRegularizer
 from taut.regularizers._registry import register_builtin
+
+Mode = Literal["rows", "columns"]
 
 _DEFAULT = 0.01
 _MODES = GRAM.options["mode"]
@@ -33,8 +35,9 @@ class OrthogonalRegularizer(KernelRegularizer):
     """
 
     _kernel = GRAM
+    _settable = ("factor", "mode")
 
-    def __init__(self, factor: float | None = _DEFAULT, mode: str = "rows") -> None:
+    def __init__(self, factor: float | None = _DEFAULT, mode: Mode = "rows") -> None:
         self.factor = check_factor("factor", _DEFAULT if factor is None else factor)
         self.mode = check_option("mode", mode, _MODES)
 

@@ -11,10 +11,13 @@ Only "class_name" and "config" must be there.
 import inspect
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from taut.regularizers import _registry
+from taut.regularizers._base import Regularizer
 from taut.regularizers._registry import PACKAGE, builtins, identifiers
+
+_T = TypeVar("_T")
 
 _MODULE = "taut.regularizers"
 _KNOWN_MODULES = ("taut", "keras", "tf_keras", "tensorflow")
@@ -115,6 +118,18 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
         ) from error
     finally:
         _custom_objects.reset(scope)
+
+
+@overload
+def get(identifier: None) -> None: ...
+
+
+@overload
+def get(identifier: str | Mapping[str, Any] | type[Any]) -> Regularizer: ...
+
+
+@overload
+def get(identifier: _T) -> _T: ...
 
 
 def get(identifier: Any) -> Any:

@@ -196,3 +196,21 @@ def test_your_own_gradient_is_added_to_a_native_tensor_and_to_a_variable():
             else:
                 with pytest.raises(TypeError, match="cannot be written"):
                     regularizer.accumulate_grad(weight, grad)
+
+
+def test_a_model_itself():
+    import taut
+
+    model = make_model(taut.regularizers)
+    penalties = taut.Penalties([("*bias", None), ("*", L2(0.5))])
+    bound = penalties.bind(model)
+    kernels = [ops.convert_to_numpy(layer.kernel) for layer in model.layers]
+    assert to_float(bound()) == pytest.approx(sum(map(L2(0.5), kernels)), rel=1e-5)
+    assert to_float(penalties(model)) == to_float(bound())
+    model.layers[0].trainable = False
+    assert to_float(bound()) == pytest.approx(L2(0.5)(kernels[1]), rel=1e-5)
+    model.layers[1].kernel.assign(2 * kernels[1])
+    value, grads = penalties.value_and_grad(model)
+    assert to_float(value) == pytest.approx(4 * L2(0.5)(kernels[1]), rel=1e-5)
+    name = model.layers[1].kernel.path
+    np.testing.assert_allclose(ops.convert_to_numpy(grads[name]), 2 * kernels[1], rtol=1e-5)

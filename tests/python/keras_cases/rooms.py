@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import taut
 from keras import layers, ops
+from versions import trains
 
 sys.path.append(str(Path(__file__).parents[1]))
 from toys import Called, Fused
@@ -29,6 +30,12 @@ def test_a_layer_is_saved_and_loaded_with_it(tmp_path, penalty):
     again = keras.models.load_model(tmp_path / "model.keras")
     assert type(again.layers[0].kernel_regularizer) is type(penalty)
     assert to_float(again.losses[0]) == pytest.approx(expected, rel=1e-6)
+
+
+@trains
+@pytest.mark.parametrize("penalty", PENALTIES, ids=repr)
+def test_a_model_is_trained_with_it(penalty):
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(2, kernel_regularizer=penalty)])
     model.compile("sgd", "mse")
     model.fit(X, X[:, :2], verbose=0)
 

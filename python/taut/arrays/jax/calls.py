@@ -96,7 +96,9 @@ def _by_platform(
     def call(x: Array, numbers: tuple[Array, ...]) -> Any:
         attributes = dict(zip(kernel.options, options, strict=True))
         found = _call(handler, results)(x, *numbers, **attributes)
-        return jax.tree.map(lambda each: varying_like(each, x, *numbers), found)
+        if not isinstance(results, tuple):
+            return varying_like(found, x, *numbers)
+        return tuple(varying_like(each, x, *numbers) for each in found)  # a list, of an older JAX
 
     operands = tuple(jnp.asarray(number, sum_dtype(x)) for number in numbers)
     return lax.platform_dependent(x, operands, cpu=call, default=otherwise)

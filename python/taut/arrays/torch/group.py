@@ -64,6 +64,18 @@ class TensorGroup(CoreGroup):
         torch.autograd.graph.increment_version(grads)
         return total_of(values, self.arrays)
 
+    def value_and_grad(self, scale: float) -> tuple[Tensor, list[Tensor]]:
+        """Returns the sum of the penalties, and new tensors with `scale` times their gradients."""
+        if is_observed():
+            both: tuple[Tensor, list[Tensor]] = super(CoreGroup, self).value_and_grad(scale)
+            return both
+        views = list(map(view_of, self.arrays))
+        grads = list(map(torch.empty_like, self.arrays))
+        values = _core.batch_value_and_grad(
+            self.names, self.kernels(), self.indices, views, list(map(view_of, grads)), scale
+        )
+        return total_of(values, self.arrays), grads
+
     def prox(self, step: float) -> None:
         """Takes the proximal step of each tensor, in place and without a graph."""
         check_not_observed("prox")

@@ -133,6 +133,10 @@ class Torch(ArrayLibrary):
         """Returns a penalty of 0."""
         return torch.zeros((), dtype=operations.value_dtype(x), device=x.device)
 
+    def zeros_like(self, x: Tensor) -> Tensor:
+        """Returns a gradient of 0."""
+        return torch.zeros_like(x)
+
     def batch_size(self, x: Tensor) -> int:
         """Returns the first dimension, which torch always knows."""
         return max(int(x.shape[0]), 1)
@@ -168,7 +172,8 @@ class Torch(ArrayLibrary):
             )
         grad = x.grad
         if grad is None or grad._is_zerotensor():
-            return torch.zeros_like(x, dtype=getattr(x, "grad_dtype", x.dtype))
+            asked = getattr(x, "grad_dtype", x.dtype) if x.is_leaf else x.dtype
+            return torch.zeros_like(x, dtype=asked)
         return grad
 
     def keep_gradient(self, x: Tensor, grad: Tensor) -> None:

@@ -31,7 +31,11 @@ def define(kernel: Kernel) -> None:
     if kernel.bound_by != "arithmetic":
         return
     name, slope_name = kernel.name, f"{kernel.name}_slope"
-    factors = ", ".join([f"float {each}" for each in kernel.numbers] + _options(kernel))
+    typed = [
+        *(f"float {each}" for each in kernel.numbers),
+        *(f"str {each}" for each in kernel.options),
+    ]
+    factors = ", ".join(typed)
     none = (None,) * (len(kernel.numbers) + len(kernel.options))
 
     def compute(x: Tensor, *terms: Any) -> tuple[Tensor, Tensor]:
@@ -90,10 +94,6 @@ def define(kernel: Kernel) -> None:
     torch.library.register_autograd(
         f"taut::{slope_name}", slope_backward, setup_context=setup_slope_context, lib=_LIBRARY
     )
-
-
-def _options(kernel: Kernel) -> list[str]:
-    return [f"str {name}" for name in kernel.options]
 
 
 kernels.subscribe(define)
