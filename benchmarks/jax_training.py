@@ -17,8 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 import timing
 from gram import FACTOR, SHAPES, THREADS, exact, verify
-from taut import _core
-from taut.backends.jax import operations
+from taut import _core, kernels
+from taut.arrays.jax import operations
 from taut.regularizers import L1L2, OrthogonalRegularizer
 
 ELEMENTS = 50_000_000
@@ -48,7 +48,7 @@ def gram(shape: tuple[int, int], rounds: int) -> None:
         "plain JAX": compiled(plain_gram, weight),
         "taut": compiled(OrthogonalRegularizer(FACTOR), weight),
         "taut, JAX's operations": compiled(
-            lambda x: operations.gram(x, FACTOR, "rows"),
+            lambda x: operations.value(x, (FACTOR,), kernels.GRAM, ("rows",), (True,)),
             weight,
         ),
     }

@@ -23,13 +23,19 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def _register_with_keras() -> None:
     """Registers taut's classes; whatever Keras this is, it can be imported."""
     version = str(getattr(sys.modules["keras"], "__version__", ""))
     if not version.startswith("3."):
         return
     try:
-        from taut import keras  # noqa: F401  registers the classes
+        from taut import keras
+
+        keras.register()
     except Exception as error:
         warnings.warn(
             f"taut's classes are not registered with Keras {version}: {error!r}",

@@ -6,43 +6,47 @@ for making Keras's own names mean taut's classes.
 """
 
 import functools
+import importlib
 import inspect
 import sys
 from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import Any
 
-import keras
-import keras.src.regularizers as _keras_regularizers
-from keras.src import api_export as _exports
-
 from taut import regularizers
-from taut.backends import keras as _backend  # noqa: F401  registers the node of functional models
-from taut.regularizers import _serialization
+from taut.arrays.keras import nodes
+from taut.regularizers import _registry
 from taut.regularizers._base import FunctionRegularizer
 
 __all__ = ["patch", "register", "to_keras", "to_taut", "unpatch"]
 
-# What is Keras's, as it was before any patch, and what is taut's for it.
 _NAMES = ("L1", "L2", "L1L2", "OrthogonalRegularizer")
-_KERAS_CLASSES: dict[str, type] = {
-    name: _exports.get_symbol_from_name(f"keras.regularizers.{name}") for name in _NAMES
-}
 _TAUT_CLASSES: dict[str, type] = {name: getattr(regularizers, name) for name in _NAMES}
-_keras_get = _keras_regularizers.get
 
 
 def register() -> None:
     """Registers taut's classes, and yours that are registered with taut, with Keras.
 
     taut's regularizers become instances of `keras.regularizers.Regularizer`, which some versions of
-    Keras ask for. `import taut` does so by itself beside Keras. Registering again changes nothing.
+    Keras ask for. `import taut` does so by itself beside Keras, and again when another Keras takes
+    its place, as after `keras.config.set_backend`. Registering again changes nothing.
     """
+    keras = _keras()
+    _original(keras)
+    nodes(keras)
     own, theirs = regularizers.Regularizer, keras.regularizers.Regularizer
     if not issubclass(own, theirs):
-        own.__bases__ = (*own.__bases__, theirs)
-    for name, target in _serialization.registered_names().items():
-        package, _, own_name = name.partition(">")
-        keras.saving.register_keras_serializable(package, own_name)(target)
+        own.__bases__ = (own.__bases__[0], theirs)
+    _registry.subscribe(_register_one, _known_to_keras)
+
+
+def _register_one(name: str, target: Callable[..., Any]) -> None:
+    package, _, own_name = name.partition(">")
+    _keras().saving.register_keras_serializable(package, own_name)(target)
+
+
+def _known_to_keras(name: str) -> Any:
+    return _keras().saving.get_registered_object(name)
 
 
 def patch() -> None:
@@ -56,12 +60,15 @@ def patch() -> None:
     Source: the way of scikit-learn-intelex, whose `patch_sklearn` this is modelled on.
     """
     register()
-    _exchange({_KERAS_CLASSES[name]: _TAUT_CLASSES[name] for name in _NAMES} | {_keras_get: _get})
+    own, theirs = _get(_keras()), _original(_keras())
+    _exchange({theirs[name]: _TAUT_CLASSES[name] for name in _NAMES} | {theirs["get"]: own})
 
 
 def unpatch() -> None:
     """Undoes `patch`; what was made meanwhile stays taut's: see `to_keras`."""
-    _exchange({_TAUT_CLASSES[name]: _KERAS_CLASSES[name] for name in _NAMES} | {_get: _keras_get})
+    own, theirs = _get(_keras()), _original(_keras())
+    classes: dict[Callable[..., Any], Any] = {_TAUT_CLASSES[name]: theirs[name] for name in _NAMES}
+    _exchange(classes | {own: theirs["get"]})
 
 
 def to_taut(model: Any) -> None:
@@ -71,7 +78,8 @@ def to_taut(model: Any) -> None:
     are forgotten, since they hold the old ones: the next step compiles anew. Other regularizers
     stay.
     """
-    _convert(model, {_KERAS_CLASSES[name]: _TAUT_CLASSES[name] for name in _NAMES})
+    theirs = _original(_keras())
+    _convert(model, {theirs[name]: _TAUT_CLASSES[name] for name in _NAMES})
 
 
 def to_keras(model: Any) -> None:
@@ -79,24 +87,48 @@ def to_keras(model: Any) -> None:
 
     So the model can be saved for somebody who has no taut.
     """
-    _convert(model, {_TAUT_CLASSES[name]: _KERAS_CLASSES[name] for name in _NAMES})
+    theirs = _original(_keras())
+    _convert(model, {_TAUT_CLASSES[name]: theirs[name] for name in _NAMES})
 
 
-@functools.wraps(_keras_get)
-def _get(identifier: Any) -> Any:
-    if isinstance(identifier, str):
-        # Keras knows neither 'l1_l2' nor what is registered with taut alone.
-        return regularizers.get(identifier)
-    found = _keras_get(identifier)
-    if callable(found) and not _takes_functions():
-        # Keras 3.6 documents functions, and refuses them.
-        is_instance = isinstance(found, keras.regularizers.Regularizer)
-        return found if is_instance else FunctionRegularizer(found)
-    return found
+def _keras() -> ModuleType:
+    """Returns the Keras that is imported now, which `set_backend` exchanges for another."""
+    return importlib.import_module("keras")
 
 
 @functools.cache
-def _takes_functions() -> bool:
+def _original(keras: ModuleType) -> dict[str, Any]:
+    """Returns what is Keras's, as it was before any patch."""
+    from keras.src import api_export
+
+    originals = {
+        name: api_export.get_symbol_from_name(f"keras.regularizers.{name}") for name in _NAMES
+    }
+    return {**originals, "get": keras.regularizers.get}
+
+
+@functools.cache
+def _get(keras: ModuleType) -> Callable[[Any], Any]:
+    """Returns what stands in for Keras's `get` while it is patched."""
+    theirs = _original(keras)["get"]
+
+    @functools.wraps(theirs)
+    def get(identifier: Any) -> Any:
+        if isinstance(identifier, str):
+            # Keras knows neither 'l1_l2' nor what is registered with taut alone.
+            return regularizers.get(identifier)
+        found = theirs(identifier)
+        if callable(found) and not _takes_functions(keras):
+            # Keras 3.6 documents functions, and refuses them.
+            is_instance = isinstance(found, keras.regularizers.Regularizer)
+            return found if is_instance else FunctionRegularizer(found)
+        return found
+
+    return get
+
+
+@functools.cache
+def _takes_functions(keras: ModuleType) -> bool:
     """Returns whether Keras takes a plain function for a variable's regularizer."""
     try:
         keras.Variable(0.0, trainable=False).regularizer = _takes_functions
@@ -117,7 +149,10 @@ def _exchange(replacements: Mapping[Callable[..., Any], Any]) -> None:
         for name, module in list(sys.modules.items())
         if name.partition(".")[0] == "keras" and module is not None
     ]
-    tables += [_keras_regularizers.ALL_OBJECTS_DICT, _exports.REGISTERED_NAMES_TO_OBJS]
+    from keras.src import api_export
+    from keras.src import regularizers as inner
+
+    tables += [inner.ALL_OBJECTS_DICT, api_export.REGISTERED_NAMES_TO_OBJS]
     for table in tables:
         for name, value in list(table.items()):
             if (new := replacement(value)) is not None:
@@ -145,6 +180,3 @@ def _convert(model: Any, classes: Mapping[type, type]) -> None:
         for name in ("train_function", "test_function", "predict_function"):
             if getattr(layer, name, None) is not None:
                 setattr(layer, name, None)
-
-
-register()

@@ -30,7 +30,7 @@ def check_penalty(regularizer, x, value, grad, scale=1.0, sum_dtype="float64", l
 
     `sum_dtype` is what sums were taken in; numbers below `lost` may have become 0 on the way.
     """
-    check = check_gram if regularizer._kernel == "gram" else check_elementwise
+    check = check_gram if regularizer._kernel.name == "gram" else check_elementwise
     assert (grad.shape, grad.dtype) == (x.shape, x.dtype)
     check(regularizer, x, value, grad, scale, sum_dtype, lost)
 

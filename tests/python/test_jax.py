@@ -17,7 +17,7 @@ from taut.regularizers import L1, L1L2, L2, OrthogonalRegularizer
 jax = require("jax")
 jnp = jax.numpy
 
-from taut.backends.jax import operations  # noqa: E402
+from taut.arrays.jax import operations  # noqa: E402
 
 ORTHOGONAL = ["rows", "columns"]
 WITH_AND_WITHOUT = pytest.mark.parametrize("x64", [False, True], ids=["float32 only", "x64"])
@@ -26,7 +26,7 @@ WITH_AND_WITHOUT = pytest.mark.parametrize("x64", [False, True], ids=["float32 o
 @functools.cache  # so that JAX finds what it has compiled
 def by_operations(regularizer):
     factor, mode = regularizer._factors()
-    return lambda x: operations.gram(x, factor, mode)
+    return lambda x: operations.value(x, (factor,), regularizer._kernel, (mode,), (None,))
 
 
 # How the orthogonal penalty may be computed.

@@ -17,7 +17,8 @@ from taut.regularizers import L1, L2, ActivityRegularizer, OrthogonalRegularizer
 
 require("jax")
 
-from taut.backends.jax import calls
+from taut import kernels
+from taut.arrays.jax import calls
 from test_jax import doubles, jax, jnp
 
 
@@ -134,7 +135,7 @@ def test_mistakes_are_told(function):
 
 def test_an_error_of_the_core_is_one_of_xla():
     with pytest.raises(Exception, match="non-negative"):
-        calls.gram(jnp.ones((3, 3)), -1.0, "rows").block_until_ready()
+        calls.value(jnp.ones((3, 3)), (-1.0,), kernels.GRAM, ("rows",), (True,)).block_until_ready()
     assert OrthogonalRegularizer(1.0)(jnp.ones((3, 3))) == 1
 
 
@@ -212,3 +213,40 @@ def test_an_array_that_counted_already_has_a_zero_of_jax():
     x = jnp.ones(3, jnp.bfloat16)
     twice = Penalties([("*", L2(1.0))]).breakdown({"a": x, "b": x})["b"]
     assert (type(twice), twice.dtype, float(twice)) == (type(x), jnp.float32, 0.0)
+
+
+@pytest.mark.skipif(jax.__version_info__ < (0, 8), reason="an older JAX has no checks of this kind")
+@pytest.mark.parametrize("name", REGULARIZERS)
+def test_shard_map_with_its_checks(name):
+    regularizer = REGULARIZERS[name]
+    x = jnp.asarray(random_array((6, 5), "float32"))
+    mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("rows",))
+    spec = jax.sharding.PartitionSpec("rows")
+
+    def mapped(function):
+        return jax.shard_map(function, mesh=mesh, in_specs=spec, out_specs=spec)
+
+    np.testing.assert_allclose(mapped(lambda x: regularizer(x)[None])(x), regularizer(x)[None])
+    grad = regularizer.value_and_grad(x)[1]
+    for function in (jax.grad(regularizer), lambda x: regularizer.value_and_grad(x)[1]):
+        np.testing.assert_allclose(jax.jit(mapped(function))(x), grad, rtol=1e-5, atol=1e-8)
+    penalties = Penalties([("*", regularizer)])
+    np.testing.assert_allclose(mapped(lambda x: penalties({"w": x})[None])(x)[0], regularizer(x))
+
+
+@pytest.mark.skipif(jax.__version_info__ < (0, 8), reason="an older JAX has no such meshes")
+@pytest.mark.parametrize("axes", [("shared",), (None, "shared"), ()])
+@pytest.mark.parametrize("name", REGULARIZERS)
+def test_meshes_whose_axes_are_explicit(name, axes):
+    regularizer = REGULARIZERS[name]
+    x = random_array((6, 5), "float32")
+    mesh = jax.make_mesh((1,), ("shared",), axis_types=(jax.sharding.AxisType.Explicit,))
+    sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(*axes))
+    with jax.set_mesh(mesh):
+        shared = jax.device_put(x, sharding)
+        value, grad = jax.jit(jax.value_and_grad(regularizer))(shared)
+        assert grad.sharding.is_equivalent_to(sharding, 2)
+    expected, slope = regularizer.value_and_grad(jnp.asarray(x))
+    np.testing.assert_allclose(value, expected, rtol=1e-6)
+    for found in (grad, jax.grad(regularizer)(shared), regularizer.value_and_grad(shared)[1]):
+        np.testing.assert_allclose(found, slope, rtol=1e-5, atol=1e-8)

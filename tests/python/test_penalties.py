@@ -66,7 +66,8 @@ def test_every_parameter_gets_what_its_rule_alone_would_give(level, dtype, threa
 
 def test_the_first_rule_that_matches_wins():
     params = {"a/kernel": np.ones(3), "b/kernel": np.ones(3)}
-    penalties = Penalties([("a/*", None), ("*/kernel", L1(1.0)), ("b/*", L2(5.0))])
+    rules = [("a/*", None), ("*/kernel", L1(1.0)), ("b/*", L2(5.0))]
+    penalties = Penalties(rules, allow_unused=True)
     assert penalties.breakdown(params) == {"b/kernel": 3.0}
 
 
@@ -86,8 +87,15 @@ def test_a_rule_that_matches_nothing_is_an_error():
     with pytest.raises(ValueError, match=r"'kernel'.*'w'"):
         Penalties([("kernel", L1(1.0)), ("*", L2(1.0))])(params)
     assert Penalties([("kernel", L1(1.0)), ("*", L2(1.0))], allow_unused=True)(params) == 3
-    # One that others win over does match.
-    assert Penalties([("*", L2(1.0)), ("w", L1(1.0))])(params) == 3
+
+
+def test_a_rule_whose_parameters_were_all_taken_is_an_error():
+    params, rules = {"w": np.ones(3)}, [("*", L2(1.0)), ("w", L1(1.0))]
+    with pytest.raises(ValueError, match=r"taken by rules before them: \['w'\]"):
+        Penalties(rules)(params)
+    with pytest.raises(ValueError, match=r"taken by rules before them: \['w'\]"):
+        Penalties([("*", None), ("w", L1(1.0))])(params)
+    assert Penalties(rules, allow_unused=True)(params) == 3
 
 
 def test_nested_mappings_and_pairs():
@@ -165,6 +173,9 @@ class Doubled(L2):
 
     def accumulate_grad(self, x, grad, scale=1.0):
         return 2 * super().accumulate_grad(x, grad, 2 * scale)
+
+    def prox(self, x, step):
+        super().prox(x, 2 * step)
 
 
 def test_your_own_regularizers_take_part():
@@ -315,7 +326,7 @@ def test_nothing_to_penalize_is_a_float():
 
 
 @pytest.mark.parametrize(
-    "params", [np.ones(3), [np.ones(3)], "w", 2.0, [("w",)], [(1.5, np.ones(3))]]
+    "params", [np.ones(3), [1.0, 2.0], "w", 2.0, [("w",)], [(1.5, np.ones(3))]]
 )
 def test_parameters_need_names(params):
     penalties = Penalties([("*", L1(1.0))], allow_unused=True)
@@ -361,3 +372,17 @@ def test_memory_that_a_view_repeats_is_not_what_it_was_made_from():
         assert penalties(params) == 21 + 2 * (1 + 4)
     transposed = {"repeated": repeated, "again": repeated.T, "reversed": repeated[::-1]}
     assert penalties(transposed) == 2 * (1 + 4)
+
+
+def test_messages_say_what_to_do():
+    penalties = Penalties([("*", L2(1.0))])
+    with pytest.raises(TypeError, match=r"w: .*None: call backward\(\) first"):
+        penalties.accumulate_grad({"w": np.ones(3)}, {"w": None})
+
+    class Items:
+        def items(self):
+            return [("w", np.ones(3))]
+
+    with pytest.raises(TypeError, match=r"Received: Items: pass its \.items\(\)"):
+        penalties(Items())
+    assert penalties(Items().items()) == 3

@@ -31,9 +31,9 @@ def run_examples(texts):
 
 
 def test_the_python_examples_run(monkeypatch):
-    from taut.regularizers import _serialization
+    from taut.regularizers import _registry
 
-    monkeypatch.setattr(_serialization, "_registered", {})
+    monkeypatch.setattr(_registry, "_registered", {})
     readme = sections("README.md")
     names = run_examples(readme[title] for title in readme if title not in FRAMEWORKS)
     assert names["reg"](names["w"]) == 0.75

@@ -1,5 +1,6 @@
 """The classes themselves: defaults, factors, attributes, identity, and what a subclass may do."""
 
+import copy
 import fractions
 import subprocess
 import sys
@@ -178,3 +179,22 @@ def test_show_config_tells_the_version_and_the_level(capsys):
     text = capsys.readouterr().out
     assert taut.__version__ in text
     assert "SIMD level" in text
+
+
+MISSPELT = [
+    (L1(), "l2"),
+    (L2(), "factor"),
+    (L1L2(), "L2"),
+    (OrthogonalRegularizer(), "l2"),
+    (ActivityRegularizer("l2"), "l2"),
+]
+
+
+@pytest.mark.parametrize(("regularizer", "name"), MISSPELT, ids=repr)
+def test_a_misspelt_factor_is_an_error(regularizer, name):
+    with pytest.raises(AttributeError, match=f"{type(regularizer).__name__} has no '{name}'"):
+        setattr(regularizer, name, 0.0)
+    own = copy.copy(regularizer)
+    own.__class__ = type("Own", (type(regularizer),), {})
+    setattr(own, name, 0.5)  # a subclass may have what it likes
+    assert getattr(own, name) == 0.5

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from taut import regularizers
+from taut import Penalties, regularizers
 from taut.regularizers import (
     L1,
     L1L2,
@@ -12,7 +12,7 @@ from taut.regularizers import (
     ActivityRegularizer,
     OrthogonalRegularizer,
     Regularizer,
-    _serialization,
+    _registry,
     deserialize,
     get,
     register_serializable,
@@ -30,7 +30,7 @@ ALL = [
 
 @pytest.fixture(autouse=True)
 def fresh_registry(monkeypatch):
-    monkeypatch.setattr(_serialization, "_registered", {})
+    monkeypatch.setattr(_registry, "_registered", {})
 
 
 @pytest.mark.parametrize("regularizer", ALL, ids=lambda each: type(each).__name__)
@@ -155,9 +155,20 @@ def test_a_registered_class():
     assert config["registered_name"] == "mine>Custom"
     assert deserialize(config).strength == 0.5
     assert type(deserialize(config)) is Custom
-    with pytest.raises(ValueError, match="has already been registered"):
-        register_serializable(package="mine", name="Custom")(L2)
-    register_serializable(package="mine")(Custom)
+
+
+def test_what_is_registered_again_replaces_what_was():
+    def register():
+        @register_serializable(package="mine")
+        class Custom(Regularizer):
+            def get_config(self):
+                return {}
+
+        return Custom
+
+    first, second = register(), register()
+    assert type(deserialize(serialize(second()))) is second
+    assert type(deserialize(serialize(second()))) is not first
 
 
 def test_a_registered_function():
@@ -214,3 +225,83 @@ def test_the_module_exports_what_keras_does():
     ]:
         assert name in regularizers.__all__
         assert hasattr(regularizers, name)
+
+
+class L2Again(L2):
+    pass
+
+
+class Within(Regularizer):
+    def __call__(self, x):
+        return np.sum(x)
+
+    def get_config(self):
+        return {}
+
+
+def test_custom_objects_reach_regularizers_within_regularizers():
+    config = json.loads(json.dumps(serialize(ActivityRegularizer(ActivityRegularizer(Within())))))
+    with pytest.raises(ValueError, match="Could not interpret"):
+        deserialize(config)
+    restored = deserialize(config, custom_objects={"Within": Within})
+    assert type(restored.regularizer.regularizer) is Within
+    with pytest.raises(ValueError, match="Could not interpret"):  # they are of one call
+        get("Within")
+
+
+def test_custom_objects_reach_the_rules_of_penalties():
+    config = json.loads(json.dumps(Penalties([("*", Within()), ("b", None)]).get_config()))
+    with pytest.raises(ValueError, match="Could not interpret"):
+        Penalties.from_config(config)
+    restored = Penalties.from_config(config, custom_objects={"Within": Within})
+    assert type(restored.rules[0][1]) is Within
+
+
+def test_custom_objects_come_before_registered_ones():
+    class Own(Regularizer):
+        def get_config(self):
+            return {}
+
+    class Other(Own):
+        pass
+
+    register_serializable(package="mine")(Own)
+    for name in ("mine>Own", "Own"):
+        config = serialize(Own())
+        assert type(deserialize(config, custom_objects={name: Other})) is Other
+    assert type(deserialize(config)) is Own
+    assert type(deserialize(serialize(L2()), custom_objects={"L2": L2Again})) is L2Again
+
+
+def test_an_activity_regularizer_shows_what_is_within():
+    assert repr(ActivityRegularizer(L2(0.5))) == "ActivityRegularizer(L2(l2=0.5))"
+
+
+@pytest.mark.parametrize(
+    ("name", "cls"),
+    [
+        ("l1", L1),
+        ("l2", L2),
+        ("l1_l2", L1L2),
+        ("l1l2", L1L2),
+        ("orthogonal_regularizer", OrthogonalRegularizer),
+    ],
+)
+def test_an_identifier_names_a_class_in_a_config_too(name, cls):
+    config = cls().get_config() | {"l1": 0.5} if cls in (L1, L1L2) else cls().get_config()
+    restored = deserialize({"class_name": name, "config": config})
+    assert (type(restored), restored.get_config()) == (cls, config)
+
+
+@pytest.mark.parametrize("name", [["taut>L2"], {}, 5])
+def test_a_registered_name_is_a_string(name):
+    with pytest.raises(ValueError, match="registered name in a config is a string"):
+        deserialize({"class_name": "L2", "config": {}, "registered_name": name})
+
+
+def test_a_factor_that_is_too_large_for_a_float():
+    for cls in (L1, L2, OrthogonalRegularizer):
+        with pytest.raises(ValueError, match="expected a non-negative float"):
+            cls(10**400)
+    with pytest.raises(ValueError, match="expected a non-negative float"):
+        deserialize({"class_name": "L2", "config": {"l2": 10**400}})

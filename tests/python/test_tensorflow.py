@@ -16,7 +16,7 @@ from taut.regularizers import L1, L1L2, L2, OrthogonalRegularizer
 
 tf = require("tensorflow")
 
-from taut.backends.tensorflow import operations  # noqa: E402
+from taut.arrays.tensorflow import operations  # noqa: E402
 
 ORTHOGONAL = ["rows", "columns"]
 

@@ -1,5 +1,6 @@
 """TensorFlow's tensors and variables: tapes, graphs, saved models, and what is refused."""
 
+import dataclasses
 import subprocess
 import sys
 
@@ -74,12 +75,16 @@ def test_second_derivatives(name):
 
 
 def test_the_kernel_is_for_eager_tensors_alone(monkeypatch):
-    from taut.backends.tensorflow import eager
+    from taut import _core, kernels
 
     calls = []
-    kernel = eager._GRAM
-    recorded = kernel._replace(value=lambda *terms: calls.append("value") or kernel.value(*terms))
-    monkeypatch.setattr(eager, "_GRAM", recorded)
+
+    def recorded(x, factors):
+        calls.append("value")
+        return _core.gram_value(x, factors)
+
+    kernel = dataclasses.replace(kernels.GRAM, value=recorded)
+    monkeypatch.setattr(OrthogonalRegularizer, "_kernel", kernel)
     x, regularizer = tf.ones((3, 4)), OrthogonalRegularizer(1.0)
     assert regularizer(x) == 1
     assert calls == ["value"]

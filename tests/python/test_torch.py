@@ -18,7 +18,7 @@ from taut.regularizers import L1, L2, OrthogonalRegularizer, Regularizer
 
 require("torch")
 
-from taut.backends.torch import library, operations
+from taut.arrays.torch import operations, operators
 from tensors import TENSOR_LAYOUTS, to_array, to_tensor, torch
 
 
@@ -28,7 +28,7 @@ def by_operations(regularizer):
 
 def by_operator(regularizer):
     if isinstance(regularizer, OrthogonalRegularizer):
-        return lambda x: library.gram(x, *regularizer._factors())
+        return lambda x: operators.value(regularizer._kernel, x, regularizer._factors())
     return by_operations(regularizer)
 
 

@@ -296,8 +296,8 @@ def test_prox_and_what_is_stale():
 def test_a_parameter_that_was_moved_after_it_was_bound():
     # `module.cuda()` changes where its parameters are; without such a device, a stand-in does.
     bound = Penalties([("*", L2(1.0))]).bind({"a": torch.nn.Parameter(torch.ones(3))})
-    (batch,) = bound._shares.batches
-    batch.values[0] = torch.nn.Parameter(torch.ones(3, device="meta"))
+    (group,) = bound._shares.groups
+    group.arrays[0] = torch.nn.Parameter(torch.ones(3, device="meta"))
     for call in (bound, bound.breakdown):
         with pytest.raises(ValueError, match="on meta: bind penalties after"):
             call()
@@ -325,3 +325,56 @@ def test_mistakes_name_the_parameter_and_nothing_is_written():
         penalties.accumulate_grad(
             {"2.weight": np.ones(3), "1.a": np.eye(2), "0.a": np.eye(2), "a.bias": 0}
         )
+
+
+@pytest.mark.parametrize("call", ["accumulate_grad", "prox"])
+def test_what_a_batch_writes_tells_autograd(call):
+    weight, factor = torch.ones(4), torch.ones(4, requires_grad=True)
+    loss = (weight * factor).sum()
+    penalties = Penalties([("*", L2(1.0))])
+    if call == "accumulate_grad":
+        penalties.accumulate_grad({"w": torch.ones(4)}, {"w": weight})
+    else:
+        penalties.prox({"w": weight}, 0.5)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
+def test_a_negated_tensor_in_a_batch():
+    def negated():
+        return torch.complex(torch.ones(3), torch.full((3,), 2.0)).conj().imag
+
+    penalties, params = Penalties([("*", L1(1.0))]), {"a": negated(), "b": torch.ones(3)}
+    assert penalties(params) == 9
+    grads = {name: torch.zeros(3) for name in params}
+    penalties.accumulate_grad(params, grads)
+    assert [grad.tolist() for grad in grads.values()] == [[-1] * 3, [1] * 3]
+    with pytest.raises(ValueError, match=r"b.*negative bit"):
+        penalties.accumulate_grad(params, grads | {"b": negated()})
+
+
+def test_the_same_memory_read_as_another_dtype_is_another_parameter():
+    halves = torch.full((4,), 2.0, dtype=torch.float16)
+    params = {"half": halves, "brain": halves.view(torch.bfloat16)}
+    breakdown = Penalties([("*", L1(1.0))]).breakdown(params)
+    assert all(value > 0 for value in breakdown.values())
+
+
+def test_the_gradient_that_a_tensor_retains_is_its_own():
+    weight = torch.ones(3, requires_grad=True)
+    doubled = weight * 2
+    doubled.retain_grad()
+    Penalties([("*", L2(1.0))]).accumulate_grad({"w": doubled})
+    assert doubled.grad.tolist() == [4, 4, 4]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_total_is_float64_if_one_of_its_parameters_is(order):
+    params = [("a", torch.full((3,), 0.1)), ("b", torch.full((3,), 0.1, dtype=torch.float64))]
+    params = dict(params[::order])
+    total = Penalties([("*", L1(1.0))])(params)
+    assert total.dtype == torch.float64
+    assert total.item() == pytest.approx(3 * float(np.float32(0.1)) + 0.3, rel=1e-14)
+    grads = {name: torch.zeros_like(x) for name, x in params.items()}
+    assert Penalties([("*", L1(1.0))]).accumulate_grad(params, grads).dtype == torch.float64
+    assert Penalties([("*", L1(1.0))]).value_and_grad(params)[0].dtype == torch.float64

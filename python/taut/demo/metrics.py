@@ -1,6 +1,7 @@
 """What is measured of the hidden layer: its kernel of shape (pixels, units), and its output."""
 
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 import numpy as np
 
@@ -16,7 +17,7 @@ def share_near_zero(kernel: Floats) -> float:
     return float(np.mean(np.abs(kernel) < NEAR_ZERO))
 
 
-def mean_cosine(kernel: Floats, mode: str) -> float:
+def mean_cosine(kernel: Floats, mode: Literal["rows", "columns"]) -> float:
     """Returns the mean of |cos| over all pairs of rows, or of columns.
 
     That is what the orthogonal penalty is a multiple of, hence its value for a factor of 1.

@@ -4,13 +4,13 @@ from typing import Any
 
 import numpy as np
 
-from taut.backends import backend_of
-from taut.regularizers._base import Regularizer
-from taut.regularizers._serialization import get, register_builtin, serialize
+from taut.arrays import library_of
+from taut.regularizers._base import ClosedRegularizer, as_regularizer
+from taut.regularizers._registry import register_builtin
+from taut.regularizers._serialization import get, serialize
 
 
-@register_builtin
-class ActivityRegularizer(Regularizer):
+class ActivityRegularizer(ClosedRegularizer):
     """Divides another regularizer's penalty by the batch size, the first dimension of its input.
 
     So the weight of an activity's penalty beside that of the weights does not change with the batch
@@ -22,10 +22,15 @@ class ActivityRegularizer(Regularizer):
     Source: `activity_regularizer` of `keras.layers.Layer`.
     """
 
+    _settable = ("regularizer",)
+
     def __init__(self, regularizer: Any) -> None:
         self.regularizer = get(regularizer)
         if self.regularizer is None:
             raise ValueError("ActivityRegularizer needs a regularizer. Received: None")
+
+    def __repr__(self) -> str:
+        return f"ActivityRegularizer({self.regularizer!r})"
 
     def __call__(self, x: Any) -> Any:
         """Returns the penalty of `x`, divided by its batch size; 0 for an empty batch."""
@@ -34,13 +39,14 @@ class ActivityRegularizer(Regularizer):
     def value_and_grad(self, x: Any, scale: float = 1.0) -> tuple[Any, Any]:
         """Returns the penalty of `x` and `scale` times its gradient, both per batch size."""
         batch_size = _batch_size(x)
-        value, grad = self.regularizer.value_and_grad(x, scale / batch_size)
+        value, grad = as_regularizer(self.regularizer).value_and_grad(x, scale / batch_size)
         return value / batch_size, grad
 
     def accumulate_grad(self, x: Any, grad: Any, scale: float = 1.0) -> Any:
         """Adds `scale` times the gradient, per batch size, to `grad`, in place."""
         batch_size = _batch_size(x)
-        return self.regularizer.accumulate_grad(x, grad, scale / batch_size) / batch_size
+        inner = as_regularizer(self.regularizer)
+        return inner.accumulate_grad(x, grad, scale / batch_size) / batch_size
 
     def get_config(self) -> dict[str, Any]:
         """Returns the config of the regularizer within."""
@@ -52,5 +58,8 @@ def _batch_size(x: Any) -> Any:
     if not shape:
         raise ValueError("An activity has a batch dimension. Received: inputs.shape=()")
     if shape[0] is None:  # as yet unknown, in a graph of TensorFlow
-        return backend_of(x).batch_size(x)
+        return library_of(x).batch_size(x)
     return max(shape[0], 1)  # an empty batch has a penalty of 0, which stays 0
+
+
+register_builtin(ActivityRegularizer)

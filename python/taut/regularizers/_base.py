@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from numpy import ndarray
-
-from taut.backends import backend_of
-from taut.backends.numpy import KERNELS
+from taut.arrays import library_of, native
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -24,8 +21,18 @@ class Regularizer(_Root):
     A subclass defines `__call__`, which takes a weight and returns a scalar penalty. `get_config`
     makes it serializable; `value_and_grad` lets it take part where no framework differentiates.
 
+    `__call__` is the contract: what a class does not define beside it is derived from it, or
+    refused, and never inherited from a class whose `__call__` it has replaced. Likewise
+    `accumulate_grad` is derived from a `value_and_grad` that is newer.
+
     Source: `keras.regularizers.Regularizer`.
     """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name, answers_for in _ANSWERS_FOR.items():
+            if _is_outdated(cls, name, answers_for):
+                setattr(cls, name, getattr(Regularizer, name))
 
     def __call__(self, x: Any) -> Any:
         """Returns the penalty of a weight.
@@ -49,7 +56,7 @@ class Regularizer(_Root):
             NotImplementedError: For NumPy, if a subclass does not define it: NumPy cannot
                 differentiate.
         """
-        return backend_of(x).differentiate(self, x, scale)  # type: ignore[no-any-return]
+        return library_of(x).differentiate(self, x, scale)
 
     def accumulate_grad(self, x: Any, grad: Any, scale: float = 1.0) -> Any:
         """Adds `scale` times the gradient of the penalty to `grad`, in place.
@@ -63,7 +70,7 @@ class Regularizer(_Root):
             The penalty of `x`, not scaled.
         """
         value, slope = self.value_and_grad(x, scale)
-        backend_of(x).add_in_place(grad, slope)
+        library_of(native(x)).add_in_place(native(grad), slope)
         return value
 
     def prox(self, x: Any, step: float) -> None:
@@ -92,6 +99,42 @@ class Regularizer(_Root):
         return cls(**config)
 
 
+# What each method of a class has to agree with.
+_ANSWERS_FOR = {
+    "value_and_grad": ("__call__",),
+    "accumulate_grad": ("__call__", "value_and_grad"),
+    "prox": ("__call__",),
+}
+
+
+def _is_outdated(cls: type[Regularizer], name: str, answers_for: tuple[str, ...]) -> bool:
+    """Returns whether a method comes from a class whose `__call__`, say, this one has replaced."""
+    owner = next(base for base in cls.__mro__ if name in vars(base))
+    return owner is not Regularizer and any(
+        getattr(owner, other, None) not in (getattr(cls, other), getattr(Regularizer, other), None)
+        for other in answers_for
+    )
+
+
+class ClosedRegularizer(Regularizer):
+    """One of taut's own, where a misspelt factor would be an attribute that nobody reads.
+
+    Subclasses keep their freedom.
+    """
+
+    _settable: ClassVar[tuple[str, ...]] = ()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        cls = type(self)
+        is_public = not name.startswith("_")
+        if is_public and "_settable" in vars(cls) and name not in cls._settable:
+            raise AttributeError(
+                f"{cls.__name__} has no {name!r} that could be set. It has: "
+                f"{', '.join(cls._settable)}"
+            )
+        super().__setattr__(name, value)
+
+
 class FunctionRegularizer(Regularizer):
     """A plain callable, which is a regularizer too, where an instance is asked for."""
 
@@ -106,87 +149,16 @@ class FunctionRegularizer(Regularizer):
         return self._function(x)
 
 
-class KernelRegularizer(Regularizer):
-    """A regularizer that one of taut's kernels computes.
+def as_regularizer(penalty: Callable[[Any], Any]) -> Regularizer:
+    """Returns a regularizer itself, and a plain callable as one."""
+    return penalty if isinstance(penalty, Regularizer) else FunctionRegularizer(penalty)
 
-    Plain arrays go to the compiled kernel without a question asked, since a small one takes less
-    time than the asking.
-    """
 
-    _kernel: ClassVar[str]
-    _compiled_value: ClassVar[Callable[..., float]]
-    _compiled_accumulate_grad: ClassVar[Callable[..., float]]
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        compiled = KERNELS[cls._kernel]
-        cls._compiled_value = compiled.value
-        cls._compiled_accumulate_grad = compiled.accumulate_grad
-
-    def _factors(self) -> tuple[Any, ...]:
-        """Returns the kernel's factors: attributes that anybody may change.
-
-        Each is a float, or what `check_factor` makes of it. The core checks their range.
-        """
-        raise NotImplementedError
-
-    def __repr__(self) -> str:
-        arguments = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
-        return f"{type(self).__name__}({arguments})"
-
-    def __call__(self, x: Any) -> Any:
-        """Returns the penalty of `x`.
-
-        Args:
-            x: An array of float64, float32, float16 or bfloat16, of any strides.
-
-        Returns:
-            A float, accumulated in float64 whatever the dtype.
-
-        Raises:
-            TypeError: If `x` has another dtype.
-            ValueError: If a factor is negative or not finite, or `x` has a wrong rank.
-        """
-        if type(x) is ndarray:
-            return self._compiled_value(x, self._factors())
-        return backend_of(x).value(self._kernel, x, self._factors())
-
-    def value_and_grad(self, x: Any, scale: float = 1.0) -> tuple[Any, Any]:
-        """Returns the penalty of `x`, and `scale` times its gradient, in one pass.
-
-        Args:
-            x: An array of float64, float32, float16 or bfloat16, of any strides.
-            scale: What the gradient is multiplied with before it is rounded to x's dtype; the
-                penalty is not scaled.
-
-        Returns:
-            The penalty, and a new array of x's shape and dtype.
-
-        Raises:
-            TypeError: If `x` has another dtype.
-            ValueError: If a factor is negative or not finite, or `x` has a wrong rank.
-        """
-        return backend_of(x).value_and_grad(self._kernel, x, self._factors(), scale)  # type: ignore[no-any-return]
-
-    def accumulate_grad(self, x: Any, grad: Any, scale: float = 1.0) -> Any:
-        """Adds `scale` times the gradient of the penalty to `grad`, in place, in one pass.
-
-        The product and the sum are computed in float64 and rounded once.
-
-        Args:
-            x: An array of float64, float32, float16 or bfloat16, of any strides.
-            grad: A writable array of x's shape and dtype (or of float32, where x is float16 or
-                bfloat16) that overlaps neither x nor itself.
-            scale: What the gradient is multiplied with before it is added.
-
-        Returns:
-            The penalty of `x`, not scaled.
-
-        Raises:
-            TypeError: If an array has another dtype.
-            ValueError: If a factor is negative or not finite, `x` has a wrong rank, or `grad` does
-                not fit. Nothing has been written then.
-        """
-        if type(x) is ndarray and type(grad) is ndarray:
-            return self._compiled_accumulate_grad(x, grad, self._factors(), scale)
-        return backend_of(x).accumulate_grad(self._kernel, x, grad, self._factors(), scale)
+def has_gradient(regularizer: Regularizer, x: Any) -> bool:
+    """Returns whether there is a gradient: the regularizer's own, or one that is derived."""
+    cls = type(regularizer)
+    is_own = any(
+        getattr(cls, name) is not getattr(Regularizer, name)
+        for name in ("value_and_grad", "accumulate_grad")
+    )
+    return is_own or library_of(native(x)).differentiates

@@ -1,11 +1,16 @@
 """The orthogonal penalty: of each pair of vectors in a matrix."""
 
-from typing import Any
+from typing import Any, Literal
 
-from taut._checks import check_factor, check_mode
-from taut.regularizers._base import KernelRegularizer
+from taut.kernels import GRAM
+from taut.kernels.checks import check_factor, check_option
+from taut.regularizers._kernel import KernelRegularizer
+from taut.regularizers._registry import register_builtin
+
+Mode = Literal["rows", "columns"]
 
 _DEFAULT = 0.01
+_MODES = GRAM.options["mode"]
 
 
 class OrthogonalRegularizer(KernelRegularizer):
@@ -29,15 +34,22 @@ class OrthogonalRegularizer(KernelRegularizer):
     Source: `keras.regularizers.OrthogonalRegularizer`.
     """
 
-    _kernel = "gram"
+    _kernel = GRAM
+    _settable = ("factor", "mode")
 
-    def __init__(self, factor: float | None = _DEFAULT, mode: str = "rows") -> None:
+    def __init__(self, factor: float | None = _DEFAULT, mode: Mode = "rows") -> None:
         self.factor = check_factor("factor", _DEFAULT if factor is None else factor)
-        self.mode = check_mode(mode)
+        self.mode = check_option("mode", mode, _MODES)
 
     def _factors(self) -> tuple[float, str]:
-        return check_factor("factor", self.factor), check_mode(self.mode)
+        factor, mode = self.factor, self.mode
+        if type(factor) is float and type(mode) is str and mode in _MODES:
+            return factor, mode
+        return check_factor("factor", factor), check_option("mode", mode, _MODES)
 
     def get_config(self) -> dict[str, Any]:
         """Returns `{"factor": factor, "mode": mode}`, exactly the factor that was given."""
         return {"factor": float(self.factor), "mode": self.mode}
+
+
+register_builtin(OrthogonalRegularizer, "orthogonal_regularizer")

@@ -9,76 +9,21 @@ Only "class_name" and "config" must be there.
 """
 
 import inspect
-import sys
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from contextvars import ContextVar
+from typing import Any, TypeVar, overload
 
+from taut.regularizers import _registry
 from taut.regularizers._base import Regularizer
-from taut.regularizers._elementwise import L1, L1L2, L2, l1_l2
-from taut.regularizers._gram import OrthogonalRegularizer
+from taut.regularizers._registry import PACKAGE, builtins, identifiers
 
-_T = TypeVar("_T", bound=Callable[..., Any])
+_T = TypeVar("_T")
 
 _MODULE = "taut.regularizers"
-_PACKAGE = "taut"
 _KNOWN_MODULES = ("taut", "keras", "tf_keras", "tensorflow")
 
-_builtins: dict[str, type[Regularizer]] = {
-    cls.__name__: cls for cls in (Regularizer, L1, L2, L1L2, OrthogonalRegularizer)
-}
-_identifiers: dict[str, Callable[[], Regularizer]] = {
-    "l1": L1,
-    "l2": L2,
-    "l1_l2": l1_l2,
-    "l1l2": l1_l2,
-    "orthogonal_regularizer": OrthogonalRegularizer,
-}
-_registered: dict[str, Callable[..., Any]] = {}  # by "package>name"
-
-
-def register_builtin(cls: type[Any]) -> type[Any]:
-    """Makes one of taut's own classes known by its name."""
-    _builtins[cls.__name__] = cls
-    return cls
-
-
-def register_serializable(package: str = "Custom", name: str | None = None) -> Callable[[_T], _T]:
-    """Makes a class or function of yours known to `deserialize` and `get`.
-
-        @register_serializable(package="my_package")
-        class MyRegularizer(Regularizer): ...
-
-    Args:
-        package: What tells your names from those of others.
-        name: What it is known by; its own name unless given.
-
-    Returns:
-        A decorator that returns what it was given.
-
-    Raises:
-        ValueError: If the name is taken, or a class has no `get_config`.
-
-    Source: `keras.saving.register_keras_serializable`.
-    """
-
-    def register(target: _T) -> _T:
-        registered_name = f"{package}>{name or target.__name__}"
-        if inspect.isclass(target) and not hasattr(target, "get_config"):
-            raise ValueError(
-                f"Cannot register a class without a get_config() method: {target.__name__}"
-            )
-        if _registered.get(registered_name, target) is not target:
-            raise ValueError(
-                f"{registered_name} has already been registered to {_registered[registered_name]}"
-            )
-        _registered[registered_name] = target
-        if "keras" in sys.modules:
-            from taut import keras
-
-            keras.register()
-        return target
-
-    return register
+# Those of the call of `deserialize` that is under way, for regularizers within regularizers.
+_custom_objects: ContextVar[Mapping[str, Any] | None] = ContextVar("custom_objects", default=None)
 
 
 def serialize(regularizer: Any) -> dict[str, Any] | None:
@@ -103,7 +48,7 @@ def serialize(regularizer: Any) -> dict[str, Any] | None:
             "module": "builtins",
             "class_name": "function",
             "config": regularizer.__name__,
-            "registered_name": _registered_name(regularizer) or regularizer.__name__,
+            "registered_name": _registry.registered_name(regularizer) or regularizer.__name__,
         }
     if inspect.isclass(regularizer) or not hasattr(regularizer, "get_config"):
         raise TypeError(
@@ -111,13 +56,15 @@ def serialize(regularizer: Any) -> dict[str, Any] | None:
             f"Received: {regularizer!r}"
         )
     cls = type(regularizer)
-    is_builtin = _builtins.get(cls.__name__) is cls
+    is_builtin = builtins.get(cls.__name__) is cls
     return {
         "module": _MODULE if is_builtin else cls.__module__,
         "class_name": cls.__name__,
         "config": regularizer.get_config(),
         "registered_name": (
-            f"{_PACKAGE}>{cls.__name__}" if is_builtin else _registered_name(cls) or cls.__name__
+            f"{PACKAGE}>{cls.__name__}"
+            if is_builtin
+            else _registry.registered_name(cls) or cls.__name__
         ),
     }
 
@@ -148,11 +95,12 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     is_function = config["class_name"] == "function"
     if is_function and not isinstance(arguments, str):
         raise ValueError(f"The config of a function is its name. Received: {config!r}")
+    name = config.get("registered_name")
+    if not isinstance(name, str | None):
+        raise ValueError(f"The registered name in a config is a string. Received: {config!r}")
+    known = {**(_custom_objects.get() or {}), **(custom_objects or {})}
     found = _find(
-        arguments if is_function else config["class_name"],
-        config.get("registered_name"),
-        config.get("module"),
-        custom_objects or {},
+        arguments if is_function else config["class_name"], name, config.get("module"), known
     )
     if is_function:
         return found
@@ -160,6 +108,7 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
         raise ValueError(
             f"The config of a class is a dictionary of arguments. Received: {config!r}"
         )
+    scope = _custom_objects.set(known)
     try:
         from_config = getattr(found, "from_config", None)
         return found(**arguments) if from_config is None else from_config(dict(arguments))
@@ -167,6 +116,20 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
         raise ValueError(
             f"{found.__name__} does not take this config: {config!r}: {error}"
         ) from error
+    finally:
+        _custom_objects.reset(scope)
+
+
+@overload
+def get(identifier: None) -> None: ...
+
+
+@overload
+def get(identifier: str | Mapping[str, Any] | type[Any]) -> Regularizer: ...
+
+
+@overload
+def get(identifier: _T) -> _T: ...
 
 
 def get(identifier: Any) -> Any:
@@ -190,9 +153,9 @@ def get(identifier: Any) -> Any:
     if isinstance(identifier, Mapping):
         return deserialize(identifier)
     if isinstance(identifier, str):
-        if identifier in _identifiers:
-            return _identifiers[identifier]()
-        found = _find(identifier, identifier, None, {})
+        if identifier in identifiers:
+            return identifiers[identifier]()
+        found = _find(identifier, identifier, None, _custom_objects.get() or {})
         return found() if inspect.isclass(found) else found
     if inspect.isclass(identifier):
         identifier = identifier()
@@ -201,40 +164,34 @@ def get(identifier: Any) -> Any:
     raise ValueError(f"Could not interpret regularizer identifier: {identifier}")
 
 
-def registered_names() -> dict[str, Callable[..., Any]]:
-    """Returns all that is registered, by "package>name": taut's own classes, and yours."""
-    own = {f"{_PACKAGE}>{name}": cls for name, cls in _builtins.items() if cls is not Regularizer}
-    return own | _registered
-
-
-def _registered_name(target: Any) -> str | None:
-    return next((name for name, known in _registered.items() if known is target), None)
-
-
 def _find(
-    name: str, registered_name: Any, module: Any, custom_objects: Mapping[str, Any]
+    name: str, registered_name: str | None, module: Any, custom_objects: Mapping[str, Any]
 ) -> Callable[..., Any]:
     """Finds a class or function: the caller's first, then registered ones, then taut's."""
-    for known in (custom_objects, _registered):
-        for key in (registered_name, name):
-            if key in known:
-                return known[key]
-    if name in _builtins and _is_builtin(name, registered_name, module):
-        return _builtins[name]
-    if "keras" in sys.modules:
-        from keras import saving
-
-        if (found := saving.get_registered_object(registered_name or name)) is not None:
-            return found  # type: ignore[no-any-return]
-    names = sorted({*_builtins, *_identifiers, *_registered, *custom_objects})
+    names = [each for each in (registered_name, name) if each is not None]
+    for look_up in (custom_objects.get, _registry.registered):
+        for each in names:
+            if (found := look_up(each)) is not None:
+                return found
+    own = builtins.get(name) or _class_of(name)
+    if own is not None and _is_builtin(name, registered_name, module):
+        return own
+    if (found := _registry.known_elsewhere(names[0])) is not None:
+        return found
+    known = sorted({*_registry.known_names(), *custom_objects})
     raise ValueError(
-        f"Could not interpret regularizer identifier: {registered_name or name}. "
-        f"Known: {', '.join(names)}"
+        f"Could not interpret regularizer identifier: {names[0]}. Known: {', '.join(known)}"
     )
 
 
-def _is_builtin(name: str, registered_name: Any, module: Any) -> bool:
+def _class_of(identifier: str) -> type[Any] | None:
+    """Returns the class that an identifier means in a config, which has its own arguments."""
+    make = identifiers.get(identifier)
+    return type(make()) if make is not None else None
+
+
+def _is_builtin(name: str, registered_name: str | None, module: Any) -> bool:
     """Whether a name means taut's or Keras's own class, and not another of the same name."""
-    return registered_name in (None, name, f"{_PACKAGE}>{name}") and (
+    return registered_name in (None, name, f"{PACKAGE}>{name}") and (
         module is None or str(module).partition(".")[0] in _KNOWN_MODULES
     )

@@ -164,3 +164,53 @@ def test_bound_penalties_follow_variables():
         "frozen": 3,
     }
     assert to_float(taut.Penalties(rules).bind({"own": weight, "frozen": frozen})()) == 11
+
+
+def test_a_symbolic_tensor_in_penalties():
+    import taut
+
+    inputs = keras.Input(batch_shape=(4, 3))
+    penalties = taut.Penalties([("*", L2(0.5))])
+    model = keras.Model(inputs, penalties({"w": inputs, "tied": inputs}))
+    x = np.random.default_rng(0).standard_normal((4, 3)).astype(np.float32)
+    assert to_float(model(x)) == pytest.approx(L2(0.5)(x), rel=1e-6)
+    with pytest.raises(TypeError, match="symbolic"):
+        penalties.accumulate_grad({"w": inputs}, {"w": inputs})
+    with pytest.raises(TypeError, match="symbolic"):
+        penalties.prox({"w": inputs}, 0.1)
+
+
+def test_your_own_gradient_is_added_to_a_native_tensor_and_to_a_variable():
+    from taut.regularizers import Regularizer
+
+    class Cubic(Regularizer):
+        def __call__(self, x):
+            return ops.sum(x**3)
+
+    weight = keras.Variable(np.full((2, 3), 2.0, np.float32))
+    for regularizer, slope in ((Cubic(), 12), (L2(1.0), 4)):
+        for grad in (ops.zeros((2, 3)), keras.Variable(np.zeros((2, 3), np.float32))):
+            if keras.backend.backend() == "torch":
+                regularizer.accumulate_grad(weight, grad)
+                assert np.all(ops.convert_to_numpy(grad) == slope)
+            else:
+                with pytest.raises(TypeError, match="cannot be written"):
+                    regularizer.accumulate_grad(weight, grad)
+
+
+def test_a_model_itself():
+    import taut
+
+    model = make_model(taut.regularizers)
+    penalties = taut.Penalties([("*bias", None), ("*", L2(0.5))])
+    bound = penalties.bind(model)
+    kernels = [ops.convert_to_numpy(layer.kernel) for layer in model.layers]
+    assert to_float(bound()) == pytest.approx(sum(map(L2(0.5), kernels)), rel=1e-5)
+    assert to_float(penalties(model)) == to_float(bound())
+    model.layers[0].trainable = False
+    assert to_float(bound()) == pytest.approx(L2(0.5)(kernels[1]), rel=1e-5)
+    model.layers[1].kernel.assign(2 * kernels[1])
+    value, grads = penalties.value_and_grad(model)
+    assert to_float(value) == pytest.approx(4 * L2(0.5)(kernels[1]), rel=1e-5)
+    name = model.layers[1].kernel.path
+    np.testing.assert_allclose(ops.convert_to_numpy(grads[name]), 2 * kernels[1], rtol=1e-5)

@@ -1,0 +1,104 @@
+"""Array libraries that compute a kernel by its formula, and whose arrays cannot be written."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any, NoReturn
+
+from taut.arrays.group import Group
+from taut.arrays.library import ArrayLibrary, Factors
+from taut.kernels import Kernel, Operations
+from taut.kernels.checks import check_dtype
+
+
+class FormulaLibrary(ArrayLibrary):
+    """What such libraries have in common.
+
+    A subclass says which classes it owns (`owns`), has the operations that formulas are made of
+    (`xp`), and differentiates functions (`differentiate`). The rest may stay as it is here.
+
+    Attributes:
+        xp: The library's operations.
+        plural: What errors call its arrays.
+        differentiator: What they name in place of a gradient that would be written.
+    """
+
+    xp: Operations
+    plural: str = "arrays"
+    differentiator: str = "value_and_grad"
+
+    def check(self, x: Any) -> None:
+        """Raises a TypeError for a dtype that has no penalty."""
+        check_dtype(x.dtype.name)
+
+    def value(self, kernel: Kernel, x: Any, factors: Factors) -> Any:
+        """Returns the penalty of x as a 0-d array."""
+        self.check(x)
+        kernel.check(factors, x.shape)
+        total = kernel.formula(self.xp, x, factors, kernel.presence(factors))
+        return self.xp.cast(total, self.xp.value_dtype(x))
+
+    def value_and_grad(
+        self, kernel: Kernel, x: Any, factors: Factors, scale: float
+    ) -> tuple[Any, Any]:
+        """Returns the penalty of x, and `scale` times its gradient."""
+        return self.differentiate(lambda weight: self.value(kernel, weight, factors), x, scale)
+
+    def accumulate_grad(
+        self, kernel: Kernel, x: Any, grad: Any, factors: Factors, scale: float
+    ) -> NoReturn:
+        """Raises a TypeError: arrays cannot be written."""
+        self._refuse("accumulate_grad", f"take value_and_grad, or {self.differentiator}")
+
+    def prox(self, kernel: Kernel, x: Any, factors: Factors, step: float) -> NoReturn:
+        """Raises a TypeError: arrays cannot be written."""
+        self._refuse("prox", "copy them to NumPy arrays for it")
+
+    def add_in_place(self, grad: Any, slope: Any) -> NoReturn:
+        """Raises a TypeError: arrays cannot be written."""
+        self._refuse("accumulate_grad", f"take value_and_grad, or {self.differentiator}")
+
+    def zero(self, x: Any) -> Any:
+        """Returns a penalty of 0."""
+        return self.xp.cast(self.xp.no_penalty(self.xp.zeros_like(x)), self.xp.value_dtype(x))
+
+    def zeros_like(self, x: Any) -> Any:
+        """Returns a gradient of 0."""
+        return self.xp.zeros_like(x)
+
+    def batch_size(self, x: Any) -> Any:
+        """Returns the first dimension, which is known here."""
+        return max(x.shape[0], 1)
+
+    def native(self, x: Any) -> Any:
+        """Returns x, which no other library wraps."""
+        return x
+
+    def is_frozen(self, x: Any) -> bool:
+        """Returns False: arrays do not say whether they are to be trained."""
+        return False
+
+    def memory_key(self, x: Any) -> Hashable | None:
+        """Returns what tells an array from others: they share no memory that one could see."""
+        return id(x)
+
+    def own_gradient(self, x: Any) -> NoReturn:
+        """Raises a TypeError: an array has no gradient of its own, and none could be written."""
+        self._refuse("accumulate_grad", f"take {self.differentiator} of the penalties")
+
+    def keep_gradient(self, x: Any, grad: Any) -> NoReturn:
+        """Raises a TypeError: an array has no gradient of its own."""
+        self._refuse("accumulate_grad", f"take {self.differentiator} of the penalties")
+
+    def check_writable(self, names: Sequence[str], arrays: Sequence[Any]) -> NoReturn:
+        """Raises a TypeError: arrays cannot be written."""
+        self._refuse("prox", f"copy them to NumPy arrays for it. Received: {list(names)}")
+
+    def group_class(self, kernel: Kernel, x: Any) -> type[Group]:
+        """Returns what computes one penalty after the other, so that all can be traced."""
+        return Group
+
+    def _refuse(self, function: str, instead: str) -> NoReturn:
+        raise TypeError(
+            f"{function} writes in place, and {self.plural} cannot be written: {instead}"
+        )

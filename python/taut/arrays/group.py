@@ -1,0 +1,146 @@
+"""Parameters whose penalties are computed together: what `taut.Penalties` calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from taut import _core
+from taut.arrays import library_of, native
+
+
+class Group:
+    """Penalties that are computed one after the other, each by its regularizer.
+
+    Attributes:
+        names: What errors call the parameters.
+        regularizers: One for each of them.
+        arrays: The parameters; a variable may hold another array later.
+    """
+
+    def __init__(self, names: list[str], regularizers: Sequence[Any], arrays: list[Any]) -> None:
+        self.names = names
+        self.regularizers = regularizers
+        self.arrays = arrays
+
+    def values(self) -> list[Any]:
+        """Returns the penalty of each parameter."""
+        pairs = zip(self.regularizers, self.arrays, strict=True)
+        return [regularizer(x) for regularizer, x in pairs]
+
+    def total(self) -> Any:
+        """Returns the sum of the penalties."""
+        return add(self.values())
+
+    def gradients(self, given: Mapping[str, Any] | None) -> list[Any]:
+        """Returns the gradients of the names, or those that the parameters keep.
+
+        Raises:
+            TypeError, ValueError: If a parameter keeps none.
+            KeyError: If one is not given.
+        """
+        if given is not None:
+            return pick(given, self.names)
+        arrays = list(map(native, self.arrays))
+        return [library_of(x).own_gradient(x) for x in arrays]
+
+    def accumulate_grad(self, grads: list[Any], scale: float) -> Any:
+        """Adds `scale` times the gradients, in place, and returns the sum of the penalties."""
+        terms = zip(self.regularizers, self.arrays, grads, strict=True)
+        return add([regularizer.accumulate_grad(x, grad, scale) for regularizer, x, grad in terms])
+
+    def value_and_grad(self, scale: float) -> tuple[Any, list[Any]]:
+        """Returns the sum of the penalties, and new arrays with `scale` times their gradients."""
+        pairs = zip(self.regularizers, self.arrays, strict=True)
+        both = [regularizer.value_and_grad(x, scale) for regularizer, x in pairs]
+        return add([value for value, _ in both]), [grad for _, grad in both]
+
+    def keep_gradients(self, grads: list[Any]) -> None:
+        """Makes each gradient its parameter's own."""
+        for x, grad in zip(map(native, self.arrays), grads, strict=True):
+            library_of(x).keep_gradient(x, grad)
+
+    def prox(self, step: float) -> None:
+        """Takes the proximal step of each parameter, in place."""
+        for regularizer, x in zip(self.regularizers, self.arrays, strict=True):
+            regularizer.prox(x, step)
+
+
+class CoreGroup(Group):
+    """Penalties that the core computes in one call, of arrays in the CPU's memory.
+
+    The regularizers are read at each call, each once: `kinds` holds them, and `indices` says for
+    every array which is its own.
+    """
+
+    def __init__(
+        self,
+        names: list[str],
+        regularizers: Sequence[Any],
+        arrays: list[Any],
+        numbered: tuple[list[Any], list[int]] | None = None,
+    ) -> None:
+        super().__init__(names, regularizers, arrays)
+        self.kinds, self.indices = numbered or number(regularizers)
+
+    def values(self) -> list[Any]:
+        """Returns the penalty of each parameter."""
+        return _core.batch_value(self.names, self.kernels(), self.indices, self.arrays)
+
+    def total(self) -> Any:
+        """Returns the sum of the penalties."""
+        values = _core.batch_value(self.names, self.kernels(), self.indices, self.arrays)
+        return sum(values, 0.0)
+
+    def gradients(self, given: Mapping[str, Any] | None) -> list[Any]:
+        """Returns the gradients of the names, or those that the parameters keep."""
+        if given is not None:
+            return pick(given, self.names)
+        return list(map(library_of(self.arrays[0]).own_gradient, self.arrays))
+
+    def accumulate_grad(self, grads: list[Any], scale: float) -> Any:
+        """Adds `scale` times the gradients, in place, and returns the sum of the penalties."""
+        values = _core.batch_accumulate_grad(
+            self.names, self.kernels(), self.indices, self.arrays, grads, scale
+        )
+        return sum(values, 0.0)
+
+    def value_and_grad(self, scale: float) -> tuple[Any, list[Any]]:
+        """Returns the sum of the penalties, and new arrays with `scale` times their gradients."""
+        grads = list(map(library_of(self.arrays[0]).zeros_like, self.arrays))
+        values = _core.batch_value_and_grad(
+            self.names, self.kernels(), self.indices, self.arrays, grads, scale
+        )
+        return sum(values, 0.0), grads
+
+    def keep_gradients(self, grads: list[Any]) -> None:
+        """Makes each gradient its parameter's own."""
+        keep_gradient = library_of(self.arrays[0]).keep_gradient
+        for x, grad in zip(self.arrays, grads, strict=True):
+            keep_gradient(x, grad)
+
+    def prox(self, step: float) -> None:
+        """Takes the proximal step of each parameter, in place."""
+        _core.batch_prox(self.names, self.kernels(), self.indices, self.arrays, step)
+
+    def kernels(self) -> list[tuple[str, tuple[Any, ...]]]:
+        """Returns the kernels and factors, of this moment, that the indices count."""
+        return [(kind._kernel.name, kind._factors()) for kind in self.kinds]
+
+
+def number(regularizers: Sequence[Any]) -> tuple[list[Any], list[int]]:
+    """Returns the different regularizers, and for each of the given ones its place among them."""
+    places: dict[int, int] = {}
+    indices = [places.setdefault(id(each), len(places)) for each in regularizers]
+    kinds: dict[int, Any] = {id(each): each for each in regularizers}
+    return list(kinds.values()), indices
+
+
+def add(values: Sequence[Any]) -> Any:
+    """Returns the sum of one penalty or more."""
+    return sum(values[1:], values[0])
+
+
+def pick(given: Mapping[str, Any], names: list[str]) -> list[Any]:
+    """Returns the values of some names, which may be all there are."""
+    return list(given.values()) if list(given) == names else list(map(given.__getitem__, names))

@@ -1,0 +1,104 @@
+"""Kernels that are bound by arithmetic, which XLA calls on the CPU, under all transforms.
+
+A kernel differentiates once; a second derivative is taken through JAX's own operations.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array, ShapeDtypeStruct, lax
+
+from taut import _core
+from taut.arrays.jax import operations
+from taut.arrays.jax.operations import sum_dtype, value_dtype
+from taut.arrays.jax.sharding import varying_like
+from taut.kernels import Kernel, Presence
+
+for _name, _handler in _core.jax_handlers.items():
+    jax.ffi.register_ffi_target(_name, _handler, platform="cpu")
+
+# The handlers take batches: XLA calls them once for all matrices under vmap.
+_call = partial(jax.ffi.ffi_call, vmap_method="broadcast_all")
+_STATIC = (2, 3, 4)  # the kernel, its options, and which terms there are
+
+
+@partial(jax.custom_jvp, nondiff_argnums=_STATIC)
+def value(
+    x: Array,
+    numbers: tuple[Any, ...],
+    kernel: Kernel,
+    options: tuple[Any, ...],
+    presence: Presence,
+) -> Array:
+    """Returns the penalty."""
+    result = ShapeDtypeStruct((), value_dtype(x))
+    otherwise = partial(operations.value, kernel=kernel, options=options, presence=presence)
+    return _by_platform("value", result, otherwise, x, numbers, kernel, options)
+
+
+@value.defjvp  # type: ignore[untyped-decorator]
+def _value_jvp(
+    kernel: Kernel, options: tuple[Any, ...], presence: Presence, primals: Any, tangents: Any
+) -> tuple[Array, Array]:
+    total, slope = _value_and_slope(*primals, kernel, options, presence)
+    # Linear in the tangent; transposed, a product that is rounded once to the dtype of x.
+    return total, (slope * tangents[0].astype(slope.dtype)).sum()
+
+
+@partial(jax.custom_jvp, nondiff_argnums=_STATIC)
+def _value_and_slope(
+    x: Array,
+    numbers: tuple[Any, ...],
+    kernel: Kernel,
+    options: tuple[Any, ...],
+    presence: Presence,
+) -> tuple[Array, Array]:
+    """Returns the penalty and its gradient, in float32 for the half types."""
+    dtype = value_dtype(x)
+    results = ShapeDtypeStruct((), dtype), ShapeDtypeStruct(x.shape, dtype)
+    otherwise = partial(
+        operations.value_and_slope, kernel=kernel, options=options, presence=presence
+    )
+    return _by_platform("value_and_grad", results, otherwise, x, numbers, kernel, options)  # type: ignore[no-any-return]
+
+
+@_value_and_slope.defjvp  # type: ignore[untyped-decorator]
+def _value_and_slope_jvp(
+    kernel: Kernel, options: tuple[Any, ...], presence: Presence, primals: Any, tangents: Any
+) -> Any:
+    x, numbers = primals
+    _, tangents_out = jax.jvp(
+        lambda x: operations.value_and_slope(x, numbers, kernel, options, presence),
+        (x,),
+        (tangents[0],),
+    )
+    return _value_and_slope(x, numbers, kernel, options, presence), tangents_out
+
+
+def _by_platform(
+    function: str,
+    results: Any,
+    otherwise: Any,
+    x: Array,
+    numbers: tuple[Any, ...],
+    kernel: Kernel,
+    options: tuple[Any, ...],
+) -> Any:
+    """Calls the kernel where it is compiled for the CPU, and JAX's operations elsewhere."""
+    handler = f"taut_{kernel.name}_{function}"
+    if handler not in _core.jax_handlers:
+        return otherwise(x, numbers)
+
+    def call(x: Array, numbers: tuple[Array, ...]) -> Any:
+        attributes = dict(zip(kernel.options, options, strict=True))
+        found = _call(handler, results)(x, *numbers, **attributes)
+        if not isinstance(results, tuple):
+            return varying_like(found, x, *numbers)
+        return tuple(varying_like(each, x, *numbers) for each in found)  # a list, of an older JAX
+
+    operands = tuple(jnp.asarray(number, sum_dtype(x)) for number in numbers)
+    return lax.platform_dependent(x, operands, cpu=call, default=otherwise)

@@ -1,0 +1,89 @@
+"""JAX as an array library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from taut.arrays.formula import FormulaLibrary
+from taut.arrays.jax import calls, operations
+from taut.arrays.jax.sharding import gathered, varying_like
+from taut.arrays.library import Factors
+from taut.kernels import Kernel, Presence
+
+
+class Jax(FormulaLibrary):
+    """JAX arrays, concrete and traced; a call from outside of `jit` is compiled and kept."""
+
+    xp = operations
+    plural = "JAX arrays"
+    differentiator = "jax.grad"
+
+    def owns(self, cls: type) -> bool:
+        """Returns whether objects of a class are arrays or tracers."""
+        return issubclass(cls, Array | jax.core.Tracer)
+
+    def value(self, kernel: Kernel, x: Array, factors: Factors) -> Array:
+        """Returns the penalty of x as a 0-d array."""
+        return _value(x, *self._operands(kernel, x, factors))
+
+    def value_and_grad(
+        self, kernel: Kernel, x: Array, factors: Factors, scale: float
+    ) -> tuple[Array, Array]:
+        """Returns the penalty of x, and `scale` times its gradient."""
+        both: tuple[Array, Array] = _value_and_grad(x, *self._operands(kernel, x, factors), scale)
+        return both
+
+    def _operands(
+        self, kernel: Kernel, x: Array, factors: Factors
+    ) -> tuple[tuple[Any, ...], Kernel, tuple[Any, ...], Presence]:
+        """Returns the numbers, which are operands, so that a schedule compiles nothing."""
+        self.check(x)
+        kernel.check(factors, x.shape)
+        count = len(kernel.numbers)
+        return factors[:count], kernel, factors[count:], kernel.presence(factors)
+
+    def differentiate(
+        self, function: Callable[[Array], Any], x: Array, scale: Any
+    ) -> tuple[Array, Array]:
+        """Returns what a function of JAX's operations gives, and `scale` times its gradient."""
+        total, pull_back = jax.vjp(lambda weight: jnp.asarray(function(weight)), x)
+        by = varying_like(jnp.asarray(scale, total.dtype), total)
+        return total, pull_back(by)[0]
+
+
+JAX = Jax()
+
+_STATIC = (2, 3, 4)  # the kernel, its options, and which terms there are
+
+
+@partial(jax.jit, static_argnums=_STATIC, inline=True)
+def _value(
+    x: Array,
+    numbers: tuple[Any, ...],
+    kernel: Kernel,
+    options: tuple[Any, ...],
+    presence: Presence,
+) -> Array:
+    if kernel.bound_by == "arithmetic":
+        return calls.value(gathered(x), numbers, kernel, options, presence)
+    return operations.value(x, numbers, kernel, options, presence)
+
+
+@partial(jax.jit, static_argnums=_STATIC)
+def _value_and_grad(
+    x: Array,
+    numbers: tuple[Any, ...],
+    kernel: Kernel,
+    options: tuple[Any, ...],
+    presence: Presence,
+    scale: Any,
+) -> tuple[Array, Array]:
+    return JAX.differentiate(
+        lambda weight: _value(weight, numbers, kernel, options, presence), x, scale
+    )

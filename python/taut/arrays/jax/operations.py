@@ -1,0 +1,130 @@
+"""JAX's own operations, of which formulas are made, and the penalties in them.
+
+For XLA to fuse, for platforms other than the CPU, and for second derivatives. Sums are taken in
+float64 under `jax_enable_x64`; without it JAX has none, and they are taken in float32.
+"""
+
+import sys
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from taut.kernels import Kernel, Presence
+
+
+def value(
+    x: Array,
+    numbers: tuple[Any, ...],
+    kernel: Kernel,
+    options: tuple[Any, ...],
+    presence: Presence,
+) -> Array:
+    """Returns the penalty: float64 for float64, else float32."""
+    total = kernel.formula(sys.modules[__name__], x, (*numbers, *options), presence)
+    return cast(total, value_dtype(x))
+
+
+def value_and_slope(
+    x: Array,
+    numbers: tuple[Any, ...],
+    kernel: Kernel,
+    options: tuple[Any, ...],
+    presence: Presence,
+) -> tuple[Array, Array]:
+    """Returns the penalty and its gradient; both are float32 for the half types."""
+    wide = cast(x, value_dtype(x))
+    return jax.value_and_grad(value)(wide, numbers, kernel, options, presence)  # type: ignore[no-any-return]
+
+
+# ---- what formulas are made of: see taut.kernels.Operations --------------------------------------
+
+
+def value_dtype(x: Any) -> Any:
+    """Returns the dtype of a penalty of x."""
+    return jnp.dtype("float64" if x.dtype == jnp.dtype("float64") else "float32")
+
+
+def sum_dtype(x: Any) -> Any:
+    """Returns float64 if JAX has it, else float32."""
+    return jnp.result_type(float)
+
+
+def cast(x: Any, dtype: Any) -> Array:
+    """Returns x in another dtype."""
+    return jnp.asarray(x, dtype)
+
+
+def shape(x: Array) -> tuple[int, ...]:
+    """Returns the extents."""
+    return x.shape  # type: ignore[no-any-return]
+
+
+def transpose(x: Array) -> Array:
+    """Returns a matrix with its axes exchanged."""
+    return x.T
+
+
+def where(condition: Array, x: Any, y: Any) -> Array:
+    """Returns x where the condition holds, y elsewhere."""
+    return jnp.where(condition, x, y)
+
+
+def zeros_like(x: Array) -> Array:
+    """Returns zeros of x's shape and dtype."""
+    return jnp.zeros_like(x)
+
+
+def absolute(x: Array) -> Array:
+    """Returns |x|; JAX's own has a derivative of 1 at 0, and of -1 at NaN."""
+    return x * lax.stop_gradient(jnp.sign(x))
+
+
+def sqrt(x: Array) -> Array:
+    """Returns square roots."""
+    return jnp.sqrt(x)
+
+
+def sum(x: Array, dtype: Any) -> Array:
+    """Returns the sum of all elements, taken in a dtype."""
+    return x.sum(dtype=dtype)
+
+
+def sum_of_rows(x: Array) -> Array:
+    """Returns the sum of each row, as a column."""
+    return x.sum(1, keepdims=True)
+
+
+def nan_unless_finite(x: Array) -> Array:
+    """Returns x, or NaN everywhere if one element is NaN or Inf."""
+    return x * jnp.where(jnp.isfinite(x).all(), 1, jnp.nan).astype(x.dtype)
+
+
+def powers_of_two(x: Array) -> Array:
+    """Returns for each row the power of two at or below its largest |x|, or 1.
+
+    It is 1 for subnormals, too, and none is so large that its reciprocal would be subnormal: XLA
+    multiplies where it should divide, and takes subnormals for 0.
+    """
+    largest = lax.stop_gradient(jnp.abs(x).max(1, keepdims=True))
+    unsigned = jnp.dtype(f"uint{largest.dtype.itemsize * 8}")
+    exponent = jnp.array(jnp.inf, largest.dtype).view(unsigned)
+    powers = (largest.view(unsigned) & exponent).view(largest.dtype)
+    powers = jnp.where((powers > 0) & jnp.isfinite(powers), powers, 1)
+    return jnp.minimum(powers, 1 / jnp.finfo(powers.dtype).tiny)
+
+
+def products(x: Array) -> Array:
+    """Returns the dot products of all rows; by default, some platforms would round them."""
+    return jnp.matmul(x, x.T, precision=lax.Precision.HIGHEST)
+
+
+def without_diagonal(x: Array) -> Array:
+    """Returns a square matrix with zeros on its diagonal."""
+    return jnp.where(jnp.eye(len(x), dtype=bool), 0, x)
+
+
+def no_penalty(x: Array) -> Array:
+    """Returns 0 with a zero gradient, whatever is in x."""
+    return jnp.zeros((), x.dtype)

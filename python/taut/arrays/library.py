@@ -1,0 +1,93 @@
+"""What taut asks of an array library: the protocol that mypy checks each class against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from taut.kernels import Kernel
+
+if TYPE_CHECKING:
+    from taut.arrays.group import Group
+
+Factors = tuple[Any, ...]
+
+
+class ArrayLibrary(Protocol):
+    """An array library, with what a kernel, or a user's own function, is to it.
+
+    `FormulaLibrary` has most of this for a library whose arrays cannot be written.
+
+    Attributes:
+        differentiates: Whether it differentiates functions of its operations.
+    """
+
+    differentiates: bool = True
+
+    def owns(self, cls: type) -> bool:
+        """Returns whether arrays of a class are this library's."""
+
+    # ---- one array ----
+
+    def value(self, kernel: Kernel, x: Any, factors: Factors) -> Any:
+        """Returns the penalty of x, differentiable where the library differentiates."""
+
+    def value_and_grad(
+        self, kernel: Kernel, x: Any, factors: Factors, scale: float
+    ) -> tuple[Any, Any]:
+        """Returns the penalty of x, and a new array with `scale` times its gradient."""
+
+    def accumulate_grad(
+        self, kernel: Kernel, x: Any, grad: Any, factors: Factors, scale: float
+    ) -> Any:
+        """Adds `scale` times the gradient to `grad`, in place, and returns the penalty."""
+
+    def prox(self, kernel: Kernel, x: Any, factors: Factors, step: float) -> None:
+        """Replaces x by the proximal step of a kernel that has one."""
+
+    def differentiate(
+        self, function: Callable[[Any], Any], x: Any, scale: float
+    ) -> tuple[Any, Any]:
+        """Returns what a user's own function gives, and `scale` times its gradient."""
+
+    def add_in_place(self, grad: Any, slope: Any) -> None:
+        """Adds a gradient to another one."""
+
+    def zero(self, x: Any) -> Any:
+        """Returns a penalty of 0, as `value` would give it."""
+
+    def zeros_like(self, x: Any) -> Any:
+        """Returns a gradient of 0, of x's shape and dtype."""
+
+    def batch_size(self, x: Any) -> Any:
+        """Returns the first dimension of an activity, at least 1, where its shape is symbolic."""
+
+    # ---- one parameter of many ----
+
+    def native(self, x: Any) -> Any:
+        """Returns the array within x, as it is now, if x wraps another library's."""
+
+    def check(self, x: Any) -> None:
+        """Raises a TypeError if x is of no dtype or kind that has a penalty."""
+
+    def is_frozen(self, x: Any) -> bool:
+        """Returns whether x is not to be trained."""
+
+    def memory_key(self, x: Any) -> Hashable | None:
+        """Returns what only the very same elements have in common; None if there are none."""
+
+    def own_gradient(self, x: Any) -> Any:
+        """Returns the gradient that x keeps, or zeros for `keep_gradient`.
+
+        Raises:
+            TypeError, ValueError: If x keeps none.
+        """
+
+    def keep_gradient(self, x: Any, grad: Any) -> None:
+        """Makes `grad` the gradient of x."""
+
+    def check_writable(self, names: Sequence[str], arrays: Sequence[Any]) -> None:
+        """Raises a TypeError that names those that cannot be written in place."""
+
+    def group_class(self, kernel: Kernel, x: Any) -> type[Group]:
+        """Returns what computes the penalties of a kernel for many arrays such as x."""

@@ -1,0 +1,114 @@
+"""NumPy arrays: the compiled kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taut.arrays.group import CoreGroup, Group
+from taut.arrays.library import ArrayLibrary, Factors
+from taut.arrays.memory import memory_key
+from taut.kernels import Kernel
+
+
+class NumPy(ArrayLibrary):
+    """NumPy arrays of any strides, which the kernels read and write where they stand."""
+
+    differentiates = False
+
+    def owns(self, cls: type) -> bool:
+        """Returns whether arrays of a class are NumPy's, and nothing of theirs would be lost."""
+        return issubclass(cls, np.ndarray) and not hasattr(cls, "mask")
+
+    def value(self, kernel: Kernel, x: NDArray[Any], factors: Factors) -> float:
+        """Returns the penalty of x."""
+        return kernel.value(x, factors)
+
+    def value_and_grad(
+        self, kernel: Kernel, x: NDArray[Any], factors: Factors, scale: float
+    ) -> tuple[float, NDArray[Any]]:
+        """Returns the penalty of x, and `scale` times its gradient in x's shape and dtype."""
+        grad = np.empty_like(x, subok=False)
+        return kernel.value_and_grad(x, grad, factors, scale), grad
+
+    def accumulate_grad(
+        self, kernel: Kernel, x: NDArray[Any], grad: Any, factors: Factors, scale: float
+    ) -> float:
+        """Adds `scale` times the gradient to `grad`, in place, and returns the penalty of x."""
+        return kernel.accumulate_grad(
+            x, _written(grad, "accumulate_grad", "the gradient"), factors, scale
+        )
+
+    def prox(self, kernel: Kernel, x: NDArray[Any], factors: Factors, step: float) -> None:
+        """Replaces x by its proximal step."""
+        assert kernel.prox is not None
+        kernel.prox(x, factors, step)
+
+    def differentiate(self, function: Callable[[Any], Any], x: Any, scale: float) -> NoReturn:
+        """Raises a NotImplementedError: NumPy cannot differentiate."""
+        name = type(function).__name__
+        raise NotImplementedError(
+            f"{name} has no gradient for NumPy arrays, which NumPy cannot differentiate by itself: "
+            f"define {name}.value_and_grad(x, scale=1.0)"
+        )
+
+    def add_in_place(self, grad: Any, slope: Any) -> None:
+        """Adds a gradient to another one."""
+        _written(grad, "accumulate_grad", "the gradient")[...] += slope
+
+    def zero(self, x: Any) -> float:
+        """Returns a penalty of 0."""
+        return 0.0
+
+    def zeros_like(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Returns a gradient of 0."""
+        return np.zeros_like(x, subok=False)
+
+    def batch_size(self, x: NDArray[Any]) -> int:
+        """Returns the first dimension, which NumPy always knows."""
+        return max(int(x.shape[0]), 1)
+
+    def native(self, x: Any) -> Any:
+        """Returns x, which no other library wraps."""
+        return x
+
+    def check(self, x: Any) -> None:
+        """The core checks dtypes itself."""
+
+    def is_frozen(self, x: Any) -> bool:
+        """Returns False: an array does not say whether it is to be trained."""
+        return False
+
+    def memory_key(self, x: NDArray[Any]) -> Hashable | None:
+        """Returns what only arrays of the very same elements have in common."""
+        return memory_key(x.ctypes.data, x.shape, x.strides, x.itemsize, x.dtype.name)
+
+    def own_gradient(self, x: Any) -> NoReturn:
+        """Raises a ValueError: an array has no gradient of its own."""
+        raise ValueError("NumPy arrays have no gradient of their own: give `grads`")
+
+    def keep_gradient(self, x: Any, grad: Any) -> NoReturn:
+        """Raises a ValueError: an array has no gradient of its own."""
+        raise ValueError("NumPy arrays have no gradient of their own: give `grads`")
+
+    def check_writable(self, names: Sequence[str], arrays: Sequence[Any]) -> None:
+        """The core says which array is read-only."""
+
+    def group_class(self, kernel: Kernel, x: Any) -> type[Group]:
+        """Returns the one call of the core, for kernels that it has."""
+        return CoreGroup if kernel.is_batched else Group
+
+
+NUMPY = NumPy()
+
+
+def _written(array: Any, function: str, name: str) -> NDArray[Any]:
+    if isinstance(array, np.ndarray) and NUMPY.owns(type(array)):
+        return array
+    raise TypeError(
+        f"{function} writes in place and needs a NumPy array for {name}. "
+        f"Received: {type(array).__name__}"
+    )

@@ -1,0 +1,90 @@
+"""TensorFlow as an array library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from taut.arrays.formula import FormulaLibrary
+from taut.arrays.library import Factors
+from taut.arrays.tensorflow import eager, operations
+from taut.kernels import Kernel
+
+_SPARSE = (tf.SparseTensor, tf.RaggedTensor, tf.IndexedSlices)
+
+
+class TensorFlow(FormulaLibrary):
+    """TensorFlow's tensors and variables, eager and in graphs."""
+
+    xp = operations
+    plural = "tensors"
+    differentiator = "a GradientTape"
+
+    def owns(self, cls: type) -> bool:
+        """Returns whether objects of a class are tensors or variables; sparse ones are refused."""
+        return issubclass(cls, (tf.Tensor, tf.Variable, *_SPARSE)) or tf.is_tensor(cls)
+
+    def value(self, kernel: Kernel, x: Any, factors: Factors) -> Any:
+        """Returns the penalty of x as a 0-d tensor, which tapes differentiate."""
+        x = _as_tensor(x)
+        kernel.check(factors, x.shape)
+        if kernel.bound_by == "arithmetic" and eager.is_memory(x):
+            return eager.value(x, kernel=kernel, factors=factors)
+        return operations.value(kernel, x, factors)
+
+    def value_and_grad(
+        self, kernel: Kernel, x: Any, factors: Factors, scale: float
+    ) -> tuple[Any, Any]:
+        """Returns the penalty of x, and `scale` times its gradient."""
+        x = _as_tensor(x)
+        kernel.check(factors, x.shape)
+        if kernel.bound_by == "arithmetic" and eager.is_memory(x):
+            return eager.value_and_grad(x, kernel, factors, scale)
+        return self.differentiate(
+            lambda weight: operations.value(kernel, weight, factors), x, scale
+        )
+
+    def differentiate(
+        self, function: Callable[[Any], Any], x: Any, scale: float
+    ) -> tuple[Any, Any]:
+        """Returns what a function of TensorFlow's gives, and `scale` times its gradient."""
+        x = tf.convert_to_tensor(x)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(x)
+            total = tf.convert_to_tensor(function(x))
+        grad = tape.gradient(
+            total,
+            x,
+            output_gradients=tf.cast(scale, total.dtype),
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
+        return total, grad
+
+    def batch_size(self, x: Any) -> Any:
+        """Returns the first dimension of x, at least 1, where a graph does not know it yet."""
+        return tf.cast(tf.maximum(tf.shape(x)[0], 1), operations.value_dtype(x))
+
+    def zero(self, x: Any) -> Any:
+        """Returns a penalty of 0."""
+        return tf.zeros((), operations.value_dtype(x))
+
+    def check(self, x: Any) -> None:
+        """Raises a TypeError if x is of no dtype or kind that has a penalty."""
+        _as_tensor(x)
+
+    def is_frozen(self, x: Any) -> bool:
+        """Returns whether x is a variable that is not to be trained."""
+        return not getattr(x, "trainable", True)
+
+
+TENSORFLOW = TensorFlow()
+
+
+def _as_tensor(x: Any) -> Any:
+    if isinstance(x, _SPARSE):
+        raise TypeError(f"expected a dense tensor. Received: {type(x).__name__}")
+    tensor = tf.convert_to_tensor(x)
+    FormulaLibrary.check(TENSORFLOW, tensor)
+    return tensor

@@ -1,0 +1,136 @@
+"""The penalties of many tensors, in one call of the core and one node of autograd's graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+from taut import _core, kernels
+from taut.arrays.group import CoreGroup
+from taut.arrays.torch import operations
+from taut.arrays.torch.memory import (
+    check_not_observed,
+    check_written,
+    is_memory,
+    is_observed,
+    is_target,
+    scalar,
+    view_of,
+    wide_like,
+)
+from taut.arrays.torch.nodes import number_of
+
+
+class TensorGroup(CoreGroup):
+    """Penalties that the core computes in one call, of plain tensors in the CPU's memory."""
+
+    def values(self) -> list[Tensor]:
+        """Returns the penalty of each tensor, without a graph."""
+        if is_observed():
+            return super(CoreGroup, self).values()
+        views = list(map(view_of, self.arrays))
+        values = _core.batch_value(self.names, self.kernels(), self.indices, views)
+        return [scalar(value, x) for value, x in zip(values, self.arrays, strict=True)]
+
+    def total(self) -> Tensor:
+        """Returns the sum of the penalties, differentiable in all of them by one node."""
+        if is_observed():
+            return torch.stack(super(CoreGroup, self).values()).sum()
+        total: Tensor = Total.apply(self.names, self.kernels(), self.indices, *self.arrays)
+        return total
+
+    def accumulate_grad(self, grads: list[Any], scale: float) -> Tensor:
+        """Adds to the gradients, in place and without a graph."""
+        if is_observed():
+            total: Tensor = super(CoreGroup, self).accumulate_grad(grads, scale)
+            return total
+        for name, grad in zip(self.names, grads, strict=True):
+            if is_target(grad):
+                continue
+            check_written(grad, "accumulate_grad", name)
+            if not is_memory(grad):
+                raise ValueError(
+                    f"{name}: expected a plain tensor in the CPU's memory as a gradient. "
+                    f"Received: {type(grad).__name__} on {grad.device}"
+                )
+        views, targets = list(map(view_of, self.arrays)), list(map(view_of, grads))
+        values = _core.batch_accumulate_grad(
+            self.names, self.kernels(), self.indices, views, targets, scale
+        )
+        torch.autograd.graph.increment_version(grads)
+        return total_of(values, self.arrays)
+
+    def value_and_grad(self, scale: float) -> tuple[Tensor, list[Tensor]]:
+        """Returns the sum of the penalties, and new tensors with `scale` times their gradients."""
+        if is_observed():
+            both: tuple[Tensor, list[Tensor]] = super(CoreGroup, self).value_and_grad(scale)
+            return both
+        views = list(map(view_of, self.arrays))
+        grads = list(map(torch.empty_like, self.arrays))
+        values = _core.batch_value_and_grad(
+            self.names, self.kernels(), self.indices, views, list(map(view_of, grads)), scale
+        )
+        return total_of(values, self.arrays), grads
+
+    def prox(self, step: float) -> None:
+        """Takes the proximal step of each tensor, in place and without a graph."""
+        check_not_observed("prox")
+        views = list(map(view_of, self.arrays))
+        _core.batch_prox(self.names, self.kernels(), self.indices, views, step)
+        torch.autograd.graph.increment_version(self.arrays)
+
+
+class Total(Function):
+    """The sum of the penalties of many tensors, and all their gradients in one call."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        names: list[str],
+        kinds: list[tuple[str, tuple[Any, ...]]],
+        indices: list[int],
+        *tensors: Tensor,
+    ) -> Tensor:
+        ctx.terms = names, kinds, indices
+        ctx.save_for_backward(*tensors)
+        values = _core.batch_value(names, kinds, indices, list(map(view_of, tensors)))
+        return total_of(values, tensors)
+
+    @staticmethod
+    def backward(ctx: Any, scale: Tensor) -> Any:
+        names, kinds, indices = ctx.terms
+        tensors = ctx.saved_tensors
+        if torch.is_grad_enabled():  # and so it is to be differentiated again
+            slopes = [
+                operations.gradient(
+                    kernels.get(name), x, factors, scale.to(operations.value_dtype(x))
+                )
+                for (name, factors), x in zip((kinds[i] for i in indices), tensors, strict=True)
+            ]
+            return None, None, None, *slopes
+        number = number_of(scale)
+        make_grad = wide_like if number is None else torch.empty_like
+        grads = [make_grad(x) for x in tensors]
+        _core.batch_value_and_grad(
+            names,
+            kinds,
+            indices,
+            list(map(view_of, tensors)),
+            list(map(view_of, grads)),
+            1.0 if number is None else number,
+        )
+        if number is None:
+            pairs = zip(grads, tensors, strict=True)
+            grads = [operations.scaled(grad, scale, x) for grad, x in pairs]
+        return None, None, None, *grads
+
+
+def total_of(values: list[float], like: Sequence[Tensor]) -> Tensor:
+    """Returns the sum of some penalties, in float64 if one of the tensors is."""
+    has_doubles = any(x.dtype == torch.float64 for x in like)
+    dtype = torch.float64 if has_doubles else torch.float32
+    return torch.tensor(sum(values), dtype=dtype, device="cpu")

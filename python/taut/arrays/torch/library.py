@@ -1,0 +1,209 @@
+"""torch as an array library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+from taut.arrays.group import Group
+from taut.arrays.library import ArrayLibrary, Factors
+from taut.arrays.memory import memory_key
+from taut.arrays.torch import nodes, operations, operators
+from taut.arrays.torch.group import TensorGroup
+from taut.arrays.torch.memory import (
+    are_transforms_active,
+    check_not_observed,
+    check_tensor,
+    check_written,
+    is_memory,
+    is_observed,
+    is_target,
+    is_traced,
+    is_tracing,
+    scalar,
+    view_of,
+)
+from taut.kernels import Kernel
+
+
+class Torch(ArrayLibrary):
+    """torch tensors of any device and kind, in eager, compiled, traced and transformed code."""
+
+    def owns(self, cls: type) -> bool:
+        """Returns whether objects of a class are tensors."""
+        return issubclass(cls, Tensor)
+
+    def value(self, kernel: Kernel, x: Tensor, factors: Factors) -> Tensor:
+        """Returns the penalty of x as a 0-d tensor, differentiable where that is asked for."""
+        check_tensor(x)
+        if is_traced() or forward_ad._current_level >= 0 or not is_memory(x):
+            return self._traced_value(kernel, x, factors)
+        return nodes.compute(kernel, x.resolve_neg(), factors)
+
+    def _traced_value(self, kernel: Kernel, x: Tensor, factors: Factors) -> Tensor:
+        """Returns the penalty in torch's operations, or by the operator that compilers see."""
+        kernel.check(factors, x.shape)
+        is_operator = (
+            kernel.bound_by == "arithmetic"
+            and x.device.type == "cpu"
+            and forward_ad._current_level < 0
+        )
+        compute = operators.value if is_operator else operations.value
+        return compute(kernel, x, factors)
+
+    def value_and_grad(
+        self, kernel: Kernel, x: Tensor, factors: Factors, scale: float
+    ) -> tuple[Tensor, Tensor]:
+        """Returns the penalty of x, and `scale` times its gradient, both without a graph.
+
+        Transforms of torch.func see through both.
+        """
+        check_tensor(x)
+        if is_observed() or not is_memory(x):
+            return self.differentiate(lambda weight: self.value(kernel, weight, factors), x, scale)
+        source = x.detach().resolve_neg() if x.is_neg() else x
+        grad = torch.empty_like(source)
+        total = kernel.value_and_grad(view_of(source), view_of(grad), factors, scale)
+        return scalar(total, x), grad
+
+    def accumulate_grad(
+        self, kernel: Kernel, x: Tensor, grad: Any, factors: Factors, scale: float
+    ) -> Tensor:
+        """Adds `scale` times the gradient to `grad`, in place and without a graph."""
+        check_tensor(x)
+        if is_observed() or not (is_memory(x) and is_target(grad)):
+            return self._accumulate_by_operations(kernel, x, grad, factors, scale)
+        source = x.detach().resolve_neg() if x.is_neg() else x
+        total = kernel.accumulate_grad(view_of(source), view_of(grad), factors, scale)
+        torch.autograd.graph.increment_version(grad)
+        return scalar(total, x)
+
+    def _accumulate_by_operations(
+        self, kernel: Kernel, x: Tensor, grad: Any, factors: Factors, scale: float
+    ) -> Tensor:
+        written = _written(grad, "accumulate_grad", "the gradient")
+        if written.device != x.device:
+            raise ValueError(
+                f"The gradient must be where x is, on {x.device}. Received: {written.device}"
+            )
+        total, slope = self.value_and_grad(kernel, x, factors, scale)
+        self.add_in_place(written, slope)
+        return total
+
+    def prox(self, kernel: Kernel, x: Tensor, factors: Factors, step: float) -> None:
+        """Replaces x by its proximal step, in place and without a graph."""
+        written = _written(x, "prox", "x")
+        if not is_memory(written):
+            raise TypeError(
+                "prox needs a plain tensor in the CPU's memory. "
+                f"Received: {type(x).__name__} on {x.device}"
+            )
+        check_not_observed("prox")
+        assert kernel.prox is not None
+        kernel.prox(view_of(written), factors, step)
+        torch.autograd.graph.increment_version(x)
+
+    def differentiate(
+        self, function: Callable[[Tensor], Any], x: Tensor, scale: float
+    ) -> tuple[Tensor, Tensor]:
+        """Returns what a function of torch's operations gives, and `scale` times its gradient."""
+        if are_transforms_active():
+            total, pull_back = torch.func.vjp(lambda weight: _as_tensor(function(weight), x), x)
+            return total, pull_back(torch.as_tensor(scale, dtype=total.dtype, device=x.device))[0]
+        weight = x.detach().requires_grad_()
+        with torch.enable_grad():
+            total = _as_tensor(function(weight), x)
+            if not total.requires_grad:  # a constant
+                return total, torch.zeros_like(weight)
+            (grad,) = torch.autograd.grad(total * scale, weight, allow_unused=True)
+        return total.detach(), torch.zeros_like(weight) if grad is None else grad
+
+    def add_in_place(self, grad: Any, slope: Tensor) -> None:
+        """Adds a gradient to another one, in place and without a graph."""
+        written = _written(grad, "accumulate_grad", "the gradient")
+        if not torch.compiler.is_compiling() and written._is_zerotensor():
+            raise ValueError("the gradient must have memory of its own. Received zeros without any")
+        written.add_(slope)
+
+    def zero(self, x: Tensor) -> Tensor:
+        """Returns a penalty of 0."""
+        return torch.zeros((), dtype=operations.value_dtype(x), device=x.device)
+
+    def zeros_like(self, x: Tensor) -> Tensor:
+        """Returns a gradient of 0."""
+        return torch.zeros_like(x)
+
+    def batch_size(self, x: Tensor) -> int:
+        """Returns the first dimension, which torch always knows."""
+        return max(int(x.shape[0]), 1)
+
+    # ---- one parameter of many ----
+
+    def native(self, x: Tensor) -> Tensor:
+        """Returns x, which no other library wraps."""
+        return x
+
+    def check(self, x: Tensor) -> None:
+        """Raises a TypeError if x is of no dtype or layout that has a penalty."""
+        check_tensor(x)
+
+    def is_frozen(self, x: Tensor) -> bool:
+        """Returns whether x is a parameter that is not to be trained."""
+        return isinstance(x, torch.nn.Parameter) and not x.requires_grad
+
+    def memory_key(self, x: Tensor) -> Hashable | None:
+        """Returns what only tensors of the very same elements have in common."""
+        if not _is_in_group(x) or is_tracing():  # to torch.jit.trace, extents are tensors
+            return id(x)
+        size = x.element_size()
+        strides = [stride * size for stride in x.stride()]
+        return memory_key(x.data_ptr(), x.shape, strides, size, str(x.dtype))
+
+    def own_gradient(self, x: Tensor) -> Tensor:
+        """Returns the tensor's gradient, or zeros that `keep_gradient` makes its gradient."""
+        if not (x.is_leaf or x.retains_grad) or (x.grad is None and not x.requires_grad):
+            raise ValueError(
+                "a tensor without requires_grad, or that others give, has no gradient of its own: "
+                "give `grads`"
+            )
+        grad = x.grad
+        if grad is None or grad._is_zerotensor():
+            asked = getattr(x, "grad_dtype", x.dtype) if x.is_leaf else x.dtype
+            return torch.zeros_like(x, dtype=asked)
+        return grad
+
+    def keep_gradient(self, x: Tensor, grad: Tensor) -> None:
+        """Makes `grad` the tensor's gradient."""
+        x.grad = grad
+
+    def check_writable(self, names: Sequence[str], arrays: Sequence[Any]) -> None:
+        """Every tensor can be written."""
+
+    def group_class(self, kernel: Kernel, x: Tensor) -> type[Group]:
+        """Returns the one call of the core for plain memory, else one call each."""
+        return TensorGroup if kernel.is_batched and _is_in_group(x) else Group
+
+
+TORCH = Torch()
+
+
+def _is_in_group(x: Tensor) -> bool:
+    return is_memory(x) and not (x.is_neg() or are_transforms_active())
+
+
+def _as_tensor(total: Any, x: Tensor) -> Tensor:
+    """Returns what a user's function gave, which may be a number."""
+    if isinstance(total, Tensor):
+        return total
+    return torch.as_tensor(total, dtype=operations.value_dtype(x), device=x.device)
+
+
+def _written(tensor: Any, function: str, name: str) -> Tensor:
+    """Returns a tensor to write to, without its graph."""
+    check_written(tensor, function, name)
+    written: Tensor = tensor.detach()
+    return written

@@ -1,0 +1,131 @@
+"""What of torch's tensors is memory that the kernels can read and write."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+from taut import _core
+from taut.kernels.checks import check_dtype
+
+_PLAIN = (Tensor, torch.nn.Parameter)
+_DTYPE_NAMES = {
+    torch.float64: "float64",
+    torch.float32: "float32",
+    torch.float16: "float16",
+    torch.bfloat16: "bfloat16",
+}
+
+is_tracing: Callable[[], bool] = torch._C._is_tracing
+_length_of_dispatch_stack: Callable[[], int] = torch._C._len_torch_dispatch_stack
+# Transforms of torch.func ask for more than a plain node has, which costs it three times as much.
+are_transforms_active: Callable[[], bool] = getattr(
+    torch._C, "_are_functorch_transforms_active", lambda: True
+)
+
+
+def check_tensor(x: Tensor) -> None:
+    """Raises a TypeError for a tensor that has no penalty."""
+    if x.dtype not in _DTYPE_NAMES:
+        check_dtype(str(x.dtype).removeprefix("torch."))
+    if x.layout is not torch.strided or x.is_nested:
+        kind = "a nested tensor" if x.is_nested else f"layout={x.layout}"
+        raise TypeError(f"expected a dense tensor. Received: {kind}")
+
+
+def is_memory(x: Tensor) -> bool:
+    """Returns whether a kernel can read the tensor where it stands.
+
+    Autograd makes tensors of zeros that have no memory, and are plain tensors to all appearances.
+    """
+    return type(x) in _PLAIN and x.is_cpu and not x._is_zerotensor()
+
+
+def is_traced() -> bool:
+    """Returns whether somebody records the operations: a kernel's value would be a constant."""
+    return (
+        torch.compiler.is_compiling()
+        or is_tracing()
+        or _length_of_dispatch_stack() > 0  # of modes, as that of make_fx
+    )
+
+
+def is_observed() -> bool:
+    """Returns whether somebody records, transforms or differentiates forward what is called."""
+    return is_traced() or forward_ad._current_level >= 0 or are_transforms_active()
+
+
+def check_not_observed(function: str) -> None:
+    """Raises a TypeError where what a kernel writes would not be seen."""
+    if is_observed():
+        raise TypeError(
+            f"{function} writes memory, which what traces or transforms code does not see: call it "
+            "outside of that"
+        )
+
+
+def view_of(x: Tensor) -> _core.View:
+    """Returns the memory of a tensor, which must outlive the view.
+
+    Raises:
+        TypeError: If it is of another dtype, as of a parameter that was cast after it was bound.
+        ValueError: If it is not the CPU's, as of one that was moved, or is there no longer, as of
+            one that was sharded.
+    """
+    pointer, name = x.data_ptr(), _DTYPE_NAMES.get(x.dtype)
+    if name is None or not (pointer and x.is_cpu):
+        name = _check_memory(x)
+    return _core.View(pointer, name, x.shape, x.stride())
+
+
+def _check_memory(x: Tensor) -> str:
+    """Returns the dtype's name if x is memory after all, since it is empty."""
+    check_tensor(x)
+    if not x.is_cpu:
+        raise ValueError(
+            f"expected a tensor in the CPU's memory. Received one on {x.device}: bind penalties "
+            "after a model has been moved"
+        )
+    if x.numel() != 0:
+        raise ValueError("expected a tensor that has memory of its own. Received one without")
+    return _DTYPE_NAMES[x.dtype]
+
+
+def scalar(value: float, like: Tensor) -> Tensor:
+    """Returns a penalty of `like` as a tensor."""
+    dtype = torch.float64 if like.dtype == torch.float64 else torch.float32
+    return torch.tensor(value, dtype=dtype, device="cpu")
+
+
+def wide_like(x: Tensor) -> Tensor:
+    """Returns an array for a gradient that is still to be scaled, of float32 for the half types."""
+    dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
+    return torch.empty_like(x, dtype=dtype)
+
+
+def is_target(x: Any) -> bool:
+    """Returns whether a kernel can write x: what `check_written` and `is_memory` ask, at once."""
+    return (
+        type(x) in _PLAIN
+        and x.dtype in _DTYPE_NAMES
+        and x.layout is torch.strided
+        and x.is_cpu
+        and not (x.is_neg() or x.is_nested or x._is_zerotensor())
+    )
+
+
+def check_written(tensor: Any, function: str, name: str) -> None:
+    """Raises a TypeError or a ValueError for what cannot be written."""
+    if not isinstance(tensor, Tensor):
+        raise TypeError(
+            f"{function} writes in place and needs a tensor for {name}. "
+            f"Received: {type(tensor).__name__}"
+        )
+    try:
+        check_tensor(tensor)
+    except TypeError as error:
+        raise TypeError(f"{name}: {error}") from None
+    if tensor.is_neg():
+        raise ValueError(f"{name} must hold its numbers as they are: its negative bit is set")

@@ -1,0 +1,129 @@
+"""torch's own operations, of which formulas are made, and the penalties in them.
+
+For devices other than the CPU, for compilers to fuse, for batches under vmap, and for second
+derivatives. They are differentiable as often as one likes.
+"""
+
+import sys
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from taut.kernels import Kernel
+
+
+def value(kernel: Kernel, x: Tensor, factors: tuple[Any, ...]) -> Tensor:
+    """Returns the penalty: float64 for float64, else float32."""
+    device = x.device.type
+    is_rounded = kernel.bound_by == "arithmetic" and torch.amp.is_autocast_available(device)
+    with torch.autocast(device, enabled=False) if is_rounded else nullcontext():
+        total = kernel.formula(sys.modules[__name__], x, factors, kernel.presence(factors))
+    return cast(total, value_dtype(x))
+
+
+def gradient(kernel: Kernel, x: Tensor, factors: tuple[Any, ...], scale: Tensor) -> Tensor:
+    """Returns `scale` times the penalty's gradient, a differentiable function of both."""
+    _, pull_back = torch.func.vjp(lambda weight: value(kernel, weight, factors), x)
+    return pull_back(scale)[0]
+
+
+def gradient_pull_back(
+    kernel: Kernel, x: Tensor, factors: tuple[Any, ...], scale: Tensor, direction: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Returns the derivatives of `gradient` in a direction, with respect to `scale` and `x`."""
+    _, pull_back = torch.func.vjp(lambda scale, x: gradient(kernel, x, factors, scale), scale, x)
+    both: tuple[Tensor, Tensor] = pull_back(direction)
+    return both
+
+
+def scaled(slope: Tensor, scale: Tensor, like: Tensor) -> Tensor:
+    """Returns `scale` times a wide gradient, rounded once to the dtype of `like`."""
+    return (slope * scale).to(like.dtype)
+
+
+# ---- what formulas are made of: see taut.kernels.Operations --------------------------------------
+
+
+def value_dtype(x: Tensor) -> torch.dtype:
+    """Returns the dtype of a penalty of x."""
+    return torch.float64 if x.dtype == torch.float64 else torch.float32
+
+
+def sum_dtype(x: Tensor) -> torch.dtype:
+    """Returns float64 wherever the device has it."""
+    return torch.float32 if x.device.type == "mps" else torch.float64
+
+
+def cast(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Returns x in another dtype."""
+    return x.to(dtype)
+
+
+def shape(x: Tensor) -> tuple[int, ...]:
+    """Returns the extents."""
+    return tuple(x.shape)
+
+
+def transpose(x: Tensor) -> Tensor:
+    """Returns a matrix with its axes exchanged."""
+    return x.T
+
+
+def where(condition: Tensor, x: Any, y: Any) -> Tensor:
+    """Returns x where the condition holds, y elsewhere."""
+    return torch.where(condition, x, y)
+
+
+def zeros_like(x: Tensor) -> Tensor:
+    """Returns zeros of x's shape and dtype."""
+    return torch.zeros_like(x)
+
+
+def absolute(x: Tensor) -> Tensor:
+    """Returns |x|; torch's sign of NaN is 0, and so would be the derivative of its own."""
+    return x * torch.where(torch.isnan(x), x, torch.sign(x)).detach()
+
+
+def sqrt(x: Tensor) -> Tensor:
+    """Returns square roots."""
+    return torch.sqrt(x)
+
+
+def sum(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Returns the sum of all elements, taken in a dtype."""
+    return x.sum(dtype=dtype)
+
+
+def sum_of_rows(x: Tensor) -> Tensor:
+    """Returns the sum of each row, as a column."""
+    return x.sum(1, keepdim=True)
+
+
+def nan_unless_finite(x: Tensor) -> Tensor:
+    """Returns x, or NaN everywhere if one element is NaN or Inf."""
+    return x * torch.where(torch.isfinite(x).all(), 1.0, torch.nan).to(x.dtype)
+
+
+def powers_of_two(x: Tensor) -> Tensor:
+    """Returns for each row the power of two at or below its largest |x|, or 1."""
+    largest = x.detach().abs().amax(1, keepdim=True)
+    mantissas, _ = torch.frexp(largest)
+    usable = torch.isfinite(largest) & (largest > 0)
+    return torch.where(usable, largest / (2 * mantissas), torch.ones_like(largest))
+
+
+def products(x: Tensor) -> Tensor:
+    """Returns the dot products of all rows."""
+    return x @ x.T
+
+
+def without_diagonal(x: Tensor) -> Tensor:
+    """Returns a square matrix with zeros on its diagonal."""
+    return x.masked_fill(torch.eye(len(x), dtype=torch.bool, device=x.device), 0)
+
+
+def no_penalty(x: Tensor) -> Tensor:
+    """Returns 0 with a zero gradient, whatever is in x."""
+    return torch.where(torch.zeros_like(x, dtype=torch.bool), x, torch.zeros_like(x)).sum()

@@ -1,0 +1,256 @@
+"""Penalties whose parameters have been looked up: leaves, shared out over groups."""
+
+from collections.abc import Callable, Hashable
+from operator import is_
+from typing import Any, Literal, NamedTuple
+
+from numpy import ndarray
+
+from taut import tree
+from taut.arrays import library_of, native
+from taut.arrays.exchanged import Exchanged
+from taut.arrays.group import CoreGroup, Group, add, pick
+from taut.kernels import Kernel
+from taut.regularizers._base import Regularizer, has_gradient
+from taut.rules import Plan
+from taut.tree import Parameters
+
+By = Literal["name", "rule"]
+
+
+class BoundPenalties:
+    """Penalties whose parameters have been looked up; made by `Penalties.bind`."""
+
+    def __init__(self, plan: Plan, leaves: dict[str, Any], all_arrays: bool = False) -> None:
+        self._grads: Parameters | None = None  # what `bind` was given
+        self._look_up(plan, leaves, all_arrays)
+
+    def _look_up(self, plan: Plan, leaves: dict[str, Any], all_arrays: bool) -> None:
+        self._plan = plan
+        self._terms: list[_Term] = []
+        # Names, what tells whether that parameter is frozen, and the parameter.
+        self._freezable: list[tuple[str, Callable[[Any], bool], Any]] = []
+        if all_arrays and plan.is_core:  # without asking each of 200 arrays what it is
+            self._shares = _shares_of_arrays(plan, leaves)
+            return
+        self._terms = [
+            _term(name, regularizer, kernel, leaves[name])
+            for name, (regularizer, kernel) in plan.terms.items()
+        ]
+        self._freezable = [
+            (term.name, library_of(term.x).is_frozen, term.x)
+            for term in self._terms
+            if type(term.x) is not ndarray
+        ]
+        self._shares = self._share(self._frozen_names())
+
+    def __repr__(self) -> str:
+        shares = self._current_shares()
+        count = sum(len(group.names) for group in shares.groups)
+        return f"<bound penalties of {count} parameters, {len(shares.left_out)} left out>"
+
+    def __call__(self) -> Any:
+        """Returns the sum of all penalties."""
+        shares = self._current_shares()
+        return _total([group.total() for group in shares.groups], shares)
+
+    def breakdown(self, by: By = "name") -> dict[str, Any]:
+        """Returns the penalty of each parameter that has a rule, or the sum of each rule."""
+        shares, plan = self._current_shares(), self._plan
+        found = {name: library_of(x).zero(x) for name, x in shares.left_out.items()}
+        for group in shares.groups:
+            found.update(zip(group.names, group.values(), strict=True))
+        values = {name: found[name] for name in plan.patterns}  # in the parameters' order
+        if by == "name":
+            return values
+        if by == "rule":
+            sums = {pattern: 0.0 for pattern, rule in plan.rules if rule is not None}
+            for name, value in values.items():
+                sums[plan.patterns[name]] += value
+            return sums
+        raise ValueError(f'Expected by="name" or by="rule". Received: by={by!r}')
+
+    def accumulate_grad(self, grads: Parameters | None = None, scale: float = 1.0) -> Any:
+        """Adds `scale` times each penalty's gradient to the gradient of the same name, in place."""
+        shares = self._current_shares()
+        _require_gradients(shares)
+        if grads is None:
+            grads = self._grads
+        given = None if grads is None else tree.leaves(grads)
+        try:
+            targets = [group.gradients(given) for group in shares.groups]
+        except KeyError as missing:
+            raise ValueError(f"There is no gradient for the parameter {missing}") from None
+        if given is not grads:  # else all of them are plain arrays
+            for group, own in zip(shares.groups, targets, strict=True):
+                _check_gradients(group.names, own)
+        terms = list(zip(shares.groups, targets, strict=True))
+        totals = [group.accumulate_grad(own, scale) for group, own in terms]
+        if given is None:
+            for group, own in terms:
+                group.keep_gradients(own)
+        return _total(totals, shares)
+
+    def value_and_grad(self, scale: float = 1.0) -> tuple[Any, dict[str, Any]]:
+        """Returns the sum of all penalties, and `scale` times their gradients by name.
+
+        Only what has a penalty has a gradient here; it is 0 for what is frozen, and for memory that
+        counts under another name.
+        """
+        shares = self._current_shares()
+        _require_gradients(shares)
+        grads = {name: library_of(x).zeros_like(x) for name, x in shares.left_out.items()}
+        totals = []
+        for group in shares.groups:
+            total, own = group.value_and_grad(scale)
+            totals.append(total)
+            grads.update(zip(group.names, own, strict=True))
+        return _total(totals, shares), {name: grads[name] for name in self._plan.patterns}
+
+    def prox(self, step: float) -> None:
+        """Replaces each parameter that has a penalty by its proximal step, in place."""
+        shares = self._current_shares()
+        self._plan.require_prox()
+        for term in self._terms:
+            if term.name not in shares.left_out:
+                library_of(term.given).check_writable([term.name], [term.given])
+        for group in shares.groups:
+            group.prox(step)
+
+    def _current_shares(self) -> "_Shares":
+        """Returns who computes what: shared anew if something was frozen since, or is no longer.
+
+        What this returns does not change, whatever other threads do meanwhile.
+        """
+        shares = self._shares
+        if self._freezable:
+            frozen = self._frozen_names()
+            if frozen != shares.frozen:
+                self._shares = shares = self._share(frozen)
+        return shares
+
+    def _frozen_names(self) -> set[str]:
+        return {name for name, is_frozen, x in self._freezable if is_frozen(x)}
+
+    def _share(self, frozen: set[str]) -> "_Shares":
+        """Returns who computes what, without what is frozen and memory that appeared before."""
+        members: dict[type[Group], list[_Term]] = {}
+        left_out: dict[str, Any] = {}
+        seen = set()
+        for term in self._terms:
+            if term.name in frozen or (term.memory is not None and term.memory in seen):
+                left_out[term.name] = term.x
+                continue
+            seen.add(term.memory)
+            members.setdefault(term.group_class, []).append(term)
+        groups = [_group(cls, terms) for cls, terms in members.items()]
+        # Those of the core last: if one of your own fails, the core has not written anything.
+        groups.sort(key=lambda group: isinstance(group, CoreGroup))
+        return _Shares(frozen, groups, left_out)
+
+
+class FollowingPenalties(BoundPenalties):
+    """Bound penalties of a module or a model, which may hold other parameters at the next call.
+
+    As after `load_state_dict(assign=True)`, when a lazy module meets its first input, or when
+    `fully_shard` has taken them.
+    """
+
+    def __init__(
+        self, plan_of: Callable[[dict[str, Any]], Plan], params: Parameters, leaves: dict[str, Any]
+    ) -> None:
+        super().__init__(plan_of(leaves), leaves)
+        self._plan_of, self._params, self._leaves = plan_of, params, leaves
+
+    def _current_shares(self) -> "_Shares":
+        leaves = tree.leaves(self._params)
+        if not _are_same(leaves, self._leaves):
+            self._look_up(self._plan_of(leaves), leaves, all_arrays=False)
+            self._leaves = leaves
+        return super()._current_shares()
+
+
+def _are_same(leaves: dict[str, Any], others: dict[str, Any]) -> bool:
+    return list(leaves) == list(others) and all(map(is_, leaves.values(), others.values()))
+
+
+class _Term(NamedTuple):
+    """A parameter and its regularizer, with what was looked up when they were bound."""
+
+    name: str
+    regularizer: Regularizer
+    given: Any  # as the caller has it
+    x: Any  # the same, but for what was read as an array once and for all
+    group_class: type[Group]
+    memory: Hashable | None
+
+
+class _Shares(NamedTuple):
+    """Who computes what."""
+
+    frozen: set[str]
+    groups: list[Group]
+    left_out: dict[str, Any]  # frozen, or counted under another name
+
+
+def _term(name: str, regularizer: Regularizer, kernel: Kernel | None, given: Any) -> _Term:
+    x = given
+    try:
+        library = library_of(given)
+        if isinstance(library, Exchanged):
+            x = library.native(given)
+            library = library_of(x)
+        try:
+            library.check(x)
+            group_class = Group if kernel is None else library.group_class(kernel, x)
+            memory = library.memory_key(x)
+        except TypeError:
+            if not library.is_frozen(x):
+                raise
+            group_class, memory = Group, None  # of quantized weights, say
+    except TypeError as error:
+        raise TypeError(f"{name}: {error}") from None
+    return _Term(name, regularizer, given, x, group_class, memory)
+
+
+def _group(cls: type[Group], terms: list[_Term]) -> Group:
+    # The core is given arrays; a regularizer is given what may hold another one later.
+    arrays = [native(term.x) if issubclass(cls, CoreGroup) else term.x for term in terms]
+    return cls([term.name for term in terms], [term.regularizer for term in terms], arrays)
+
+
+def _shares_of_arrays(plan: Plan, leaves: dict[str, Any]) -> _Shares:
+    """Returns the one group of NumPy's arrays alone; the core sees what appears twice."""
+    arrays = pick(leaves, plan.names)
+    group = CoreGroup(plan.names, (), arrays, plan.numbered)
+    return _Shares(set(), [group] if arrays else [], {})
+
+
+def _check_gradients(names: list[str], grads: list[Any]) -> None:
+    """Raises a TypeError for what is no array, or has a mask that would not be seen."""
+    for name, grad in zip(names, grads, strict=True):
+        if grad is None:
+            raise TypeError(f"{name}: expected a gradient. Received: None: call backward() first")
+        try:
+            library_of(grad)
+        except TypeError as error:
+            raise TypeError(f"{name}: {error}") from None
+
+
+def _require_gradients(shares: _Shares) -> None:
+    """Raises a NotImplementedError where nobody can differentiate a regularizer."""
+    for group in shares.groups:
+        if not isinstance(group, CoreGroup):
+            for regularizer, x in zip(group.regularizers, group.arrays, strict=True):
+                if not has_gradient(regularizer, x):
+                    raise NotImplementedError(
+                        f"{regularizer!r} has no accumulate_grad for NumPy: define value_and_grad "
+                        "for it"
+                    )
+
+
+def _total(totals: list[Any], shares: _Shares) -> Any:
+    """Returns the sum; of nothing, a 0 as the framework has it."""
+    if not totals:
+        totals = [library_of(x).zero(x) for x in shares.left_out.values()]
+    return add(totals) if totals else 0.0

@@ -1,0 +1,29 @@
+"""L1 and L2: `l1 * sum(|x|) + l2 * sum(x**2)`, with the gradient `l1 * sign(x) + 2 * l2 * x`."""
+
+from typing import Any
+
+from taut import _core
+from taut.kernels.kernel import Kernel
+from taut.kernels.operations import Operations
+
+
+def _absolute_values(xp: Operations, x: Any) -> Any:
+    return xp.sum(xp.absolute(x), xp.sum_dtype(x))
+
+
+def _squares(xp: Operations, x: Any) -> Any:
+    return xp.sum(x * x, xp.sum_dtype(x))
+
+
+ELEMENTWISE = Kernel(
+    name="elementwise",
+    title="L1L2",
+    numbers=("l1", "l2"),
+    terms=(_absolute_values, _squares),
+    value=_core.elementwise_value,
+    value_and_grad=_core.elementwise_value_and_grad,
+    accumulate_grad=_core.elementwise_accumulate_grad,
+    prox=_core.elementwise_prox,
+    bound_by="memory",
+    is_batched=True,
+)

@@ -1,0 +1,102 @@
+"""What a kernel is: its factors, its checks, the core's functions, and its formula."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from taut.kernels.checks import check_factor, check_option
+from taut.kernels.operations import Operations
+
+# Of each of a kernel's numbers whether its term counts: not at all where the factor is 0, whatever
+# is in x; None where nobody can tell, as of a number that is traced.
+Presence = tuple[bool | None, ...]
+Term = Callable[..., Any]
+
+_LARGEST = sys.float_info.max
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """A penalty: the sum of one term for each number among its factors.
+
+    Its factors are a tuple: first the numbers, which the terms are multiplied with, then the
+    options, which say what is computed. They are in the order of `numbers` and `options`.
+
+    The core's functions take arrays as `taut._core` does, and the factors; the terms are called as
+    `term(xp, x, *options)`, with `xp` the operations of an array library.
+
+    Attributes:
+        name: What it is called in the core and in its test.
+        title: Whose inputs an error speaks of.
+        numbers: The names of the factors that are numbers.
+        terms: What each of them is multiplied with, in operations that are differentiable.
+        value: `(x, factors)`: the penalty.
+        value_and_grad: `(x, grad, factors, scale)`: the penalty; grad = scale * gradient.
+        accumulate_grad: `(x, grad, factors, scale)`: the penalty; grad += scale * gradient.
+        prox: `(x, factors, step)`: the proximal step, in place; None if it has no closed form.
+        bound_by: What its time goes into. One that is bound by the memory is left to a compiler
+            wherever there is one, which fuses its terms as well, and keeps no gradient, which would
+            be written and read. One that is bound by arithmetic is called by compiled code, too,
+            and gives its gradient along with its value, where one will be asked for.
+        rank: How many axes x must have; None for any number.
+        options: The names of the other factors, and what each may be.
+        is_batched: Whether the core's functions of many tensors know the kernel by its name.
+    """
+
+    name: str
+    title: str
+    numbers: tuple[str, ...]
+    terms: tuple[Term, ...]
+    value: Callable[..., float]
+    value_and_grad: Callable[..., float]
+    accumulate_grad: Callable[..., float]
+    prox: Callable[..., None] | None = None
+    bound_by: Literal["memory", "arithmetic"] = "memory"
+    rank: int | None = None
+    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    is_batched: bool = False
+
+    def check(self, factors: Sequence[Any], shape: Sequence[Any]) -> None:
+        """Checks what the kernel is given, where the core does not.
+
+        Raises:
+            ValueError: If a factor is negative or not finite, an option is unknown, or x has a
+                wrong rank.
+        """
+        for name, factor in zip(self.numbers, factors, strict=False):
+            if not (type(factor) is float and 0 <= factor <= _LARGEST):
+                check_factor(name, factor)
+        if self.options:
+            chosen = factors[len(self.numbers) :]
+            for (name, allowed), option in zip(self.options.items(), chosen, strict=True):
+                check_option(name, option, allowed)
+        if self.rank is not None and len(shape) != self.rank:
+            raise ValueError(
+                f"Inputs to {self.title} must have rank {self.rank}. "
+                f"Received: inputs.shape={tuple(shape)}"
+            )
+
+    def presence(self, factors: Sequence[Any]) -> Presence:
+        """Returns which terms count, of factors whose numbers are known."""
+        return tuple(map(bool, factors[: len(self.numbers)]))
+
+    def formula(self, xp: Operations, x: Any, factors: Sequence[Any], presence: Presence) -> Any:
+        """Returns the penalty of x in an array library's own operations.
+
+        Its dtype is what the library sums in. `presence` is that of the factors.
+        """
+        is_sum = self.bound_by == "memory"  # of elements; else of products, which may be narrower
+        numbers = xp.cast(x, xp.sum_dtype(x) if is_sum else xp.value_dtype(x))
+        options = factors[len(self.numbers) :]
+        total = None
+        for term, factor, is_present in zip(self.terms, factors, presence, strict=False):
+            if is_present is False:
+                continue
+            # So that no NaN in x comes through a factor of 0, nor through its derivative.
+            given = numbers
+            if is_present is None:
+                given = xp.where(factor == 0, xp.zeros_like(numbers), numbers)
+            product = factor * term(xp, given, *options)
+            total = product if total is None else total + product
+        return xp.no_penalty(numbers) if total is None else total

@@ -1,0 +1,157 @@
+"""Regularizers that one of taut's kernels computes."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar, overload
+
+from numpy import ndarray
+from numpy.typing import NDArray
+
+from taut import kernels
+from taut.arrays import library_of
+from taut.kernels import Kernel
+from taut.regularizers._base import ClosedRegularizer, Regularizer
+
+_Array = TypeVar("_Array")
+
+
+class KernelRegularizer(ClosedRegularizer):
+    """A regularizer that one of taut's kernels computes.
+
+    A subclass says which (`_kernel`), and what its factors are at the moment (`_factors`). Plain
+    arrays go to the compiled kernel without a question asked, since a small one takes less time
+    than the asking.
+    """
+
+    _kernel: ClassVar[Kernel]
+    _compiled_value: ClassVar[Callable[..., float]]
+    _compiled_accumulate_grad: ClassVar[Callable[..., float]]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        kernel = cls._kernel
+        if kernels.get(kernel.name) is not kernel:
+            raise ValueError(f"Another kernel is registered as {kernel.name!r}")
+        cls._compiled_value = staticmethod(kernel.value)
+        cls._compiled_accumulate_grad = staticmethod(kernel.accumulate_grad)
+
+    def _factors(self) -> tuple[Any, ...]:
+        """Returns the kernel's factors: attributes that anybody may change.
+
+        Each is a float, or what `check_factor` makes of it. The core checks their range.
+        """
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+        return f"{type(self).__name__}({arguments})"
+
+    @overload
+    def __call__(self, x: NDArray[Any]) -> float: ...
+
+    @overload
+    def __call__(self, x: _Array) -> _Array: ...
+
+    def __call__(self, x: Any) -> Any:
+        """Returns the penalty of `x`.
+
+        Args:
+            x: An array of float64, float32, float16 or bfloat16, of any strides.
+
+        Returns:
+            A float, accumulated in float64 whatever the dtype.
+
+        Raises:
+            TypeError: If `x` has another dtype.
+            ValueError: If a factor is negative or not finite, or `x` has a wrong rank.
+        """
+        if type(x) is ndarray:
+            return self._compiled_value(x, self._factors())
+        return library_of(x).value(self._kernel, x, self._factors())
+
+    @overload
+    def value_and_grad(self, x: NDArray[Any], scale: float = 1.0) -> tuple[float, NDArray[Any]]: ...
+
+    @overload
+    def value_and_grad(self, x: _Array, scale: float = 1.0) -> tuple[_Array, _Array]: ...
+
+    def value_and_grad(self, x: Any, scale: float = 1.0) -> tuple[Any, Any]:
+        """Returns the penalty of `x`, and `scale` times its gradient, in one pass.
+
+        Args:
+            x: An array of float64, float32, float16 or bfloat16, of any strides.
+            scale: What the gradient is multiplied with before it is rounded to x's dtype; the
+                penalty is not scaled.
+
+        Returns:
+            The penalty, and a new array of x's shape and dtype.
+
+        Raises:
+            TypeError: If `x` has another dtype.
+            ValueError: If a factor is negative or not finite, or `x` has a wrong rank.
+        """
+        return library_of(x).value_and_grad(self._kernel, x, self._factors(), scale)
+
+    def accumulate_grad(self, x: Any, grad: Any, scale: float = 1.0) -> Any:
+        """Adds `scale` times the gradient of the penalty to `grad`, in place, in one pass.
+
+        The product and the sum are computed in float64 and rounded once.
+
+        Args:
+            x: An array of float64, float32, float16 or bfloat16, of any strides.
+            grad: A writable array of x's shape and dtype (or of float32, where x is float16 or
+                bfloat16) that overlaps neither x nor itself.
+            scale: What the gradient is multiplied with before it is added.
+
+        Returns:
+            The penalty of `x`, not scaled.
+
+        Raises:
+            TypeError: If an array has another dtype.
+            ValueError: If a factor is negative or not finite, `x` has a wrong rank, or `grad` does
+                not fit. Nothing has been written then.
+        """
+        if type(x) is ndarray and type(grad) is ndarray:
+            return self._compiled_accumulate_grad(x, grad, self._factors(), scale)
+        return library_of(x).accumulate_grad(self._kernel, x, grad, self._factors(), scale)
+
+    def prox(self, x: Any, step: float) -> None:
+        """Replaces `x` by its proximal step, `argmin_y step * penalty(y) + |y - x|**2 / 2`.
+
+        Of L1, L2 and both: each element is moved towards 0 by `step * l1`, to exactly 0 where it is
+        nearer than that, and then multiplied by `1 / (1 + 2 * step * l2)`. The subgradient of L1
+        steps across 0; this stops there, so that weights become sparse. NaN stays NaN.
+
+        Args:
+            x: A writable array of float64, float32, float16 or bfloat16 that does not overlap
+                itself.
+            step: How far to go: the learning rate, where this follows a gradient step.
+
+        Raises:
+            NotImplementedError: If the kernel has none in closed form, as the orthogonal penalty.
+            TypeError: If `x` cannot be written in place, or has another dtype.
+            ValueError: If a factor or the step is negative or not finite, or `x` is read-only.
+                Nothing has been written then.
+
+        Source: Parikh and Boyd, "Proximal Algorithms", 2014, section 6.5.2.
+        """
+        if self._kernel.prox is None:
+            super().prox(x, step)
+        library_of(x).prox(self._kernel, x, self._factors(), step)
+
+
+def kernel_of(regularizer: Regularizer) -> Kernel | None:
+    """Returns the kernel that computes just what the regularizer would; None if there is none."""
+    if not isinstance(regularizer, KernelRegularizer):
+        return None
+    cls: type[Regularizer] = type(regularizer)
+    names = ("__call__", "value_and_grad", "accumulate_grad", "prox")
+    is_alone = all(getattr(cls, name) is getattr(KernelRegularizer, name) for name in names)
+    return regularizer._kernel if is_alone else None
+
+
+def has_prox(regularizer: Regularizer) -> bool:
+    """Returns whether there is a proximal step."""
+    kernel = kernel_of(regularizer)
+    if kernel is not None:
+        return kernel.prox is not None
+    return type(regularizer).prox is not Regularizer.prox

@@ -1,0 +1,98 @@
+"""Which parameter gets which penalty."""
+
+from collections.abc import Callable, Iterable
+from fnmatch import fnmatchcase
+from typing import Any
+
+from taut.arrays.group import number
+from taut.kernels import Kernel
+from taut.regularizers import get
+from taut.regularizers._base import Regularizer, as_regularizer
+from taut.regularizers._kernel import has_prox, kernel_of
+
+Rule = tuple[str, Callable[..., Any] | None]
+
+
+def as_rule(pair: Any) -> Rule:
+    """Returns a rule whose regularizer may be given by its identifier.
+
+    Raises:
+        TypeError: If `pair` is no pair of a string and something.
+        ValueError: If the identifier is unknown.
+    """
+    if not (isinstance(pair, tuple | list) and len(pair) == 2 and isinstance(pair[0], str)):
+        raise TypeError(
+            "expected a list of rules, each a pair of a glob and a regularizer. "
+            f"Received as a rule: {pair!r}"
+        )
+    return pair[0], get(pair[1])
+
+
+class Plan:
+    """Which of some names get which penalty.
+
+    Attributes:
+        rules: The rules that were matched.
+        patterns: The pattern of each name that has a penalty.
+        terms: Its regularizer, and the kernel that computes just what that would, if there is one.
+        is_core: Whether the core computes all of them in one call, for NumPy's arrays.
+        numbered: The different regularizers, and for each name the place of its own.
+    """
+
+    def __init__(
+        self, rules: list[Rule], names: Iterable[str], allow_unused: bool, match_all: bool
+    ) -> None:
+        self.rules = rules
+        unmatched: list[str] = []
+        taken: set[str] = set()  # patterns that match something
+        self.patterns: dict[str, str] = {}
+        self.terms: dict[str, tuple[Regularizer, Kernel | None]] = {}
+        regularizers = [None if rule is None else as_regularizer(rule) for _, rule in rules]
+        kernels = [None if each is None else kernel_of(each) for each in regularizers]
+        unused = {pattern for pattern, _ in rules}
+        for name in names:
+            if not isinstance(name, str):
+                raise TypeError(f"expected strings as names of parameters. Received: {name!r}")
+            matching = [i for i, (pattern, _) in enumerate(rules) if _matches(name, pattern)]
+            if not matching:
+                unmatched.append(name)
+                continue
+            first = matching[0]
+            unused.discard(rules[first][0])
+            taken.update(rules[i][0] for i in matching)
+            if (regularizer := regularizers[first]) is not None:
+                self.patterns[name] = rules[first][0]
+                self.terms[name] = regularizer, kernels[first]
+        if unused - taken and not allow_unused:
+            raise ValueError(
+                f"These rules match no parameter: {sorted(unused - taken)}. Known parameters: "
+                f"{list(names)}. Give allow_unused=True where that may be."
+            )
+        if unused and not allow_unused:
+            raise ValueError(
+                f"All that these rules match was taken by rules before them: {sorted(unused)}. The "
+                "first rule that matches counts: put them before. Give allow_unused=True where "
+                "that may be."
+            )
+        if unmatched and match_all:
+            raise ValueError(
+                f"No rule matches these parameters: {unmatched}. Give them a rule, with None for "
+                "no penalty."
+            )
+        self.names = list(self.terms)
+        self.is_core = all(kernel and kernel.is_batched for _, kernel in self.terms.values())
+        self.numbered = number([regularizer for regularizer, _ in self.terms.values()])
+
+    def require_prox(self) -> None:
+        """Raises a NotImplementedError if a regularizer has no proximal step."""
+        for name, (regularizer, _) in self.terms.items():
+            if not has_prox(regularizer):
+                raise NotImplementedError(
+                    f"{name}: {regularizer!r} has no proximal step. Penalties for prox have rules "
+                    "of their own, with L1, L2 and L1L2"
+                )
+
+
+def _matches(name: str, pattern: str) -> bool:
+    """Returns whether a pattern is a name, brackets and all, or a glob that matches it."""
+    return name == pattern or fnmatchcase(name, pattern)

@@ -1,0 +1,132 @@
+"""A toy kernel and a toy array library, each registered in one place, as a further one would be."""
+
+import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
+from taut import _core, arrays, kernels
+from taut.arrays.formula import FormulaLibrary
+from taut.kernels.checks import check_factor, check_option
+from taut.regularizers import register_serializable
+from taut.regularizers._kernel import KernelRegularizer
+
+
+def make_kernel(name, bound_by):
+    """Registers `strength * sum(|x|**power)` of a matrix, by the core's functions for L1 and L2."""
+
+    def factors_of(factors):
+        strength, power = factors
+        return (strength, 0.0) if power == "one" else (0.0, strength)
+
+    def term(xp, x, power):
+        return xp.sum(xp.absolute(x) if power == "one" else x * x, xp.sum_dtype(x))
+
+    return kernels.register(
+        kernels.Kernel(
+            name=name,
+            title="Powers",
+            numbers=("strength",),
+            terms=(term,),
+            value=lambda x, factors: _core.elementwise_value(x, factors_of(factors)),
+            value_and_grad=lambda x, grad, factors, scale: _core.elementwise_value_and_grad(
+                x, grad, factors_of(factors), scale
+            ),
+            accumulate_grad=lambda x, grad, factors, scale: _core.elementwise_accumulate_grad(
+                x, grad, factors_of(factors), scale
+            ),
+            prox=lambda x, factors, step: _core.elementwise_prox(x, factors_of(factors), step),
+            bound_by=bound_by,
+            rank=2,
+            options={"power": ("one", "two")},
+        )
+    )
+
+
+class Powers(KernelRegularizer):
+    """The toy kernel as a class; `Fused` and `Called` differ in what bounds their kernels."""
+
+    _kernel = make_kernel("powers", "memory")
+
+    def __init__(self, strength=1.0, power="two"):
+        self.strength = check_factor("strength", strength)
+        self.power = power
+
+    def _factors(self):
+        powers = self._kernel.options["power"]
+        return check_factor("strength", self.strength), check_option("power", self.power, powers)
+
+    def get_config(self):
+        return {"strength": self.strength, "power": self.power}
+
+
+@register_serializable(package="toys")
+class Fused(Powers):
+    """Left to compilers."""
+
+
+@register_serializable(package="toys")
+class Called(Powers):
+    """Called by compiled code."""
+
+    _kernel = make_kernel("called_powers", "arithmetic")
+
+
+class Box(NDArrayOperatorsMixin):
+    """An array of the toy library: NumPy's, in a box that nobody can look into."""
+
+    def __init__(self, numbers):
+        self.numbers = np.asarray(numbers)
+
+    dtype = property(lambda self: self.numbers.dtype)
+    shape = property(lambda self: self.numbers.shape)
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **options):
+        return boxed(getattr(ufunc, method), *inputs, **options)
+
+
+def boxed(function, *inputs, **options):
+    unboxed = [each.numbers if isinstance(each, Box) else each for each in inputs]
+    return Box(function(*unboxed, **options))
+
+
+class Operations:
+    """The toy library's operations, in the order of `taut.kernels.Operations`."""
+
+    value_dtype = staticmethod(lambda x: np.float64 if x.dtype == np.float64 else np.float32)
+    sum_dtype = staticmethod(lambda x: np.float64)
+    cast = staticmethod(lambda x, dtype: boxed(np.asarray, x, dtype=dtype))
+    shape = staticmethod(lambda x: x.shape)
+    transpose = staticmethod(lambda x: boxed(np.transpose, x))
+    where = staticmethod(lambda condition, x, y: boxed(np.where, condition, x, y))
+    zeros_like = staticmethod(lambda x: boxed(np.zeros_like, x))
+    absolute = staticmethod(lambda x: boxed(np.abs, x))
+    sqrt = staticmethod(lambda x: boxed(np.sqrt, x))
+    sum = staticmethod(lambda x, dtype: boxed(np.sum, x, dtype=dtype))
+    sum_of_rows = staticmethod(lambda x: boxed(np.sum, x, axis=1, keepdims=True))
+    nan_unless_finite = staticmethod(
+        lambda x: x * (1 if np.isfinite(x.numbers).all() else float("nan"))
+    )
+    powers_of_two = staticmethod(lambda x: boxed(np.ones_like, boxed(np.max, x, 1, keepdims=True)))
+    products = staticmethod(lambda x: boxed(np.matmul, x, x.numbers.T))
+    without_diagonal = staticmethod(lambda x: x * (1 - np.eye(len(x.numbers))))
+    no_penalty = staticmethod(lambda x: Box(np.zeros(())))
+
+
+class Boxes(FormulaLibrary):
+    """The toy library, which differentiates by differences."""
+
+    xp = Operations()
+    plural = "boxes"
+
+    def owns(self, cls):
+        return issubclass(cls, Box)
+
+    def differentiate(self, function, x, scale):
+        grad = np.zeros(x.shape)
+        for index in np.ndindex(*x.shape):
+            step = np.zeros(x.shape)
+            step[index] = 1e-6
+            change = function(x + step) - function(x - step)
+            grad[index] = scale * float(change.numbers) / 2e-6
+        return function(x), Box(grad)
+
+
+arrays.register(__name__, Boxes)
