@@ -35,6 +35,12 @@ void check_term(std::size_t term, Check check) {
   }
 }
 
+std::span<const bool> all_of(std::size_t terms, const Call& call) {
+  const auto all = call.arena().take<bool>(terms);
+  std::fill(all.begin(), all.end(), true);
+  return all;
+}
+
 // Which terms count: all but those whose x has appeared before.
 std::span<const bool> find_counted(std::span<const Problem> problems, const Call& call,
                                    Effort& effort) {
@@ -54,20 +60,25 @@ std::span<const bool> find_counted(std::span<const Problem> problems, const Call
   return counted;
 }
 
-// No term writes what another one reads or writes.
-void check_apart(std::span<const Problem> problems, std::span<const bool> counted, const Call& call,
-                 Effort& effort) {
+// What the terms that count read and write, and what is overwritten of the others.
+std::span<const Use> uses_of(std::span<const Problem> problems, std::span<const bool> counted,
+                             const Call& call) {
   const auto uses = call.arena().take<Use>(2 * problems.size());
   std::size_t count = 0;
   for (std::size_t term = 0; term < problems.size(); ++term) {
     const auto& [task, scale, dtype, x, gradient, layout] = problems[term];
     if (layout.size == 0) continue;
     if (counted[term]) uses[count++] = {layout.strided(0), term, task == Task::kProx};
-    if (gradient != nullptr && (counted[term] || task == Task::kOverwrite)) {
+    if (layout.arrays[1].strides != nullptr && (counted[term] || task == Task::kOverwrite)) {
       uses[count++] = {layout.strided(1), term, true};
     }
   }
-  const auto found = find_overlap(uses.first(count), effort);
+  return uses.first(count);
+}
+
+// No term writes what another one reads or writes.
+void check_apart(std::span<const Use> uses, Effort& effort) {
+  const auto found = find_overlap(uses, effort);
   if (!found) return;
   const Use& first = uses[found->first];
   const Use& second = uses[found->second];
@@ -91,14 +102,17 @@ double run(std::span<const AnyTerm> terms, Task task, double scale, std::span<do
     problems[term] = make_problem(task, scale, terms[term].x, gradient_of(terms[term]), call);
   }
   CallEffort effort(call);
-  const auto counted = find_counted(problems, call, effort);
+  // Most tensors are apart: one look at their ranges tells.
+  std::span<const bool> counted = all_of(terms.size(), call);
+  const bool are_apart = are_ranges_apart(uses_of(problems, counted, call), effort);
+  if (!are_apart) counted = find_counted(problems, call, effort);
   for (std::size_t term = 0; term < terms.size(); ++term) {
     check_term(term, [&] {
       check_penalty(terms[term].regularizer, problems[term], terms[term].x);
       if (counted[term] || task == Task::kOverwrite) check_written(problems[term], call);
     });
   }
-  if (task != Task::kValue) check_apart(problems, counted, call, effort);
+  if (!are_apart && task != Task::kValue) check_apart(uses_of(problems, counted, call), effort);
 
   return call_isolated([&](const DefaultFloatEnvironment& environment) {
     const auto plans = arena.take<Plan*>(terms.size());

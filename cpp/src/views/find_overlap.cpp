@@ -73,6 +73,13 @@ std::span<Place> places_of(std::span<const Use> uses, Effort& effort) {
 
 }  // namespace
 
+bool are_ranges_apart(std::span<const Use> uses, Effort& effort) {
+  const std::span<const Place> places = places_of(uses, effort);
+  return std::adjacent_find(places.begin(), places.end(), [](const Place& a, const Place& b) {
+           return b.range.begin < a.range.end;
+         }) == places.end();
+}
+
 Found find_overlap(std::span<const Use> uses, Effort& effort) {
   const std::span<const Place> places = places_of(uses, effort);
   const auto find_in_clusters = [&](auto find) {

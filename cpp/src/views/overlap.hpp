@@ -39,6 +39,9 @@ struct SharedUse {
   std::size_t first;
   std::size_t second;
 };
+// Whether all ranges are apart, so that nothing else is to be decided.
+bool are_ranges_apart(std::span<const Use> uses, Effort& effort);
+
 std::optional<SharedUse> find_overlap(std::span<const Use> uses, Effort& effort);
 
 }  // namespace taut
