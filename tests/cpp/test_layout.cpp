@@ -44,6 +44,26 @@ TEMPLATE_LIST_TEST_CASE("elementwise penalties of matrices in every layout", "",
   });
 }
 
+// Rows of 32 elements, of 96, and so many that there are several pieces, which begin within a row.
+TEMPLATE_LIST_TEST_CASE("elementwise penalties of matrices with rows of whole lanes", "",
+                        EveryDtype) {
+  using T = typename TestType::Element;
+  using G = typename TestType::Gradient;
+  for (const auto& [rows, columns] : {std::pair(40, 32), std::pair(50, 96), std::pair(800, 96)}) {
+    const auto height = static_cast<std::size_t>(rows);
+    const auto width = static_cast<std::size_t>(columns);
+    const std::vector<double> numbers = random_numbers<T>(height * width);
+    at_every_level([&, &h = height, &w = width] {
+      check_placements<T, G>(taut::L1L2{0.3, 0.07}, h, w, elementwise(numbers, 0.3, 0.07), numbers);
+      StridedMatrix<T> plain(numbers, h, w, kPlacements[0]);
+      StridedMatrix<T> padded(numbers, h, w, kPlacements[2]);
+      taut::prox(taut::L1{0.3}, plain.view(), 0.5);
+      taut::prox(taut::L1{0.3}, padded.view(), 0.5);
+      CHECK(same_bits(plain.elements(), padded.elements()));
+    });
+  }
+}
+
 TEMPLATE_LIST_TEST_CASE("orthogonal penalties of matrices in every layout", "", EveryDtype) {
   using T = typename TestType::Element;
   using G = typename TestType::Gradient;

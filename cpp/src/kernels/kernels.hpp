@@ -15,9 +15,21 @@ namespace taut {
 
 // ---- elementwise ---------------------------------------------------------------------------
 
-// Elements that are summed in 32 lanes before the lanes are added; also the unit in which arrays
-// that are not contiguous are gathered.
+// Elements that are summed in kElementwiseLanes lanes before the lanes are added; also the unit in
+// which arrays that are not contiguous are gathered.
 constexpr std::size_t kElementwiseBlock = 2048;
+
+constexpr std::size_t kElementwiseLanes = 32;
+
+// Where the elements of a pass lie: in rows, each without gaps. A row has whole lanes, so that an
+// element's lane does not depend on it; only where there is but one, its end may be anywhere.
+struct ElementwiseRows {
+  std::size_t first;            // elements that are left of the first row
+  std::size_t length;           // elements of each other one
+  std::ptrdiff_t x_gap;         // bytes from behind a row to the next one
+  std::ptrdiff_t gradient_gap;  // likewise
+};
+constexpr ElementwiseRows kOneRow{~std::size_t{0}, ~std::size_t{0}, 0, 0};
 
 // Which sums a call wants; a term that is not wanted costs nothing and hides no NaN.
 enum Terms : unsigned { kAbsolute = 1, kSquare = 2, kBoth = 3 };
@@ -34,12 +46,13 @@ struct ElementwiseSlopes {
   double linear;
 };
 
-using SumFunction = ElementwiseSums (*)(const void* x, std::size_t count);
+using SumFunction = ElementwiseSums (*)(const void* x, std::size_t count,
+                                        const ElementwiseRows& rows);
 
 // gradient += slopes (or = slopes), in float64 with one rounding; returns the sums of the same
 // pass.
 using SlopeFunction = ElementwiseSums (*)(const void* x, void* gradient, std::size_t count,
-                                          ElementwiseSlopes slopes);
+                                          ElementwiseSlopes slopes, const ElementwiseRows& rows);
 
 // What the proximal step does to x: moved towards 0 by `threshold`, or to 0, then times `factor`.
 struct ElementwiseShrinkage {

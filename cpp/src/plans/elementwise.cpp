@@ -35,6 +35,32 @@ void* element(const Layout& layout, std::size_t array, std::size_t index) {
   return const_cast<std::byte*>(of.origin) + index * of.element_size;
 }
 
+// Whether both arrays have rows of whole lanes.
+bool has_rows(const Layout& layout, std::size_t arrays) {
+  bool has_rows = layout.rank == 2 && layout.extents[0] % kElementwiseLanes == 0;
+  for (std::size_t array = 0; has_rows && array < arrays; ++array) {
+    const Layout::Array& of = layout.arrays[array];
+    has_rows = of.strides[0] == static_cast<std::ptrdiff_t>(of.element_size);
+  }
+  return has_rows;
+}
+
+// Where an element of such an array is, and the rows from there on.
+void* element_of_rows(const Layout& layout, std::size_t array, std::size_t index) {
+  const std::ptrdiff_t row = static_cast<std::ptrdiff_t>(index / layout.extents[0]);
+  std::byte* origin = const_cast<std::byte*>(layout.arrays[array].origin);
+  return origin + row * layout.arrays[array].strides[1] +
+         index % layout.extents[0] * layout.arrays[array].element_size;
+}
+ElementwiseRows rows_from(const Layout& layout, std::size_t arrays, std::size_t index) {
+  const auto gap = [&](std::size_t array) {
+    const Layout::Array& of = layout.arrays[array];
+    return of.strides[1] - static_cast<std::ptrdiff_t>(layout.extents[0] * of.element_size);
+  };
+  return {layout.extents[0] - index % layout.extents[0], layout.extents[0], gap(0),
+          arrays > 1 ? gap(1) : 0};
+}
+
 // Calls work(begin, count) for each block and adds what it returns, block after block as the
 // kernels do, so that a gathered array gives the bits of a contiguous one.
 template <typename Work>
@@ -74,14 +100,17 @@ class Value {
       : sum_(kernel_of(problem, call).sum[terms_index(factors)]) {}
 
   std::size_t scratch(const Layout& layout) const {
-    return layout.is_contiguous(0) ? 0 : kBlockBytes;
+    return layout.is_contiguous(0) || has_rows(layout, 1) ? 0 : kBlockBytes;
   }
   ElementwiseSums run(const Layout& layout, std::size_t begin, std::size_t end,
                       std::byte* scratch) const {
-    if (layout.is_contiguous(0)) return sum_(element(layout, 0, begin), end - begin);
+    if (layout.is_contiguous(0)) return sum_(element(layout, 0, begin), end - begin, kOneRow);
+    if (has_rows(layout, 1)) {
+      return sum_(element_of_rows(layout, 0, begin), end - begin, rows_from(layout, 1, begin));
+    }
     return sum_blocks(begin, end, [&](std::size_t block, std::size_t count) {
       gather(layout, 0, block, count, scratch);
-      return sum_(scratch, count);
+      return sum_(scratch, count, kOneRow);
     });
   }
 
@@ -105,13 +134,17 @@ class Gradient {
                    : (accumulate_ ? kernel_.accumulate_float32 : kernel_.assign_float32)[terms_]) {}
 
   std::size_t scratch(const Layout& layout) const {
-    return is_direct(layout) ? 0 : 3 * kBlockBytes;
+    return is_direct(layout) || is_by_rows(layout) ? 0 : 3 * kBlockBytes;
   }
   ElementwiseSums run(const Layout& layout, std::size_t begin, std::size_t end,
                       std::byte* scratch) const {
     if (is_direct(layout)) {
       return write_(element(layout, 0, begin), element(layout, 1, begin), end - begin,
-                    slopes_.slopes);
+                    slopes_.slopes, kOneRow);
+    }
+    if (is_by_rows(layout)) {
+      return write_(element_of_rows(layout, 0, begin), element_of_rows(layout, 1, begin),
+                    end - begin, slopes_.slopes, rows_from(layout, 2, begin));
     }
     std::byte* x = scratch;
     std::byte* gradient = scratch + kBlockBytes;
@@ -119,7 +152,7 @@ class Gradient {
       gather(layout, 0, block, count, x);
       if (accumulate_) gather(layout, 1, block, count, gradient);
       const ElementwiseSums sums =
-          slopes_.exponent == 0 ? write_(x, gradient, count, slopes_.slopes)
+          slopes_.exponent == 0 ? write_(x, gradient, count, slopes_.slopes, kOneRow)
                                 : write_scaled(x, gradient, count, scratch + 2 * kBlockBytes);
       scatter(layout, 1, block, count, gradient);
       return sums;
@@ -130,6 +163,9 @@ class Gradient {
   bool is_direct(const Layout& layout) const {
     return layout.is_contiguous(0) && layout.is_contiguous(1) && slopes_.exponent == 0;
   }
+  bool is_by_rows(const Layout& layout) const {
+    return has_rows(layout, 2) && slopes_.exponent == 0;
+  }
 
   // The power of two comes in steps that each are in range, and in the direction of the result, so
   // that nothing on the way is beyond it.
@@ -137,18 +173,18 @@ class Gradient {
                                std::byte* product) const {
     constexpr int kMostInOneStep = 1000;
     constexpr std::size_t kLinear = kSquare - 1;
-    kernel_.assign[kLinear](x, product, count, {0, slopes_.slopes.linear});
+    kernel_.assign[kLinear](x, product, count, {0, slopes_.slopes.linear}, kOneRow);
     int left = slopes_.exponent;
     while (std::abs(left) > kMostInOneStep) {
       const int step = left > 0 ? kMostInOneStep : -kMostInOneStep;
-      kernel_.assign[kLinear](product, product, count, {0, std::ldexp(1.0, step)});
+      kernel_.assign[kLinear](product, product, count, {0, std::ldexp(1.0, step)}, kOneRow);
       left -= step;
     }
-    (accumulate_ ? kernel_.accumulate : kernel_.assign)[kLinear](product, gradient, count,
-                                                                 {0, std::ldexp(1.0, left)});
+    (accumulate_ ? kernel_.accumulate : kernel_.assign)[kLinear](
+        product, gradient, count, {0, std::ldexp(1.0, left)}, kOneRow);
     constexpr std::size_t kSign = kAbsolute - 1;
-    if (terms_ != kLinear) kernel_.accumulate[kSign](x, gradient, count, slopes_.slopes);
-    return kernel_.sum[terms_](x, count);
+    if (terms_ != kLinear) kernel_.accumulate[kSign](x, gradient, count, slopes_.slopes, kOneRow);
+    return kernel_.sum[terms_](x, count, kOneRow);
   }
 
   const ElementwiseKernel& kernel_;

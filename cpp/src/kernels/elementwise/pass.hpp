@@ -6,6 +6,8 @@
 #ifndef TAUT_KERNELS_ELEMENTWISE_PASS_HPP_
 #define TAUT_KERNELS_ELEMENTWISE_PASS_HPP_
 
+#include <type_traits>
+
 #include "kernels/elementwise/half_slope.hpp"
 #include "kernels/kernels.hpp"
 #include "kernels/lanes.hpp"
@@ -14,7 +16,7 @@
 namespace taut::TAUT_LEVEL {
 namespace {
 
-constexpr std::size_t kSumLanes = 32;
+constexpr std::size_t kSumLanes = kElementwiseLanes;
 using SumLanes = Lanes<kSumLanes>;
 constexpr std::size_t kParts = SumLanes::kParts;  // vectors that make up the lanes
 
@@ -180,10 +182,16 @@ struct Shrink {
   }
 };
 
+template <typename T>
+[[gnu::always_inline]] inline T* skip(T* from, std::ptrdiff_t bytes) {
+  using Byte = std::conditional_t<std::is_const_v<T>, const char, char>;
+  return reinterpret_cast<T*>(reinterpret_cast<Byte*>(from) + bytes);
+}
+
 template <typename T, typename Operation>
 [[gnu::always_inline]] inline ElementwiseSums run(const Operation& operation, const T* x,
                                                   typename Operation::Gradient* gradient,
-                                                  std::size_t count) {
+                                                  std::size_t count, const ElementwiseRows& rows) {
   using G = typename Operation::Gradient;
   const auto run_lanes = [&](const T* from, G* to, typename Operation::Sums& lanes) {
     TAUT_UNROLL
@@ -193,48 +201,57 @@ template <typename T, typename Operation>
     }
   };
   ElementwiseSums sums{0, 0};
+  std::size_t left_in_row = rows.first;
   while (count > 0) {
     const std::size_t block = count < kElementwiseBlock ? count : kElementwiseBlock;
-    const std::size_t whole = block - block % kSumLanes;
+    const std::size_t tail = block % kSumLanes;
     typename Operation::Sums lanes;
-    for (std::size_t i = 0; i < whole; i += kSumLanes) {
-      run_lanes(x + i, Operation::kWrites ? gradient + i : nullptr, lanes);
+    for (std::size_t left = block - tail; left > 0;) {
+      const std::size_t length = left < left_in_row ? left : left_in_row;
+      for (std::size_t i = 0; i < length; i += kSumLanes) {
+        run_lanes(x + i, Operation::kWrites ? gradient + i : nullptr, lanes);
+      }
+      x += length;
+      if constexpr (Operation::kWrites) gradient += length;
+      left -= length;
+      left_in_row -= length;
+      if (left_in_row == 0) {
+        x = skip(x, rows.x_gap);
+        if constexpr (Operation::kWrites) gradient = skip(gradient, rows.gradient_gap);
+        left_in_row = rows.length;
+      }
     }
-    if (const std::size_t tail = block - whole; tail > 0) {
+    if (tail > 0) {
       T x_tail[kSumLanes] = {};  // zeros add nothing to either sum
       G gradient_tail[kSumLanes] = {};
-      __builtin_memcpy(x_tail, x + whole, tail * sizeof(T));
-      if constexpr (Operation::kWrites) {
-        __builtin_memcpy(gradient_tail, gradient + whole, tail * sizeof(G));
-      }
+      __builtin_memcpy(x_tail, x, tail * sizeof(T));
+      if constexpr (Operation::kWrites) __builtin_memcpy(gradient_tail, gradient, tail * sizeof(G));
       run_lanes(x_tail, gradient_tail, lanes);
-      if constexpr (Operation::kWrites) {
-        __builtin_memcpy(gradient + whole, gradient_tail, tail * sizeof(G));
-      }
+      if constexpr (Operation::kWrites) __builtin_memcpy(gradient, gradient_tail, tail * sizeof(G));
+      x += tail;
+      if constexpr (Operation::kWrites) gradient += tail;
     }
     lanes.add_to(sums);
-    x += block;
-    if constexpr (Operation::kWrites) gradient += block;
     count -= block;
   }
   return sums;
 }
 
 template <typename T, unsigned kTerms>
-ElementwiseSums sum(const void* x, std::size_t count) {
-  return run<T>(Sum<T, kTerms>{}, static_cast<const T*>(x), nullptr, count);
+ElementwiseSums sum(const void* x, std::size_t count, const ElementwiseRows& rows) {
+  return run<T>(Sum<T, kTerms>{}, static_cast<const T*>(x), nullptr, count, rows);
 }
 
 template <typename T, typename G, unsigned kTerms, bool kAccumulate>
 ElementwiseSums write_slope(const void* x, void* gradient, std::size_t count,
-                            ElementwiseSlopes slopes) {
+                            ElementwiseSlopes slopes, const ElementwiseRows& rows) {
   const typename SlopeOperation<T, G, kTerms, kAccumulate>::type operation(slopes);
-  return run<T>(operation, static_cast<const T*>(x), static_cast<G*>(gradient), count);
+  return run<T>(operation, static_cast<const T*>(x), static_cast<G*>(gradient), count, rows);
 }
 
 template <typename T>
 void shrink(void* x, std::size_t count, ElementwiseShrinkage shrinkage) {
-  run<T>(Shrink<T>{shrinkage}, static_cast<const T*>(x), static_cast<T*>(x), count);
+  run<T>(Shrink<T>{shrinkage}, static_cast<const T*>(x), static_cast<T*>(x), count, kOneRow);
 }
 
 template <typename T>
