@@ -69,7 +69,8 @@ TEMPLATE_LIST_TEST_CASE("elementwise penalties allocate nothing", "", EveryDtype
   }
 }
 
-TEMPLATE_LIST_TEST_CASE("with a workspace, orthogonal penalties allocate once", "", EveryDtype) {
+TEMPLATE_LIST_TEST_CASE("orthogonal penalties allocate once, with a workspace and without", "",
+                        EveryDtype) {
   using T = typename TestType::Element;
   using G = typename TestType::Gradient;
   for (const int threads : {1, 2}) {
@@ -79,12 +80,14 @@ TEMPLATE_LIST_TEST_CASE("with a workspace, orthogonal penalties allocate once", 
       Array<T> x({rows, 17}, 1);
       Array<G> gradient({rows, 17}, 1);
       x.memory = store<T>(random_numbers<T>(x.memory.size()));
-      taut::Workspace workspace;
-      CHECK(allocations_when_repeated([&] {
-              taut::value(taut::OrthogonalRegularizer{}, x.view(), &workspace);
-              taut::accumulate_grad(taut::OrthogonalRegularizer{}, x.view(), gradient.view(), 1,
-                                    &workspace);
-            }) == 0);
+      taut::Workspace own;
+      for (taut::Workspace* workspace : {&own, static_cast<taut::Workspace*>(nullptr)}) {
+        CHECK(allocations_when_repeated([&] {
+                taut::value(taut::OrthogonalRegularizer{}, x.view(), workspace);
+                taut::accumulate_grad(taut::OrthogonalRegularizer{}, x.view(), gradient.view(), 1,
+                                      workspace);
+              }) == 0);
+      }
     }
   }
 }

@@ -103,7 +103,7 @@ FORKS = """
 
 @posix_only
 def test_a_child_forked_by_a_signals_handler_goes_on_with_the_call():
-    result = run(FORKS)
+    result = run(FORKS, PYTHONWARNINGS="ignore::DeprecationWarning")  # newer Pythons advise against
     assert (result.returncode, result.stdout, result.stderr) == (0, "0\n", "")
 
 
