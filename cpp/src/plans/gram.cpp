@@ -181,10 +181,10 @@ class GramPlan final : public Plan {
   void pack(std::size_t piece);
   void tile(std::size_t strip_index, std::size_t piece, std::byte* scratch);
   void multiply_signs(const Strip& strip, std::size_t piece, std::byte* scratch);
-  std::size_t sign_chunk() const { return panels() < 16 ? kGramStrip / 4 : kGramStrip; }
-  std::size_t sign_chunks(const Strip& strip) const {
-    return divide_up(strip.end - strip.begin, sign_chunk()) +
-           divide_up(vectors_ - strip.end, sign_chunk());
+  std::size_t targets_per_piece() const { return panels() < 16 ? kGramStrip / 4 : kGramStrip; }
+  std::size_t target_pieces(const Strip& strip) const {
+    return divide_up(strip.end - strip.begin, targets_per_piece()) +
+           divide_up(vectors_ - strip.end, targets_per_piece());
   }
   void finish(std::size_t piece);
   void stream_tile(std::byte* scratch);
@@ -222,7 +222,7 @@ Plan::Phase GramPlan::phase(std::size_t index) const {
     case Step::kTiles:
       return {rows.tiles(), height * (right - height / 2) * length / kMultiplyAddsPerNanosecond};
     case Step::kSigns:
-      return {sign_chunks(rows) * panels(),
+      return {target_pieces(rows) * panels(),
               height * (2 * right - height) * length / kSignsPerNanosecond};
     case Step::kFinish:
       return {divide_up(vectors_, kFinishedVectors), copies};
@@ -280,17 +280,17 @@ void GramPlan::tile(std::size_t strip_index, std::size_t piece, std::byte* scrat
 // The strip's rows look to all vectors from the strip on, those below look to the strip.
 void GramPlan::multiply_signs(const Strip& rows, std::size_t piece, std::byte* scratch) {
   if (!finite_) return;
-  const std::size_t chunk = sign_chunk();
-  const std::size_t row_chunks = divide_up(rows.end - rows.begin, chunk);
-  const std::size_t panel = piece / sign_chunks(rows);
-  const std::size_t index = piece % sign_chunks(rows);
-  const bool is_row = index < row_chunks;
+  const std::size_t targets = targets_per_piece();
+  const std::size_t row_pieces = divide_up(rows.end - rows.begin, targets);
+  const std::size_t panel = piece / target_pieces(rows);
+  const std::size_t index = piece % target_pieces(rows);
+  const bool is_row = index < row_pieces;
   const std::size_t first =
-      is_row ? rows.begin + index * chunk : rows.end + (index - row_chunks) * chunk;
+      is_row ? rows.begin + index * targets : rows.end + (index - row_pieces) * targets;
   const GramSigns signs = is_row ? row_store_.signs(rows.end - rows.begin, rows.begin, rows.begin)
                                  : column_store_.signs(vectors_ - rows.end, rows.end, rows.begin);
   kernel_.multiply_signs(matrix_, panel, first,
-                         std::min(is_row ? rows.end : vectors_, first + chunk),
+                         std::min(is_row ? rows.end : vectors_, first + targets),
                          is_row ? vectors_ : rows.end, signs, scratch);
 }
 
