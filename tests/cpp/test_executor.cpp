@@ -1,6 +1,7 @@
 // Plans run whole, phase after phase, whoever runs their pieces, and what goes wrong in between
 // reaches the caller.
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstring>
@@ -184,15 +185,28 @@ TEST_CASE("a call that was asked often runs every piece once") {
   }
 }
 
-TEST_CASE("a StopCheck may call taut") {
-  const UsedThreads used(2);
-  SlowPlan plan;
-  const taut::StopCheck check([] {
-    const std::vector<float> x(300'000, 1.0f);
-    return taut::value(taut::L1{1}, taut::ConstView(x)) != 300'000;
-  });
-  execute({&plan});
-  CHECK(plan.is_done());
+int depth = 0;
+int deepest = 0;
+
+TEST_CASE("a StopCheck may call taut, and is not asked by what it calls") {
+  for (const int threads : {1, 2}) {
+    const UsedThreads used(threads);
+    deepest = 0;
+    SlowPlan plan;
+    const taut::StopCheck check([] {
+      deepest = std::max(deepest, ++depth);
+      if (depth < 3) {
+        SlowPlan nested;
+        execute({&nested});
+        REQUIRE(nested.is_done());
+      }
+      --depth;
+      return false;
+    });
+    execute({&plan});
+    CHECK(plan.is_done());
+    CHECK(deepest == 1);
+  }
 }
 
 #if defined(__unix__) || defined(__APPLE__)

@@ -79,8 +79,8 @@ TEST_CASE("factors and scales whose product is beyond float64's range") {
       const L1L2 regularizer{l1, l2};
       const double sign = x == 0 ? 0 : scale * l1;
       const auto result = value_and_grad<double>(regularizer, ConstView(numbers), scale);
-      // Subnormal numbers have few digits.
-      const double rounding = x < DBL_MIN ? 1e-3 : std::abs(scale) < DBL_MIN ? 1e-12 : 1e-14;
+      // As decimals they are given with the digits that they have.
+      const double rounding = x != 0 && (x < DBL_MIN || std::abs(scale) < DBL_MIN) ? 1e-3 : 1e-14;
       const double expected = slope + sign;
       CHECK((result.gradient[0] == expected ||
              std::abs(result.gradient[0] - expected) <= rounding * std::abs(expected)));
@@ -91,6 +91,18 @@ TEST_CASE("factors and scales whose product is beyond float64's range") {
              std::abs(accumulated.gradient[0] - 1 - expected) <= rounding * std::abs(expected)));
       CHECK(same_bits(result.value, taut::value(regularizer, ConstView(numbers))));
     }
+  }
+}
+
+TEST_CASE("subnormal numbers are multiplied with all their digits") {
+  const double smallest = std::ldexp(1.0, -1074);
+  const std::vector<double> x{smallest, 3 * smallest, -5 * smallest, 1e-320};
+  const double scale = std::ldexp(1.5, 900);
+  const double l2 = std::ldexp(1.25, 1000);
+  const auto result = value_and_grad<double>(L2{l2}, ConstView(x), scale);
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const double digits = x[i] / smallest;
+    CHECK(result.gradient[i] == std::ldexp(2 * 1.5 * 1.25 * digits, 900 + 1000 - 1074));
   }
 }
 
@@ -127,6 +139,28 @@ TEST_CASE("an orthogonal penalty's scale and factor, whose product is beyond flo
     CHECK(std::abs(small.gradient[i] * 1e160 * 1e152 - middle.gradient[i]) <=
           1e-3 * std::abs(middle.gradient[i]));
   }
+}
+
+TEST_CASE("an orthogonal penalty's factor beyond float64's range leaves a slope of 0 zero") {
+  std::apply(
+      [](auto... dtypes) {
+        const auto check = [](auto dtype) {
+          using T = typename decltype(dtype)::Element;
+          using G = typename decltype(dtype)::Gradient;
+          const std::vector<T> orthogonal = store<T>({1, 0, 0, 1});
+          const auto none = value_and_grad<G>(taut::OrthogonalRegularizer{1e200},
+                                              ConstView::matrix(orthogonal, 2, 2), 1e200);
+          for (const G slope : none.gradient) CHECK(to_double(slope) == 0);
+          const std::vector<T> with_zero = store<T>({1, 2, 2, 1, 0, 0});
+          const auto some = value_and_grad<G>(taut::OrthogonalRegularizer{1e200},
+                                              ConstView::matrix(with_zero, 3, 2), 1e105);
+          CHECK(to_double(some.gradient[4]) == 0);
+          CHECK(to_double(some.gradient[5]) == 0);
+          CHECK_FALSE(std::isnan(to_double(some.gradient[0])));
+        };
+        (check(dtypes), ...);
+      },
+      EveryDtype());
 }
 
 }  // namespace

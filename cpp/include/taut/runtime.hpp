@@ -46,7 +46,8 @@ TAUT_API void trim_memory() noexcept;
 
 // While it lives, calls of this thread ask `check` now and then whether to stop, on this thread; if
 // it says true, the call throws Stopped. The check may throw itself, and may call taut or fork: the
-// call goes on afterwards, in a forked child on one thread.
+// call goes on afterwards, in a forked child on one thread. It is not asked by what it calls
+// itself, and does not use the call's workspace.
 class TAUT_API StopCheck {
  public:
   using Function = bool (*)();

@@ -173,8 +173,11 @@ class Gradient {
                                std::byte* product) const {
     constexpr int kMostInOneStep = 1000;
     constexpr std::size_t kLinear = kSquare - 1;
-    kernel_.assign[kLinear](x, product, count, {0, slopes_.slopes.linear}, kOneRow);
-    int left = slopes_.exponent;
+    // Upwards at once, so that the product with a subnormal number has all its digits.
+    const int first = std::clamp(slopes_.exponent, 0, kMostInOneStep);
+    const double linear = std::ldexp(slopes_.slopes.linear, first);
+    kernel_.assign[kLinear](x, product, count, {0, linear}, kOneRow);
+    int left = slopes_.exponent - first;
     while (std::abs(left) > kMostInOneStep) {
       const int step = left > 0 ? kMostInOneStep : -kMostInOneStep;
       kernel_.assign[kLinear](product, product, count, {0, std::ldexp(1.0, step)}, kOneRow);

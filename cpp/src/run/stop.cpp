@@ -24,7 +24,12 @@ bool StopWatch::has_passed() {
 }
 
 void StopWatch::ask() {
-  const bool stops = check_();
+  bool stops;
+  {
+    // What the check calls of taut is not asked by it again.
+    const StopCheck none(nullptr);
+    stops = check_();
+  }
   asked_ = std::chrono::steady_clock::now();
   if (stops) throw Stopped();
 }

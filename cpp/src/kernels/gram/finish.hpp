@@ -85,7 +85,9 @@ class FinishedVectors {
     for (std::size_t v = 0; v < vectors_; ++v) {
       projections_[v] = matrix_.clamped[first_ + v] ? 0 : lanes[v].sum();
       factors_[v] = coefficient * matrix_.reciprocals[first_ + v];
+      is_beyond_ |= __builtin_fabs(factors_[v]) > __DBL_MAX__;
     }
+    is_beyond_ &= __builtin_fabs(coefficient) <= __DBL_MAX__;
   }
 
   // Not inlined, so that no frame on the stack is large.
@@ -132,7 +134,11 @@ class FinishedVectors {
     TAUT_UNROLL
     for (std::size_t part = 0; part < FinishedLanes::kParts; ++part) {
       const Doubles along = direction(v, c, part) * projections_[v];
-      store(slopes + part * kDoubles, (gradient(v, c, part) - along) * factors_[v]);
+      const Doubles across = gradient(v, c, part) - along;
+      Doubles slope = across * factors_[v];
+      // Where the factor is beyond float64's range, 0 times it is still 0.
+      if (is_beyond_) slope = (Doubles)((Int64s)slope & (Int64s)(across != 0));
+      store(slopes + part * kDoubles, slope);
     }
   }
 
@@ -141,6 +147,7 @@ class FinishedVectors {
   std::size_t vectors_;
   double projections_[kFinished];
   double factors_[kFinished];
+  bool is_beyond_ = false;
 };
 
 // Calls visit(vectors) with up to kFinished FinishedVectors at a time, and their first.
