@@ -21,8 +21,8 @@ constexpr std::size_t kCacheLine = 64;
 template <typename... Factors>
 std::size_t checked_product(std::size_t first, Factors... factors) {
   auto product = static_cast<std::ptrdiff_t>(first);
-  const bool is_beyond =
-      product < 0 || (__builtin_mul_overflow(product, factors, &product) | ... | false);
+  bool is_beyond = product < 0;
+  ((is_beyond |= __builtin_mul_overflow(product, factors, &product)), ...);
   if (is_beyond) throw std::bad_alloc();
   return static_cast<std::size_t>(product);
 }
