@@ -29,6 +29,7 @@ using taut::Plan;
 // Counts how often each piece has run, and looks after the order of the phases and the memory.
 class CountingPlan : public Plan {
  public:
+  virtual ~CountingPlan() = default;
   CountingPlan(std::vector<std::size_t> pieces, double nanoseconds, std::size_t memory = 0)
       : nanoseconds_(nanoseconds), memory_(memory) {
     for (const std::size_t count : pieces) phases_.emplace_back(count);
@@ -137,8 +138,8 @@ class InterruptedPlan final : public CountingPlan {
 TEST_CASE("what a piece throws is thrown by the call") {
   for (const int threads : {1, 2, 5}) {
     const UsedThreads used(threads);
-    for (const std::size_t piece : {0, 7, 39}) {
-      for (const std::size_t phase : {0, 1}) {
+    for (const std::size_t piece : {0u, 7u, 39u}) {
+      for (const std::size_t phase : {0u, 1u}) {
         InterruptedPlan plan([] { throw std::runtime_error("of a piece"); }, phase, piece);
         CHECK_THROWS_WITH(execute({&plan}), "of a piece");
       }

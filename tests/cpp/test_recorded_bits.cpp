@@ -236,7 +236,7 @@ TEMPLATE_LIST_TEST_CASE("recorded bits of orthogonal penalties of several strips
   for (const std::string& level : fused_levels_under_test()) {
     const UsedLevel used(level);
     Digest digest;
-    for (const std::size_t vectors : {2303, 2304, 2305, 2500}) {
+    for (const std::size_t vectors : {2303u, 2304u, 2305u, 2500u}) {
       const std::vector<T> x = store<T>(random_numbers<T>(vectors * 3));
       add_penalty<T, G>(digest, OrthogonalRegularizer{}, taut::ConstView::matrix(x, vectors, 3));
     }

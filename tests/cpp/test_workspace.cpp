@@ -82,7 +82,7 @@ Workspace& local_static_workspace() {
 }
 
 TEST_CASE("a workspace may be a static object") {
-  for (const std::size_t rows : {30, 2500}) {  // blocks of every size
+  for (const std::size_t rows : {30u, 2500u}) {  // blocks of every size
     Weight weight(rows, 40);
     CHECK(weight.agrees(static_workspace));
     CHECK(weight.agrees(local_static_workspace()));

@@ -2,6 +2,7 @@
 
 #include "run/team_backend.hpp"
 #include "run/thread_count.hpp"
+#include "taut/runtime.hpp"
 
 namespace taut::backend {
 
