@@ -276,8 +276,9 @@ TEST_CASE("ordinary arrays take a few steps and no memory") {
     for (const Array& first : {a, transposed(a), backwards(a)}) {
       CountedEffort effort;
       bool found = !expected;
-      CHECK(allocations_when_repeated(
-                [&] { found = taut::overlap(first.strided(), b.strided(), effort); }) == 0);
+      CHECK(allocations_when_repeated([&, &other = b] {
+              found = taut::overlap(first.strided(), other.strided(), effort);
+            }) == 0);
       CHECK(found == expected);
       CHECK(effort.bytes == 0);
       CHECK(effort.steps <= 3 * 16);
