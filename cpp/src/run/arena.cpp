@@ -12,6 +12,7 @@ namespace {
 // Small takes share a chunk, which is the larger the more there are.
 constexpr std::size_t kSmallestChunk = std::size_t{64} << 10;
 constexpr std::size_t kLargestShared = std::size_t{1} << 20;
+constexpr std::size_t kMostMemory = std::size_t{1} << 47;  // of what a process can address
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
 std::align_val_t alignment_of(std::size_t bytes) {
@@ -19,6 +20,7 @@ std::align_val_t alignment_of(std::size_t bytes) {
 }
 
 void* allocate(std::size_t bytes) {
+  if (bytes > kMostMemory) throw std::bad_alloc();  // a sanitizer would end the process
   void* memory = ::operator new(bytes, alignment_of(bytes));
 #if defined(__linux__)
   if (bytes >= kHugePage) madvise(memory, bytes, MADV_HUGEPAGE);  // a hint, which may fail
