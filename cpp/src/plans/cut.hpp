@@ -7,6 +7,7 @@
 #include <cstddef>
 
 #include "kernels/kernels.hpp"
+#include "run/arena.hpp"
 
 namespace taut {
 
@@ -24,9 +25,6 @@ class Cut {
 
  private:
   static constexpr std::size_t kMostPieces = 1024;
-  static std::size_t divide_up(std::size_t number, std::size_t divisor) {
-    return number / divisor + (number % divisor != 0);
-  }
   static constexpr std::size_t kSmallestPiece = 16 * kElementwiseBlock;
 
   std::size_t elements_;

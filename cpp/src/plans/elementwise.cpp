@@ -29,30 +29,29 @@ std::size_t terms_index(const ElementwiseFactors& factors) {
   return terms - 1;
 }
 
-// The layout's array at an element, for writing: the view that it is of could be written.
+// Whether the kernels can pass over the first arrays where they are: without gaps, or in rows of
+// whole lanes.
+bool is_direct(const Layout& layout, std::size_t arrays) {
+  bool is_direct =
+      layout.rank < 2 || (layout.rank == 2 && layout.extents[0] % kElementwiseLanes == 0);
+  for (std::size_t array = 0; is_direct && layout.rank > 0 && array < arrays; ++array) {
+    const Layout::Array& of = layout.arrays[array];
+    is_direct = of.strides[0] == static_cast<std::ptrdiff_t>(of.element_size);
+  }
+  return is_direct;
+}
+
+// Where an element of such an array is, for writing: the view that it is of could be written; and
+// the rows from there on.
 void* element(const Layout& layout, std::size_t array, std::size_t index) {
   const Layout::Array& of = layout.arrays[array];
-  return const_cast<std::byte*>(of.origin) + index * of.element_size;
-}
-
-// Whether both arrays have rows of whole lanes.
-bool has_rows(const Layout& layout, std::size_t arrays) {
-  bool has_rows = layout.rank == 2 && layout.extents[0] % kElementwiseLanes == 0;
-  for (std::size_t array = 0; has_rows && array < arrays; ++array) {
-    const Layout::Array& of = layout.arrays[array];
-    has_rows = of.strides[0] == static_cast<std::ptrdiff_t>(of.element_size);
-  }
-  return has_rows;
-}
-
-// Where an element of such an array is, and the rows from there on.
-void* element_of_rows(const Layout& layout, std::size_t array, std::size_t index) {
-  const std::ptrdiff_t row = static_cast<std::ptrdiff_t>(index / layout.extents[0]);
-  std::byte* origin = const_cast<std::byte*>(layout.arrays[array].origin);
-  return origin + row * layout.arrays[array].strides[1] +
-         index % layout.extents[0] * layout.arrays[array].element_size;
+  std::byte* origin = const_cast<std::byte*>(of.origin);
+  if (layout.rank < 2) return origin + index * of.element_size;
+  const auto row = static_cast<std::ptrdiff_t>(index / layout.extents[0]);
+  return origin + row * of.strides[1] + index % layout.extents[0] * of.element_size;
 }
 ElementwiseRows rows_from(const Layout& layout, std::size_t arrays, std::size_t index) {
+  if (layout.rank < 2) return kOneRow;
   const auto gap = [&](std::size_t array) {
     const Layout::Array& of = layout.arrays[array];
     return of.strides[1] - static_cast<std::ptrdiff_t>(layout.extents[0] * of.element_size);
@@ -88,8 +87,8 @@ ElementwiseSums add_up(std::span<ElementwiseSums> sums) {
   return sums[0];
 }
 
-// What happens to the elements [begin, end), in the order of the layout. `scratch` has kScratch
-// bytes where an array is not contiguous.
+// What happens to the elements [begin, end), in the order of the layout. `scratch` has as many
+// bytes as scratch(layout) says.
 
 class Value {
  public:
@@ -99,14 +98,11 @@ class Value {
   Value(const ElementwiseFactors& factors, const Problem& problem, const Call& call)
       : sum_(kernel_of(problem, call).sum[terms_index(factors)]) {}
 
-  std::size_t scratch(const Layout& layout) const {
-    return layout.is_contiguous(0) || has_rows(layout, 1) ? 0 : kBlockBytes;
-  }
+  std::size_t scratch(const Layout& layout) const { return is_direct(layout, 1) ? 0 : kBlockBytes; }
   ElementwiseSums run(const Layout& layout, std::size_t begin, std::size_t end,
                       std::byte* scratch) const {
-    if (layout.is_contiguous(0)) return sum_(element(layout, 0, begin), end - begin, kOneRow);
-    if (has_rows(layout, 1)) {
-      return sum_(element_of_rows(layout, 0, begin), end - begin, rows_from(layout, 1, begin));
+    if (is_direct(layout, 1)) {
+      return sum_(element(layout, 0, begin), end - begin, rows_from(layout, 1, begin));
     }
     return sum_blocks(begin, end, [&](std::size_t block, std::size_t count) {
       gather(layout, 0, block, count, scratch);
@@ -134,17 +130,13 @@ class Gradient {
                    : (accumulate_ ? kernel_.accumulate_float32 : kernel_.assign_float32)[terms_]) {}
 
   std::size_t scratch(const Layout& layout) const {
-    return is_direct(layout) || is_by_rows(layout) ? 0 : 3 * kBlockBytes;
+    return writes_directly(layout) ? 0 : 3 * kBlockBytes;
   }
   ElementwiseSums run(const Layout& layout, std::size_t begin, std::size_t end,
                       std::byte* scratch) const {
-    if (is_direct(layout)) {
+    if (writes_directly(layout)) {
       return write_(element(layout, 0, begin), element(layout, 1, begin), end - begin,
-                    slopes_.slopes, kOneRow);
-    }
-    if (is_by_rows(layout)) {
-      return write_(element_of_rows(layout, 0, begin), element_of_rows(layout, 1, begin),
-                    end - begin, slopes_.slopes, rows_from(layout, 2, begin));
+                    slopes_.slopes, rows_from(layout, 2, begin));
     }
     std::byte* x = scratch;
     std::byte* gradient = scratch + kBlockBytes;
@@ -160,11 +152,8 @@ class Gradient {
   }
 
  private:
-  bool is_direct(const Layout& layout) const {
-    return layout.is_contiguous(0) && layout.is_contiguous(1) && slopes_.exponent == 0;
-  }
-  bool is_by_rows(const Layout& layout) const {
-    return has_rows(layout, 2) && slopes_.exponent == 0;
+  bool writes_directly(const Layout& layout) const {
+    return is_direct(layout, 2) && slopes_.exponent == 0;
   }
 
   // The power of two comes in steps that each are in range, and in the direction of the result, so

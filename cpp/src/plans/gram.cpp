@@ -29,9 +29,6 @@ constexpr double kMultiplyAddsPerNanosecond = 40;
 constexpr double kSignsPerNanosecond = 130;
 constexpr double kCopiesPerNanosecond = 0.5;
 
-constexpr std::size_t divide_up(std::size_t number, std::size_t divisor) {
-  return number / divisor + (number % divisor != 0);
-}
 // Throws std::bad_alloc for what no memory can have.
 std::size_t round_up(std::size_t number, std::size_t multiple) {
   return checked_product(divide_up(number, multiple), multiple);
@@ -151,7 +148,6 @@ class GramPlan final : public Plan {
   // to some 100 vectors. Longer than memory are vectors that a stride of 0 repeats.
   bool is_streamed() const {
     constexpr std::size_t kSmallCopies = std::size_t{48} << 20;
-    constexpr std::size_t kMostMemory = std::size_t{1} << 47;
     const std::size_t bytes_of_coordinate = 3 * padded_ * kernel_.compute_size;
     return vectors_ <= kGramTile && padded_ > vectors_ &&
            length_ > kSmallCopies / bytes_of_coordinate &&

@@ -12,7 +12,6 @@ namespace {
 // Small takes share a chunk, which is the larger the more there are.
 constexpr std::size_t kSmallestChunk = std::size_t{64} << 10;
 constexpr std::size_t kLargestShared = std::size_t{1} << 20;
-constexpr std::size_t kMostMemory = std::size_t{1} << 47;  // of what a process can address
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
 std::align_val_t alignment_of(std::size_t bytes) {

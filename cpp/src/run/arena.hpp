@@ -15,6 +15,11 @@
 namespace taut {
 
 constexpr std::size_t kCacheLine = 64;
+constexpr std::size_t kMostMemory = std::size_t{1} << 47;  // bytes that a process can address
+
+constexpr std::size_t divide_up(std::size_t number, std::size_t divisor) {
+  return number / divisor + (number % divisor != 0);
+}
 
 // The product, or std::bad_alloc where it is beyond what memory can have: so that no size that is
 // multiplied on the way to an allocation wraps around.

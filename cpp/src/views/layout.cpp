@@ -1,6 +1,7 @@
 #include "views/layout.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 
 namespace taut {
@@ -102,6 +103,53 @@ class LayoutBuilder {
   std::array<std::ptrdiff_t*, kArrays> kept_strides_;
   std::array<std::array<std::ptrdiff_t, kMaxRank>, kArrays> strides_;
 };
+
+// Short runs that lie far apart, as the rows of a slice do, are fetched before they are reached: no
+// hardware prefetcher looks there.
+constexpr std::ptrdiff_t kRunsAhead = 6;
+void fetch_ahead(const std::byte* run, std::size_t length, std::ptrdiff_t stride) {
+  constexpr std::size_t kMostLines = 8;
+  constexpr std::size_t kLineBytes = 64;
+  const std::size_t bytes = length * static_cast<std::size_t>(std::abs(stride));
+  const std::size_t lines = bytes / kLineBytes + 1;
+  for (std::size_t line = 0; line < lines && line < kMostLines; ++line) {
+    __builtin_prefetch(run + line * kLineBytes);
+  }
+}
+
+// Calls run(first byte, elements, stride) for each run along the innermost axis within the elements
+// [begin, begin + count).
+template <typename Run>
+void for_each_run(const Layout& layout, std::size_t array, std::size_t begin, std::size_t count,
+                  Run run) {
+  const std::byte* origin = layout.arrays[array].origin;
+  if (layout.rank == 0) {
+    if (count > 0) run(origin, std::size_t{1}, std::ptrdiff_t{0});
+    return;
+  }
+  const std::ptrdiff_t* strides = layout.arrays[array].strides;
+  std::array<std::size_t, kMaxRank> index;
+  const std::byte* at = origin;
+  for (std::size_t axis = 0; axis < layout.rank; ++axis) {
+    index[axis] = begin % layout.extents[axis];
+    begin /= layout.extents[axis];
+    at += static_cast<std::ptrdiff_t>(index[axis]) * strides[axis];
+  }
+  while (count > 0) {
+    const std::size_t length = std::min(count, layout.extents[0] - index[0]);
+    if (layout.rank > 1) fetch_ahead(at + kRunsAhead * strides[1], length, strides[0]);
+    run(at, length, strides[0]);
+    count -= length;
+    index[0] += length;
+    at += static_cast<std::ptrdiff_t>(length) * strides[0];
+    for (std::size_t axis = 0; axis + 1 < layout.rank && index[axis] == layout.extents[axis];
+         ++axis) {
+      at += strides[axis + 1] - static_cast<std::ptrdiff_t>(layout.extents[axis]) * strides[axis];
+      index[axis] = 0;
+      ++index[axis + 1];
+    }
+  }
+}
 
 // Copies `count` elements of kSize bytes between strided places; the sizes are constants, so that
 // each copy is one load and one store.
