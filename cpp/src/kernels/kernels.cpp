@@ -26,9 +26,9 @@ constexpr GramKernel gram_kernel() {
       .multiply_signs = multiply_signs<T>,
       .sign_scratch = kSignScratch<T>,
       .finish = finish<Storage>,
-      .stream_tile = stream_tile<Storage>,
+      .stream_pack = stream_pack<Storage>,
+      .stream_tiles = stream_tiles<Storage>,
       .stream_finish = stream_finish<Storage>,
-      .stream_scratch = kStreamScratch<T>,
   };
 }
 

@@ -76,11 +76,14 @@ struct ElementwiseKernel {
 
 // The Gram matrix is walked in square tiles of its upper triangle. All sizes below are the same at
 // every level and divide one another, so that every level adds up in the same order.
-constexpr std::size_t kGramTile = 192;        // vectors along each side of a tile
+constexpr std::size_t kGramTile = 192;        // vectors along each side of a tile, at most
+constexpr std::size_t kGramSmallTile = 48;    // divides the sides of all tiles
 constexpr std::size_t kGramDepthBlock = 128;  // coordinates per partial dot product
 constexpr std::size_t kGramSignGroup = 6;     // vectors per look-up table
+constexpr std::uint8_t kGramOwnGroup = 64;    // the code of no sign at all
 constexpr std::size_t kGramSignBlock = 48;    // vectors per block of the sign product: 8 groups
 constexpr std::size_t kGramCoordinates = 16;  // the copies have a whole number of these
+constexpr std::size_t kGramWeights = 24;      // see GramMatrix::weights
 constexpr std::size_t kGramWindow = 512;      // coordinates that are copied at once of a stream
 
 // A matrix of `vectors` vectors with `length` coordinates, anywhere in memory.
@@ -98,80 +101,102 @@ struct GramTarget {
   bool accumulate;  // add to what is there, or overwrite it
 };
 
-// The copies that the kernel works on. Compute is double for float64, else float. Every array that
-// counts vectors counts them up to a whole number of `vector_multiple`, with zeros at the end.
+// The copies that the kernel works on. Compute is double for float64, else float. Arrays of vectors
+// have zeros at their ends.
 struct GramMatrix {
   std::size_t vectors;
   std::size_t length;
-  std::size_t padded_vectors;
-  GramSource source;  // what the copies are of
+  std::size_t padded_vectors;     // a whole number of `vector_multiple`
+  std::size_t direction_vectors;  // a whole number of kGramSignGroup
+  GramSource source;              // what the copies are of
   // Per vector x with x̂ = x / max(|x|, 1e-7), where `rows` holds x times a power of two:
-  double* weights;      // x̂ = weight * rows; padded with zeros to whole tiles
+  double* weights;      // x̂ = weight * rows; a whole number of kGramWeights of them
   double* reciprocals;  // 1 / max(|x|, 1e-7)
   bool* clamped;        // whether |x| < 1e-7
   double* factors;      // those powers of two
   double* smallest;     // the smallest nonzero magnitude in `rows`; 0 where a number is subnormal
-  void* rows;           // Compute[vector / register_columns][coordinate][vector % register_columns]
+  // Groups of register_columns vectors, of which the last may be narrower:
+  void* rows;  // Compute[coordinate][vector] of each
   // For a gradient, else null; in panels of some coordinates, with zeros up to kGramCoordinates:
-  void* directions;  // x̂: Compute[coordinate / panel][vector][coordinate % panel]
-  void* gradients;   // Σⱼ sign(i, j) x̂ⱼ, laid out as `directions`
+  void* directions;     // x̂: Compute[coordinate / panel][vector][coordinate % panel]
+  void* gradients;      // Σⱼ sign(i, j) x̂ⱼ, laid out as `directions`
+  double* projections;  // of the above on x̂ᵢ, unless that is clamped: Σⱼ |<x̂ᵢ,x̂ⱼ>|
 };
 
 // The signs of some targets towards some others. For a target and a block of others there is a word
 // of eight bytes, one per group of six: bit b of byte g is set where the sign towards the g-th
 // group's b-th vector is positive. Where `has_zero` says so, a pair may have sign 0, and `negative`
-// is written in the same way.
+// is written in the same way. In place of a target's signs towards its own group, which has itself
+// (sign 0), stands kGramOwnGroup; those are numbers of their own.
 struct GramSigns {
   std::uint64_t* positive;  // [(other - other_base) / kGramSignBlock][target - target_base]
   std::uint64_t* negative;  // likewise
   std::uint8_t* has_zero;   // likewise
+  void* own;                // Compute[target - target_base][kGramSignGroup]: 1, 0 or -1
+  // Σⱼ |<x̂ᵢ,x̂ⱼ>| of target i and the others j of a tile, without itself:
+  double* cosines;  // [(other - other_base) / tile][target - target_base]
+  std::size_t tile;
   std::size_t targets;
   std::size_t target_base;
   std::size_t other_base;
 };
 
+// Where a tile lies and how much of it there is: rows and columns are vectors, at most kGramTile.
+struct GramTile {
+  std::size_t row;
+  std::size_t column;  // not before `row`
+  std::size_t rows;
+  std::size_t columns;
+  bool diagonal() const { return row == column; }
+};
+
 struct GramKernel {
   std::size_t compute_size;      // bytes of Compute
   std::size_t register_columns;  // divides kGramTile
-  std::size_t vector_multiple;   // a whole number of register_columns and of groups
+  std::size_t vector_multiple;   // divides register_columns
   std::size_t panel;             // coordinates per panel; divides kGramCoordinates
 
   // Fills `matrix`, but for its gradients, with the vectors [begin, begin + register_columns) of
   // its source; false if one has NaN or Inf.
   bool (*pack)(const GramMatrix& matrix, std::size_t begin);
 
-  // Σ |<x̂ᵢ,x̂ⱼ>| over the pairs i < j of the tile that begins at (row, column), row <= column.
-  // A pair has the sign of its dot product in Compute, or that of the exact dot product where
-  // products may have left Compute's range. Writes the signs of its rows towards its columns and
-  // the other way round; either may be null. A tile on the diagonal writes both into `row_signs`.
-  double (*tile)(const GramMatrix& matrix, std::size_t row, std::size_t column,
-                 const GramSigns* row_signs, const GramSigns* column_signs, void* scratch);
+  // Σ |<x̂ᵢ,x̂ⱼ>| over the pairs i < j of a tile. A pair has the sign of its dot product in Compute,
+  // or that of the exact dot product where products may have left Compute's range. Writes the signs
+  // of its rows towards its columns and the other way round; both may be null. A tile on the
+  // diagonal writes both into `row_signs`.
+  double (*tile)(const GramMatrix& matrix, const GramTile& tile, const GramSigns* row_signs,
+                 const GramSigns* column_signs, void* scratch);
   std::size_t tile_scratch;  // bytes
 
   // gradients[target] += Σ sign(target, other) x̂_other, in one panel, for the targets
-  // [target_begin, target_end) and the others from signs.other_base to other_end. Others from 0 on
-  // begin the sum: what stood there is overwritten.
+  // [target_begin, target_end) and the others from signs.other_base to other_end; with the first
+  // panel, their projections as well. Others from 0 on begin the sums: what stood there is
+  // overwritten.
   void (*multiply_signs)(const GramMatrix& matrix, std::size_t panel, std::size_t target_begin,
                          std::size_t target_end, std::size_t other_end, const GramSigns& signs,
                          void* scratch);
   std::size_t sign_scratch;  // bytes
 
-  // From Σⱼ sign(i, j) x̂ⱼ to the gradient with respect to x, times `coefficient`, into the target,
-  // for the vectors [begin, end).
+  // From the gradients with respect to x̂ to those with respect to x, times `coefficient`, into the
+  // target, for the vectors [begin, end).
   void (*finish)(const GramMatrix& matrix, std::size_t begin, std::size_t end, double coefficient,
                  const GramTarget& target);
 
-  // The same work for a matrix of one tile, which may be so long that its copies would be many
-  // times as large: `rows`, `directions` and `gradients` have room for kGramWindow coordinates of
-  // it.
+  // The same work for a matrix of at most kGramTile vectors, which may be so long that its copies
+  // would be many times as large: `rows`, `directions` and `gradients` have room for kGramWindow
+  // coordinates of it.
 
-  // pack and tile; NaN where pack says false. `signs` may be null.
-  double (*stream_tile)(const GramMatrix& matrix, const GramSigns* signs, void* scratch);
+  // pack, but for the copies.
+  bool (*stream_pack)(const GramMatrix& matrix, std::size_t begin);
 
-  // multiply_signs and finish, after stream_tile has written `signs`.
+  // tile for each tile, `side` vectors along each side, with the scratch of one; returns the sum.
+  double (*stream_tiles)(const GramMatrix& matrix, std::size_t side, const GramSigns* signs,
+                         void* scratch);
+
+  // multiply_signs and finish, after stream_tiles has written `signs`; with the scratch of the
+  // former.
   void (*stream_finish)(const GramMatrix& matrix, const GramSigns& signs, double coefficient,
                         const GramTarget& target, void* scratch);
-  std::size_t stream_scratch;  // bytes, of stream_finish; stream_tile needs tile_scratch
 };
 
 // ---- levels --------------------------------------------------------------------------------

@@ -44,15 +44,23 @@ struct SignStore {
   std::uint64_t* positive;
   std::uint64_t* negative;  // touched only where there are zeros
   std::uint8_t* has_zero;
+  void* own;
+  double* cosines;
+  std::size_t tile;
 
-  void place(Block& block, std::size_t targets, std::size_t others) {
+  // `own_size`: bytes of a target's signs towards its own group.
+  void place(Block& block, std::size_t targets, std::size_t others, std::size_t tile_side,
+             std::size_t own_size) {
     const std::size_t words = checked_product(targets, divide_up(others, kGramSignBlock));
     positive = block.take<std::uint64_t>(words);
     negative = block.take<std::uint64_t>(words);
     has_zero = block.take<std::uint8_t>(words);
+    own = block.take<std::byte>(checked_product(targets, own_size));
+    cosines = block.take<double>(checked_product(targets, divide_up(others, tile_side)));
+    tile = tile_side;
   }
   GramSigns signs(std::size_t targets, std::size_t target_base, std::size_t other_base) const {
-    return {positive, negative, has_zero, targets, target_base, other_base};
+    return {positive, negative, has_zero, own, cosines, tile, targets, target_base, other_base};
   }
 };
 
@@ -61,12 +69,13 @@ struct Strip {
   std::size_t begin;
   std::size_t end;
   std::size_t vectors;
+  std::size_t tile;
 
   // Tile rows are counted from the top; each begins on the diagonal.
   std::size_t tiles_of_row(std::size_t row) const {
-    return divide_up(vectors - begin - row * kGramTile, kGramTile);
+    return divide_up(vectors - begin - row * tile, tile);
   }
-  std::size_t tile_rows() const { return divide_up(end - begin, kGramTile); }
+  std::size_t tile_rows() const { return divide_up(end - begin, tile); }
   std::size_t tiles() const {
     std::size_t tiles = 0;
     for (std::size_t row = 0; row < tile_rows(); ++row) tiles += tiles_of_row(row);
@@ -84,6 +93,8 @@ class GramPlan final : public Plan {
         vectors_(problem.x->extent(vector_axis_)),
         length_(problem.x->extent(1 - vector_axis_)),
         padded_(round_up(vectors_, kernel_.vector_multiple)),
+        direction_vectors_(round_up(vectors_, kGramSignGroup)),
+        tile_(tile_side()),
         streams_(is_streamed()),
         sums_{call.arena().take<double>(strip(0).tiles()),
               call.arena().take<double>(strip(0).tiles())} {
@@ -92,12 +103,12 @@ class GramPlan final : public Plan {
     matrix_.vectors = vectors_;
     matrix_.length = length_;
     matrix_.padded_vectors = padded_;
-    set_needs(count_phases(),
-              std::max({kernel_.tile_scratch, kernel_.sign_scratch, kernel_.stream_scratch}));
+    matrix_.direction_vectors = direction_vectors_;
+    set_needs(count_phases(), std::max(kernel_.tile_scratch, kernel_.sign_scratch));
   }
 
   void place(Block& block) override {
-    matrix_.weights = block.take<double>(round_up(vectors_, kGramTile));
+    matrix_.weights = block.take<double>(padded_weights());
     matrix_.reciprocals = block.take<double>(padded_);
     matrix_.clamped = block.take<bool>(padded_);
     matrix_.factors = block.take<double>(padded_);
@@ -106,13 +117,15 @@ class GramPlan final : public Plan {
     matrix_.rows = block.take<std::byte>(checked_product(padded_, copied, kernel_.compute_size));
     matrix_.directions = nullptr;
     matrix_.gradients = nullptr;
+    matrix_.projections = nullptr;
     if (!problem_.has_gradient()) return;
-    const std::size_t size =
-        checked_product(padded_, round_up(copied, kGramCoordinates), kernel_.compute_size);
+    const std::size_t size = checked_product(direction_vectors_, round_up(copied, kGramCoordinates),
+                                             kernel_.compute_size);
     matrix_.directions = block.take<std::byte>(size);
     matrix_.gradients = block.take<std::byte>(size);
-    row_store_.place(block, strip(0).end, vectors_);
-    column_store_.place(block, vectors_ - strip(0).end, strip(0).end);
+    matrix_.projections = block.take<double>(vectors_);
+    row_store_.place(block, strip(0).end, vectors_, tile_, kGramSignGroup * kernel_.compute_size);
+    column_store_.place(block, vectors_ - strip(0).end, strip(0).end, tile_, 0);
   }
 
   Phase phase(std::size_t index) const override;
@@ -124,7 +137,7 @@ class GramPlan final : public Plan {
   }
 
  private:
-  enum class Step { kPack, kTiles, kSigns, kFinish, kStreamTile, kStreamFinish };
+  enum class Step { kPack, kTiles, kSigns, kFinish, kStreamTiles, kStreamFinish };
   struct Place {
     Step step;
     std::size_t strip;
@@ -136,28 +149,34 @@ class GramPlan final : public Plan {
     return problem_.has_gradient() ? 2 + 2 * strips() : 1 + strips();
   }
   Place place_of(std::size_t phase) const {
-    if (streams_) return {phase == 0 ? Step::kStreamTile : Step::kStreamFinish, 0};
+    if (streams_) return {phase == 0 ? Step::kStreamTiles : Step::kStreamFinish, 0};
     if (phase == 0) return {Step::kPack, 0};
     if (!problem_.has_gradient()) return {Step::kTiles, phase - 1};
     if (phase == count_phases() - 1) return {Step::kFinish, 0};
     return {phase % 2 == 1 ? Step::kTiles : Step::kSigns, (phase - 1) / 2};
   }
 
-  // Whether the copies of a few long vectors would be padded, and larger than kSmallCopies. A
-  // stream is work for one thread, as the tile is in either case; it was measured to be faster up
-  // to some 100 vectors. Longer than memory are vectors that a stride of 0 repeats.
+  // Whether the copies of a few long vectors would be larger than kSmallCopies. A stream is work
+  // for one thread, as their tile is in either case. Longer than memory are vectors that a stride
+  // of 0 repeats.
   bool is_streamed() const {
-    constexpr std::size_t kSmallCopies = std::size_t{48} << 20;
-    const std::size_t bytes_of_coordinate = 3 * padded_ * kernel_.compute_size;
-    return vectors_ <= kGramTile && padded_ > vectors_ &&
-           length_ > kSmallCopies / bytes_of_coordinate &&
+    constexpr std::size_t kSmallCopies = std::size_t{32} << 20;
+    const std::size_t bytes_of_coordinate =
+        (padded_ + 2 * direction_vectors_) * kernel_.compute_size;
+    return vectors_ <= kGramSmallTile && length_ > kSmallCopies / bytes_of_coordinate &&
            length_ < kMostMemory / bytes_of_coordinate;
   }
 
+  // Few vectors are cut into small tiles, so that there is work for every thread.
+  std::size_t tile_side() const {
+    if (vectors_ <= kGramTile) return kGramSmallTile;
+    return vectors_ <= 3 * kGramTile ? 2 * kGramSmallTile : kGramTile;
+  }
+  std::size_t padded_weights() const { return round_up(std::max(padded_, vectors_), kGramWeights); }
   std::size_t strips() const { return divide_up(vectors_, kGramStrip); }
   Strip strip(std::size_t index) const {
     const std::size_t begin = index * kGramStrip;
-    return {begin, std::min(vectors_, begin + kGramStrip), vectors_};
+    return {begin, std::min(vectors_, begin + kGramStrip), vectors_, tile_};
   }
   double pairs() const {
     return static_cast<double>(vectors_) * static_cast<double>(vectors_ - 1) / 2;
@@ -174,6 +193,14 @@ class GramPlan final : public Plan {
     total_ += sum;
   }
 
+  // Of a strip's rows towards all vectors from the strip on, and of those below towards the strip.
+  GramSigns signs_of_rows(const Strip& rows) const {
+    return row_store_.signs(rows.end - rows.begin, rows.begin, rows.begin);
+  }
+  GramSigns signs_of_columns(const Strip& rows) const {
+    return column_store_.signs(vectors_ - rows.end, rows.end, rows.begin);
+  }
+
   void pack(std::size_t piece);
   void tile(std::size_t strip_index, std::size_t piece, std::byte* scratch);
   void multiply_signs(const Strip& strip, std::size_t piece, std::byte* scratch);
@@ -183,7 +210,7 @@ class GramPlan final : public Plan {
            divide_up(vectors_ - strip.end, targets_per_piece());
   }
   void finish(std::size_t piece);
-  void stream_tile(std::byte* scratch);
+  void stream_tiles(std::byte* scratch);
   void stream_finish(std::byte* scratch);
   void fill_with_nan(std::size_t piece, std::size_t pieces);
   GramTarget target() const;
@@ -196,6 +223,8 @@ class GramPlan final : public Plan {
   std::size_t vectors_;
   std::size_t length_;
   std::size_t padded_;
+  std::size_t direction_vectors_;
+  std::size_t tile_;  // vectors along each side of a tile
   bool streams_;
   GramMatrix matrix_;
   SignStore row_store_;
@@ -214,7 +243,7 @@ Plan::Phase GramPlan::phase(std::size_t index) const {
   const double copies = static_cast<double>(vectors_) * length / kCopiesPerNanosecond;
   switch (step) {
     case Step::kPack:
-      return {padded_ / kernel_.register_columns, copies};
+      return {divide_up(padded_, kernel_.register_columns), copies};
     case Step::kTiles:
       return {rows.tiles(), height * (right - height / 2) * length / kMultiplyAddsPerNanosecond};
     case Step::kSigns:
@@ -222,7 +251,7 @@ Plan::Phase GramPlan::phase(std::size_t index) const {
               height * (2 * right - height) * length / kSignsPerNanosecond};
     case Step::kFinish:
       return {divide_up(vectors_, kFinishedVectors), copies};
-    case Step::kStreamTile:
+    case Step::kStreamTiles:
     case Step::kStreamFinish:
       return {1, copies + height * right / 2 * length / kMultiplyAddsPerNanosecond};
   }
@@ -240,8 +269,8 @@ void GramPlan::run(std::size_t phase, std::size_t piece, std::byte* scratch) {
       return multiply_signs(strip(strip_index), piece, scratch);
     case Step::kFinish:
       return finish(piece);
-    case Step::kStreamTile:
-      return stream_tile(scratch);
+    case Step::kStreamTiles:
+      return stream_tiles(scratch);
     case Step::kStreamFinish:
       return stream_finish(scratch);
   }
@@ -249,7 +278,7 @@ void GramPlan::run(std::size_t phase, std::size_t piece, std::byte* scratch) {
 
 void GramPlan::pack(std::size_t piece) {
   if (piece == 0) {  // what tiles read beyond the last vector counts for nothing
-    std::fill(matrix_.weights + padded_, matrix_.weights + round_up(vectors_, kGramTile), 0.0);
+    std::fill(matrix_.weights + padded_, matrix_.weights + padded_weights(), 0.0);
   }
   if (!kernel_.pack(matrix_, piece * kernel_.register_columns)) finite_ = false;
 }
@@ -262,14 +291,16 @@ void GramPlan::tile(std::size_t strip_index, std::size_t piece, std::byte* scrat
   std::size_t tile_row = 0;
   std::size_t left = piece;
   for (; left >= rows.tiles_of_row(tile_row); ++tile_row) left -= rows.tiles_of_row(tile_row);
-  const std::size_t row = rows.begin + tile_row * kGramTile;
-  const std::size_t column = row + left * kGramTile;
+  const std::size_t row = rows.begin + tile_row * tile_;
+  const std::size_t column = row + left * tile_;
+  const GramTile tile{row, column, std::min(tile_, rows.end - row),
+                      std::min(tile_, vectors_ - column)};
 
   const GramSigns row_signs = row_store_.signs(rows.end - rows.begin, rows.begin, rows.begin);
   const GramSigns column_signs = column_store_.signs(vectors_ - rows.end, rows.end, rows.begin);
   const bool has_gradient = problem_.has_gradient();
   sums_[strip_index % 2][piece] = kernel_.tile(
-      matrix_, row, column, has_gradient ? &row_signs : nullptr,
+      matrix_, tile, has_gradient ? &row_signs : nullptr,
       has_gradient ? (column < rows.end ? &row_signs : &column_signs) : nullptr, scratch);
 }
 
@@ -283,8 +314,7 @@ void GramPlan::multiply_signs(const Strip& rows, std::size_t piece, std::byte* s
   const bool is_row = index < row_pieces;
   const std::size_t first =
       is_row ? rows.begin + index * targets : rows.end + (index - row_pieces) * targets;
-  const GramSigns signs = is_row ? row_store_.signs(rows.end - rows.begin, rows.begin, rows.begin)
-                                 : column_store_.signs(vectors_ - rows.end, rows.end, rows.begin);
+  const GramSigns signs = is_row ? signs_of_rows(rows) : signs_of_columns(rows);
   kernel_.multiply_signs(matrix_, panel, first,
                          std::min(is_row ? rows.end : vectors_, first + targets),
                          is_row ? vectors_ : rows.end, signs, scratch);
@@ -297,19 +327,21 @@ void GramPlan::finish(std::size_t piece) {
   kernel_.finish(matrix_, begin, end, coefficient(begin, end), target());
 }
 
-void GramPlan::stream_tile(std::byte* scratch) {
-  const GramSigns signs = row_store_.signs(vectors_, 0, 0);
-  std::fill(matrix_.weights + padded_, matrix_.weights + round_up(vectors_, kGramTile), 0.0);
-  const double sum =
-      kernel_.stream_tile(matrix_, problem_.has_gradient() ? &signs : nullptr, scratch);
-  sums_[0][0] = sum;
-  if (sum != sum) finite_ = false;
+void GramPlan::stream_tiles(std::byte* scratch) {
+  std::fill(matrix_.weights + padded_, matrix_.weights + padded_weights(), 0.0);
+  for (std::size_t begin = 0; begin < vectors_; begin += kernel_.register_columns) {
+    if (!kernel_.stream_pack(matrix_, begin)) finite_ = false;
+  }
+  if (!finite_) return;
+  const GramSigns signs = signs_of_rows(strip(0));
+  sums_[0][0] =
+      kernel_.stream_tiles(matrix_, tile_, problem_.has_gradient() ? &signs : nullptr, scratch);
 }
 
 void GramPlan::stream_finish(std::byte* scratch) {
   if (!finite_) return fill_with_nan(0, 1);
-  kernel_.stream_finish(matrix_, row_store_.signs(vectors_, 0, 0), coefficient(0, vectors_),
-                        target(), scratch);
+  kernel_.stream_finish(matrix_, signs_of_rows(strip(0)), coefficient(0, vectors_), target(),
+                        scratch);
 }
 
 // One of so many parts of the gradient.

@@ -1,18 +1,18 @@
 // From gᵢ = Σⱼ sign(i, j) x̂ⱼ to the gradient with respect to xᵢ, into the caller's array:
-// dxᵢ = (gᵢ - x̂ᵢ <x̂ᵢ,gᵢ>) / |xᵢ|, and gᵢ / 1e-7 where |xᵢ| is below that.
+// dxᵢ = (gᵢ - x̂ᵢ <x̂ᵢ,gᵢ>) / |xᵢ|, and gᵢ / 1e-7 where |xᵢ| is below that. <x̂ᵢ,gᵢ> is the vector's
+// own Σⱼ |<x̂ᵢ,x̂ⱼ>|; whether j = i is among them makes no difference to dxᵢ.
 
 #ifndef TAUT_KERNELS_GRAM_FINISH_HPP_
 #define TAUT_KERNELS_GRAM_FINISH_HPP_
 
 #include "kernels/gram/lines.hpp"
-#include "kernels/lanes.hpp"
+#include "kernels/storage.hpp"
 
 namespace taut::TAUT_LEVEL {
 namespace {
 
 // Vectors, and coordinates, that are finished at once.
 constexpr std::size_t kFinished = kGramCoordinates;
-using FinishedLanes = Lanes<kFinished>;
 
 template <typename G>
 [[gnu::always_inline]] inline void write_numbers(const double (&slopes)[kFinished], bool accumulate,
@@ -63,27 +63,11 @@ class FinishedVectors {
  public:
   using T = ComputeOf<Storage>;
 
-  FinishedVectors(const GramMatrix& matrix, std::size_t first, std::size_t vectors)
-      : matrix_(matrix), first_(first), vectors_(vectors) {}
-
-  // lanes[v] += x̂ g of the v-th vector, coordinate k to lane k mod kFinished. Panel by panel, as
-  // they lie in memory.
-  [[gnu::always_inline]] void project(FinishedLanes* lanes) const {
-    for (std::size_t c = 0; c < matrix_.length; c += kFinished) {
-      for (std::size_t v = 0; v < vectors_; ++v) {
-        TAUT_UNROLL
-        for (std::size_t part = 0; part < FinishedLanes::kParts; ++part) {
-          lanes[v].parts[part] =
-              multiply_add(direction(v, c, part), gradient(v, c, part), lanes[v].parts[part]);
-        }
-      }
-    }
-  }
-
-  // What write() takes from the lanes of all coordinates.
-  void set(const FinishedLanes* lanes, double coefficient) {
+  FinishedVectors(const GramMatrix& matrix, std::size_t first, std::size_t vectors,
+                  double coefficient)
+      : matrix_(matrix), first_(first), vectors_(vectors) {
     for (std::size_t v = 0; v < vectors_; ++v) {
-      projections_[v] = matrix_.clamped[first_ + v] ? 0 : lanes[v].sum();
+      projections_[v] = matrix_.clamped[first_ + v] ? 0 : matrix_.projections[first_ + v];
       factors_[v] = coefficient * matrix_.reciprocals[first_ + v];
       is_beyond_ |= __builtin_fabs(factors_[v]) > __DBL_MAX__;
     }
@@ -94,8 +78,9 @@ class FinishedVectors {
   [[gnu::noinline]] void write(const GramTarget& target) const {
     char* base = static_cast<char*>(target.data) + offset(first_, target.vector_stride);
     if (is_nearer(target.coordinate_stride, target.vector_stride)) {
-      for (std::size_t v = 0; v < vectors_; ++v) {
-        for (std::size_t c = 0; c < matrix_.length; c += kFinished) {
+      // As they lie in memory: panel by panel.
+      for (std::size_t c = 0; c < matrix_.length; c += kFinished) {
+        for (std::size_t v = 0; v < vectors_; ++v) {
           double slopes[kFinished];
           compute(v, c, slopes);
           write_line<G>(
@@ -121,7 +106,8 @@ class FinishedVectors {
   std::size_t at(std::size_t v, std::size_t c, std::size_t part) const {
     constexpr std::size_t kPanel = GramShape<T>::kPanel;
     const std::size_t within = part * kDoubles % kPanel;
-    return (c + part * kDoubles - within) * matrix_.padded_vectors + (first_ + v) * kPanel + within;
+    return (c + part * kDoubles - within) * matrix_.direction_vectors + (first_ + v) * kPanel +
+           within;
   }
   [[gnu::always_inline]] Doubles direction(std::size_t v, std::size_t c, std::size_t part) const {
     return load_doubles(static_cast<const T*>(matrix_.directions) + at(v, c, part));
@@ -132,9 +118,9 @@ class FinishedVectors {
   [[gnu::always_inline]] void compute(std::size_t v, std::size_t c,
                                       double (&slopes)[kFinished]) const {
     TAUT_UNROLL
-    for (std::size_t part = 0; part < FinishedLanes::kParts; ++part) {
-      const Doubles along = direction(v, c, part) * projections_[v];
-      const Doubles across = gradient(v, c, part) - along;
+    for (std::size_t part = 0; part < kFinished / kDoubles; ++part) {
+      const Doubles across = multiply_add(
+          direction(v, c, part), broadcast<Doubles>(-projections_[v]), gradient(v, c, part));
       Doubles slope = across * factors_[v];
       // Where the factor is beyond float64's range, 0 times it is still 0.
       if (is_beyond_) slope = (Doubles)((Int64s)slope & (Int64s)(across != 0));
@@ -150,31 +136,18 @@ class FinishedVectors {
   bool is_beyond_ = false;
 };
 
-// Calls visit(vectors) with up to kFinished FinishedVectors at a time, and their first.
-template <typename Storage, typename Visit>
-[[gnu::always_inline]] inline void visit_finished(const GramMatrix& matrix, std::size_t begin,
-                                                  std::size_t end, const GramTarget& target,
-                                                  Visit visit) {
+template <typename Storage>
+void finish(const GramMatrix& matrix, std::size_t begin, std::size_t end, double coefficient,
+            const GramTarget& target) {
   using Wide = typename WideGradient<Storage>::type;
   for (std::size_t first = begin; first < end; first += kFinished) {
     const std::size_t vectors = end - first < kFinished ? end - first : kFinished;
     if (target.float32 && sizeof(Storage) == 2) {
-      visit(FinishedVectors<Storage, Wide>(matrix, first, vectors), first);
+      FinishedVectors<Storage, Wide>(matrix, first, vectors, coefficient).write(target);
     } else {
-      visit(FinishedVectors<Storage, Storage>(matrix, first, vectors), first);
+      FinishedVectors<Storage, Storage>(matrix, first, vectors, coefficient).write(target);
     }
   }
-}
-
-template <typename Storage>
-void finish(const GramMatrix& matrix, std::size_t begin, std::size_t end, double coefficient,
-            const GramTarget& target) {
-  visit_finished<Storage>(matrix, begin, end, target, [&](auto vectors, std::size_t) {
-    FinishedLanes lanes[kFinished];
-    vectors.project(lanes);
-    vectors.set(lanes, coefficient);
-    vectors.write(target);
-  });
 }
 
 }  // namespace

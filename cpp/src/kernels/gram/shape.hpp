@@ -70,10 +70,10 @@ struct GramShape {
   static constexpr std::size_t kColumns = kColumnVectors * kLanesOf<T>;
   // A panel's coordinates of one vector are a cache line.
   static constexpr std::size_t kPanel = 64 / sizeof(T);
-  static constexpr std::size_t kVectorMultiple =
-      kColumns % kGramSignGroup == 0 ? kColumns : 3 * kColumns;
-  static_assert(kVectorMultiple % kGramSignGroup == 0 && kGramCoordinates % kPanel == 0);
-  static_assert(kGramTile % kColumns == 0 && kColumns % kRows == 0 && kColumns % 4 == 0);
+  // The last group of columns is as wide as it has to be, in whole vectors and register rows.
+  static constexpr std::size_t kVectorMultiple = kLanesOf<T> < kRows ? kRows : kLanesOf<T>;
+  static_assert(kGramCoordinates % kPanel == 0 && kGramCoordinates % kLanesOf<T> == 0);
+  static_assert(kGramSmallTile % kColumns == 0 && kColumns % kVectorMultiple == 0);
 };
 
 }  // namespace

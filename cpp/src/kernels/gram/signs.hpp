@@ -6,9 +6,9 @@
 // product is rounded, so this is as exact as adding the directions one by one. A block's eight
 // tables are as large as a first-level cache, and measured faster than smaller ones.
 //
-// A pair of sign 0 must be left out rather than subtracted again. Targets with such pairs look up
-// two sums, of the positive and of the negative directions, in tables that have 0 where a bit is
-// clear.
+// A target's own group, in which it is itself, is multiplied directly. Where there are other pairs
+// of sign 0, they must be left out rather than subtracted. Targets with such pairs look up two
+// sums, of the positive and of the negative directions, in tables that have 0 where a bit is clear.
 
 #ifndef TAUT_KERNELS_GRAM_SIGNS_HPP_
 #define TAUT_KERNELS_GRAM_SIGNS_HPP_
@@ -29,7 +29,7 @@ struct Panel {
   using V = Vector<T, (kLanesOf<T> < kNumbers ? kLanesOf<T> : kNumbers)>;
   static constexpr std::size_t kLanes = sizeof(V) / sizeof(T);
   static constexpr std::size_t kVectors = kNumbers / kLanes;
-  static constexpr std::size_t kTable = kTableEntries * kNumbers;  // numbers per group
+  static constexpr std::size_t kTable = (kTableEntries + 1) * kNumbers;  // numbers per group
 
   V vectors[kVectors];
 
@@ -101,6 +101,7 @@ inline void build_tables(const T* directions, std::size_t groups, T* tables) {
           store(table + (h * 8 + l) * P::kNumbers, low[l] + high[h]);
         }
       }
+      store(table + kGramOwnGroup * P::kNumbers, typename P::V{});
     }
   }
 }
@@ -183,6 +184,35 @@ template <typename T>
   }
 }
 
+// gradients += the signs towards their own groups, for the targets [target_begin, target_end).
+template <typename T>
+[[gnu::noinline]] void add_own_groups(const GramSigns& signs, const T* directions, T* gradients,
+                                      std::size_t target_begin, std::size_t target_end) {
+  using P = Panel<T>;
+  const T* own = static_cast<const T*>(signs.own);
+  for (std::size_t first = target_begin; first < target_end; first += kGramSignGroup) {
+    P group[kGramSignGroup];
+    TAUT_UNROLL
+    for (std::size_t j = 0; j < kGramSignGroup; ++j) {
+      group[j] = P::read(directions + (first + j) * P::kNumbers);
+    }
+    const std::size_t left = target_end - first;
+    for (std::size_t i = 0; i < kGramSignGroup && i < left; ++i) {
+      const T* numbers = own + (first + i - signs.target_base) * kGramSignGroup;
+      P sum = P::read(gradients + (first + i) * P::kNumbers);
+      TAUT_UNROLL
+      for (std::size_t j = 0; j < kGramSignGroup; ++j) {
+        TAUT_UNROLL
+        for (std::size_t v = 0; v < P::kVectors; ++v) {
+          sum.vectors[v] = multiply_add(group[j].vectors[v], broadcast<typename P::V>(numbers[j]),
+                                        sum.vectors[v]);
+        }
+      }
+      sum.write(gradients + (first + i) * P::kNumbers);
+    }
+  }
+}
+
 // How many of the flags in a row are what the first one is.
 inline std::size_t count_equal(const std::uint8_t* flags, std::size_t count) {
   const std::uint64_t eight = flags[0] * UINT64_C(0x0101010101010101);
@@ -192,6 +222,22 @@ inline std::size_t count_equal(const std::uint8_t* flags, std::size_t count) {
   return equal;
 }
 
+// projections[target] += the cosines with the others of each tile, in order.
+inline void add_projections(const GramMatrix& matrix, std::size_t target_begin,
+                            std::size_t target_end, std::size_t other_end, const GramSigns& signs) {
+  double* projections = matrix.projections;
+  if (signs.other_base == 0) {
+    for (std::size_t target = target_begin; target < target_end; ++target) projections[target] = 0;
+  }
+  const double* cosines = signs.cosines - signs.target_base;
+  for (std::size_t other = signs.other_base; other < other_end; other += signs.tile) {
+    for (std::size_t target = target_begin; target < target_end; ++target) {
+      projections[target] += cosines[target];
+    }
+    cosines += signs.targets;
+  }
+}
+
 template <typename T>
 void multiply_signs(const GramMatrix& matrix, std::size_t panel, std::size_t target_begin,
                     std::size_t target_end, std::size_t other_end, const GramSigns& signs,
@@ -199,9 +245,10 @@ void multiply_signs(const GramMatrix& matrix, std::size_t panel, std::size_t tar
   constexpr std::size_t kNumbers = Panel<T>::kNumbers;
   T* tables = static_cast<T*>(scratch);
   T* subset_tables = tables + kGroups * Panel<T>::kTable;
-  const std::size_t panel_begin = panel * matrix.padded_vectors * kNumbers;
+  const std::size_t panel_begin = panel * matrix.direction_vectors * kNumbers;
   const T* directions = static_cast<const T*>(matrix.directions) + panel_begin;
   T* gradients = static_cast<T*>(matrix.gradients) + panel_begin;
+  if (panel == 0) add_projections(matrix, target_begin, target_end, other_end, signs);
   if (signs.other_base == 0) {
     __builtin_memset(gradients + target_begin * kNumbers, 0,
                      (target_end - target_begin) * kNumbers * sizeof(T));
@@ -240,6 +287,9 @@ void multiply_signs(const GramMatrix& matrix, std::size_t panel, std::size_t tar
       }
       target += targets;
     }
+  }
+  if (target_begin >= signs.other_base && target_begin < other_end) {
+    add_own_groups(signs, directions, gradients, target_begin, target_end);
   }
 }
 

@@ -28,91 +28,95 @@ template <typename Visit>
   }
 }
 
-// A group's rows, scaled if its factors say so.
+// A group's rows in a window, scaled if its factors say so, and measured if they are.
 template <typename Storage>
-inline ComputeOf<Storage>* read_scaled_rows(const GramMatrix& window, std::size_t group) {
+struct WindowRows {
   using T = ComputeOf<Storage>;
-  T* rows = read_rows<Storage>(window, group);
-  bool scales = false;
-  for (std::size_t v = 0; v < GramShape<T>::kColumns; ++v) scales |= window.factors[group + v] != 1;
-  if (scales) scale_rows(window.factors + group, window.length, rows);
-  return rows;
-}
+  Group<T> group;
+  bool is_scaled = false;
+
+  WindowRows(const GramMatrix& window, std::size_t begin, GroupMeasure<T>* measures)
+      : group(group_of<T>(window, begin)) {
+    for (std::size_t v = 0; v < group.width; ++v) is_scaled |= window.factors[begin + v] != 1;
+    pack_rows<Storage>(window, group, nullptr);
+    if (is_scaled) scale_rows(window, group, measures);
+  }
+};
 
 template <typename Storage>
-[[gnu::noinline]] bool stream_weights(const GramMatrix& matrix, std::size_t group) {
+bool stream_pack(const GramMatrix& matrix, std::size_t begin) {
   using T = ComputeOf<Storage>;
-  GroupMeasure<T> measure;
+  GroupMeasure<T> measures;
   visit_windows(matrix, [&](const GramMatrix& window, std::size_t) {
-    measure.add(read_rows<Storage>(window, group), window.length);
+    pack_rows<Storage>(window, group_of<T>(window, begin), &measures);
   });
-  if (!measure.finite) return false;
-  if (choose_factors(matrix, group, measure)) {
-    measure = GroupMeasure<T>();
+  const Group<T> group = group_of<T>(matrix, begin);
+  if (!measures.is_finite(group)) return false;
+  if (choose_factors(matrix, group, measures)) {
+    measures.clear();
     visit_windows(matrix, [&](const GramMatrix& window, std::size_t) {
-      measure.add(read_scaled_rows<Storage>(window, group), window.length);
+      WindowRows<Storage>(window, begin, &measures);
     });
   }
-  set_weights(matrix, group, measure);
+  set_weights(matrix, group, measures);
   return true;
 }
 
-template <typename Storage>
-double stream_tile(const GramMatrix& matrix, const GramSigns* signs, void* scratch) {
-  using T = ComputeOf<Storage>;
-  constexpr std::size_t kColumns = GramShape<T>::kColumns;
-  for (std::size_t group = 0; group < matrix.padded_vectors; group += kColumns) {
-    if (!stream_weights<Storage>(matrix, group)) return __builtin_nan("");
-  }
-  T* products = static_cast<T*>(scratch);
-  const TilePlace place{0, 0, matrix.vectors, matrix.vectors};
-  visit_windows(matrix, [&](const GramMatrix& window, std::size_t begin) {
-    for (std::size_t group = 0; group < matrix.padded_vectors; group += kColumns) {
-      read_scaled_rows<Storage>(window, group);
+// Calls visit(tile, products) for the tiles of a small matrix, row by row; `products` has room for
+// all of them.
+template <typename T, typename Visit>
+[[gnu::always_inline]] inline void visit_tiles(const GramMatrix& matrix, std::size_t side,
+                                               T* products, Visit visit) {
+  const auto size = [&](std::size_t begin) {
+    const std::size_t left = matrix.vectors - begin;
+    return left < side ? left : side;
+  };
+  for (std::size_t row = 0; row < matrix.vectors; row += side) {
+    for (std::size_t column = row; column < matrix.vectors; column += side) {
+      visit(GramTile{row, column, size(row), size(column)}, products + row * kGramTile + column);
     }
-    multiply_tile(window, place, begin > 0, products);
-  });
-  return finish_tile(matrix, place, signs, signs, exact_dot<Storage>, products);
+  }
 }
 
-// The directions and the gradients of a window.
 template <typename Storage>
-[[gnu::noinline]] void read_window(const GramMatrix& window, const GramSigns& signs, void* tables) {
+double stream_tiles(const GramMatrix& matrix, std::size_t side, const GramSigns* signs,
+                    void* scratch) {
   using T = ComputeOf<Storage>;
-  for (std::size_t group = 0; group < window.padded_vectors; group += GramShape<T>::kColumns) {
-    write_directions(window, group, read_scaled_rows<Storage>(window, group));
-  }
-  const std::size_t panels = round_up(window.length, kGramCoordinates) / GramShape<T>::kPanel;
-  for (std::size_t panel = 0; panel < panels; ++panel) {
-    multiply_signs<T>(window, panel, 0, window.vectors, window.vectors, signs, tables);
-  }
+  constexpr std::size_t kColumns = GramShape<T>::kColumns;
+  T* products = static_cast<T*>(scratch);
+  visit_windows(matrix, [&](const GramMatrix& window, std::size_t first) {
+    for (std::size_t begin = 0; begin < matrix.vectors; begin += kColumns) {
+      WindowRows<Storage>(window, begin, nullptr);
+    }
+    visit_tiles(window, side, products, [&](const GramTile& tile, T* of_tile) {
+      multiply_tile(window, tile, first > 0, of_tile);
+    });
+  });
+  double sum = 0;
+  visit_tiles(matrix, side, products, [&](const GramTile& tile, T* of_tile) {
+    sum += finish_tile(matrix, tile, signs, signs, exact_dot<Storage>, of_tile);
+  });
+  return sum;
 }
 
 template <typename Storage>
 void stream_finish(const GramMatrix& matrix, const GramSigns& signs, double coefficient,
-                   const GramTarget& target, void* scratch) {
-  void* tables = static_cast<char*>(scratch) + kGramTile * sizeof(FinishedLanes);
-  auto* lanes = static_cast<FinishedLanes*>(scratch);
-  for (std::size_t v = 0; v < matrix.vectors; ++v) lanes[v] = FinishedLanes();
-  visit_windows(matrix, [&](const GramMatrix& window, std::size_t) {
-    read_window<Storage>(window, signs, tables);
-    visit_finished<Storage>(
-        window, 0, matrix.vectors, target,
-        [&](auto vectors, std::size_t first) { vectors.project(lanes + first); });
-  });
-  visit_windows(matrix, [&](const GramMatrix& window, std::size_t begin) {
-    read_window<Storage>(window, signs, tables);
+                   const GramTarget& target, void* tables) {
+  using T = ComputeOf<Storage>;
+  visit_windows(matrix, [&](const GramMatrix& window, std::size_t first) {
+    for (std::size_t begin = 0; begin < matrix.vectors; begin += GramShape<T>::kColumns) {
+      const WindowRows<Storage> rows(window, begin, nullptr);
+      write_directions<Storage>(window, rows.group, rows.is_scaled);
+    }
+    const std::size_t panels = round_up(window.length, kGramCoordinates) / GramShape<T>::kPanel;
+    for (std::size_t panel = 0; panel < panels; ++panel) {
+      multiply_signs<T>(window, panel, 0, window.vectors, window.vectors, signs, tables);
+    }
     GramTarget part = target;
-    part.data = static_cast<char*>(target.data) + offset(begin, target.coordinate_stride);
-    visit_finished<Storage>(window, 0, matrix.vectors, part, [&](auto vectors, std::size_t first) {
-      vectors.set(lanes + first, coefficient);
-      vectors.write(part);
-    });
+    part.data = static_cast<char*>(target.data) + offset(first, target.coordinate_stride);
+    finish<Storage>(window, 0, matrix.vectors, coefficient, part);
   });
 }
-
-template <typename T>
-constexpr std::size_t kStreamScratch = kGramTile * sizeof(FinishedLanes) + kSignScratch<T>;
 
 }  // namespace
 }  // namespace taut::TAUT_LEVEL
