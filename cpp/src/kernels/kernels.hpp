@@ -106,11 +106,12 @@ struct GramTarget {
 struct GramMatrix {
   std::size_t vectors;
   std::size_t length;
-  std::size_t padded_vectors;     // a whole number of `vector_multiple`
-  std::size_t direction_vectors;  // a whole number of kGramSignGroup
-  GramSource source;              // what the copies are of
+  std::size_t padded_vectors;  // a whole number of `vector_multiple`
+  std::size_t panel_vectors;   // a whole number of kGramSignGroup
+  GramSource source;           // what the copies are of
   // Per vector x with x̂ = x / max(|x|, 1e-7), where `rows` holds x times a power of two:
   double* weights;      // x̂ = weight * rows; a whole number of kGramWeights of them
+  void* unit_weights;   // the same in Compute; as many as panel_vectors
   double* reciprocals;  // 1 / max(|x|, 1e-7)
   bool* clamped;        // whether |x| < 1e-7
   double* factors;      // those powers of two
@@ -118,8 +119,8 @@ struct GramMatrix {
   // Groups of register_columns vectors, of which the last may be narrower:
   void* rows;  // Compute[coordinate][vector] of each
   // For a gradient, else null; in panels of some coordinates, with zeros up to kGramCoordinates:
-  void* directions;     // x̂: Compute[coordinate / panel][vector][coordinate % panel]
-  void* gradients;      // Σⱼ sign(i, j) x̂ⱼ, laid out as `directions`
+  void* panels;         // as `rows`: Compute[coordinate / panel][vector][coordinate % panel]
+  void* gradients;      // Σⱼ sign(i, j) x̂ⱼ, laid out as `panels`
   double* projections;  // of the above on x̂ᵢ, unless that is clamped: Σⱼ |<x̂ᵢ,x̂ⱼ>|
 };
 
@@ -127,12 +128,15 @@ struct GramMatrix {
 // of eight bytes, one per group of six: bit b of byte g is set where the sign towards the g-th
 // group's b-th vector is positive. Where `has_zero` says so, a pair may have sign 0, and `negative`
 // is written in the same way. In place of a target's signs towards its own group, which has itself
-// (sign 0), stands kGramOwnGroup; those are numbers of their own.
+// (sign 0), stands kGramOwnGroup; those are numbers of their own. Few vectors have no words, but
+// are one such group.
 struct GramSigns {
-  std::uint64_t* positive;  // [(other - other_base) / kGramSignBlock][target - target_base]
+  std::uint64_t*
+      positive;  // [(other - other_base) / kGramSignBlock][target - target_base], or null
   std::uint64_t* negative;  // likewise
   std::uint8_t* has_zero;   // likewise
-  void* own;                // Compute[target - target_base][kGramSignGroup]: 1, 0 or -1
+  void* own;                // Compute[target - target_base][own_group]: 1, 0 or -1
+  std::size_t own_group;    // kGramSignGroup, or all panel_vectors
   // Σⱼ |<x̂ᵢ,x̂ⱼ>| of target i and the others j of a tile, without itself:
   double* cosines;  // [(other - other_base) / tile][target - target_base]
   std::size_t tile;

@@ -30,6 +30,7 @@ template <typename V, std::size_t... kLanes>
 
 // One instruction each; GCC takes several for what is said lane by lane. All lanes are in the
 // masks, which cost nothing: without one, GCC 12 warns of its own intrinsics' "undefined" vectors.
+[[gnu::always_inline]] inline Doubles to_doubles(Doubles numbers) { return numbers; }
 [[gnu::always_inline]] inline Doubles to_doubles(Vector<float, kDoubles> floats) {
 #if defined(__AVX512F__)
   return _mm512_maskz_cvtps_pd(0xff, floats);

@@ -24,6 +24,10 @@ static_assert(kGramStrip % kGramSignBlock == 0);
 
 constexpr std::size_t kFinishedVectors = 64;  // per piece
 
+// Up to so many vectors, tables of their sums are not worth their making.
+constexpr std::size_t kMostMultipliedDirectly = 32;
+static_assert(kMostMultipliedDirectly <= kGramSmallTile);
+
 // What one thread does in a nanosecond: see benchmarks/.
 constexpr double kMultiplyAddsPerNanosecond = 40;
 constexpr double kSignsPerNanosecond = 130;
@@ -41,26 +45,30 @@ std::size_t vector_axis(const OrthogonalRegularizer& regularizer) {
 
 // The signs of a strip in one direction.
 struct SignStore {
-  std::uint64_t* positive;
-  std::uint64_t* negative;  // touched only where there are zeros
-  std::uint8_t* has_zero;
+  std::uint64_t* positive = nullptr;
+  std::uint64_t* negative = nullptr;  // touched only where there are zeros
+  std::uint8_t* has_zero = nullptr;
   void* own;
+  std::size_t own_group;
   double* cosines;
   std::size_t tile;
 
-  // `own_size`: bytes of a target's signs towards its own group.
-  void place(Block& block, std::size_t targets, std::size_t others, std::size_t tile_side,
-             std::size_t own_size) {
-    const std::size_t words = checked_product(targets, divide_up(others, kGramSignBlock));
-    positive = block.take<std::uint64_t>(words);
-    negative = block.take<std::uint64_t>(words);
-    has_zero = block.take<std::uint8_t>(words);
-    own = block.take<std::byte>(checked_product(targets, own_size));
-    cosines = block.take<double>(checked_product(targets, divide_up(others, tile_side)));
-    tile = tile_side;
+  void place(Block& block, std::size_t targets, std::size_t others) {
+    if (own_group < others) {
+      const std::size_t words = checked_product(targets, divide_up(others, kGramSignBlock));
+      positive = block.take<std::uint64_t>(words);
+      negative = block.take<std::uint64_t>(words);
+      has_zero = block.take<std::uint8_t>(words);
+    }
+    cosines = block.take<double>(checked_product(targets, divide_up(others, tile)));
+  }
+  void place_own(Block& block, std::size_t targets, std::size_t compute_size) {
+    const std::size_t numbers = checked_product(round_up(targets, kGramSignGroup), own_group);
+    own = block.take<std::byte>(checked_product(numbers, compute_size));
   }
   GramSigns signs(std::size_t targets, std::size_t target_base, std::size_t other_base) const {
-    return {positive, negative, has_zero, own, cosines, tile, targets, target_base, other_base};
+    return {positive, negative, has_zero, own,         own_group,
+            cosines,  tile,     targets,  target_base, other_base};
   }
 };
 
@@ -93,7 +101,7 @@ class GramPlan final : public Plan {
         vectors_(problem.x->extent(vector_axis_)),
         length_(problem.x->extent(1 - vector_axis_)),
         padded_(round_up(vectors_, kernel_.vector_multiple)),
-        direction_vectors_(round_up(vectors_, kGramSignGroup)),
+        panel_vectors_(round_up(vectors_, kGramSignGroup)),
         tile_(tile_side()),
         streams_(is_streamed()),
         sums_{call.arena().take<double>(strip(0).tiles()),
@@ -103,29 +111,35 @@ class GramPlan final : public Plan {
     matrix_.vectors = vectors_;
     matrix_.length = length_;
     matrix_.padded_vectors = padded_;
-    matrix_.direction_vectors = direction_vectors_;
+    matrix_.panel_vectors = panel_vectors_;
+    row_store_.tile = column_store_.tile = tile_;
+    row_store_.own_group = column_store_.own_group =
+        vectors_ <= kMostMultipliedDirectly ? panel_vectors_ : kGramSignGroup;
     set_needs(count_phases(), std::max(kernel_.tile_scratch, kernel_.sign_scratch));
   }
 
   void place(Block& block) override {
     matrix_.weights = block.take<double>(padded_weights());
+    matrix_.unit_weights =
+        block.take<std::byte>(checked_product(panel_vectors_, kernel_.compute_size));
     matrix_.reciprocals = block.take<double>(padded_);
     matrix_.clamped = block.take<bool>(padded_);
     matrix_.factors = block.take<double>(padded_);
     matrix_.smallest = block.take<double>(padded_);
     const std::size_t copied = streams_ ? kGramWindow : length_;
     matrix_.rows = block.take<std::byte>(checked_product(padded_, copied, kernel_.compute_size));
-    matrix_.directions = nullptr;
+    matrix_.panels = nullptr;
     matrix_.gradients = nullptr;
     matrix_.projections = nullptr;
     if (!problem_.has_gradient()) return;
-    const std::size_t size = checked_product(direction_vectors_, round_up(copied, kGramCoordinates),
-                                             kernel_.compute_size);
-    matrix_.directions = block.take<std::byte>(size);
+    const std::size_t size =
+        checked_product(panel_vectors_, round_up(copied, kGramCoordinates), kernel_.compute_size);
+    matrix_.panels = block.take<std::byte>(size);
     matrix_.gradients = block.take<std::byte>(size);
     matrix_.projections = block.take<double>(vectors_);
-    row_store_.place(block, strip(0).end, vectors_, tile_, kGramSignGroup * kernel_.compute_size);
-    column_store_.place(block, vectors_ - strip(0).end, strip(0).end, tile_, 0);
+    row_store_.place(block, strip(0).end, vectors_);
+    row_store_.place_own(block, strip(0).end, kernel_.compute_size);
+    column_store_.place(block, vectors_ - strip(0).end, strip(0).end);
   }
 
   Phase phase(std::size_t index) const override;
@@ -161,8 +175,7 @@ class GramPlan final : public Plan {
   // of 0 repeats.
   bool is_streamed() const {
     constexpr std::size_t kSmallCopies = std::size_t{32} << 20;
-    const std::size_t bytes_of_coordinate =
-        (padded_ + 2 * direction_vectors_) * kernel_.compute_size;
+    const std::size_t bytes_of_coordinate = (padded_ + 2 * panel_vectors_) * kernel_.compute_size;
     return vectors_ <= kGramSmallTile && length_ > kSmallCopies / bytes_of_coordinate &&
            length_ < kMostMemory / bytes_of_coordinate;
   }
@@ -223,7 +236,7 @@ class GramPlan final : public Plan {
   std::size_t vectors_;
   std::size_t length_;
   std::size_t padded_;
-  std::size_t direction_vectors_;
+  std::size_t panel_vectors_;
   std::size_t tile_;  // vectors along each side of a tile
   bool streams_;
   GramMatrix matrix_;

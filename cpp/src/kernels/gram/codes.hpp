@@ -106,13 +106,14 @@ inline void write_flags(const GramSigns& signs, std::size_t target, std::size_t 
   }
 }
 
-// The signs of a diagonal tile's vectors towards their own groups, as numbers.
+// The signs of a diagonal tile's vectors towards their own groups, as numbers; up to a whole group
+// of vectors.
 template <typename T>
 inline void write_own_signs(const GramTile& place, const T* tile, const GramSigns& signs) {
-  T* own = static_cast<T*>(signs.own) + (place.row - signs.target_base) * kGramSignGroup;
-  for (std::size_t i = 0; i < place.rows; ++i) {
-    const T* group = tile + i * kGramTile + i / kGramSignGroup * kGramSignGroup;
-    for (std::size_t j = 0; j < kGramSignGroup; ++j) {
+  T* own = static_cast<T*>(signs.own) + (place.row - signs.target_base) * signs.own_group;
+  for (std::size_t i = 0; i < round_up(place.rows, kGramSignGroup); ++i) {
+    const T* group = tile + i * kGramTile + i / signs.own_group * signs.own_group;
+    for (std::size_t j = 0; j < signs.own_group; ++j) {
       *own++ = static_cast<T>((group[j] > 0) - (group[j] < 0));
     }
   }

@@ -6,6 +6,7 @@
 #define TAUT_KERNELS_GRAM_FINISH_HPP_
 
 #include "kernels/gram/lines.hpp"
+#include "kernels/gram/panels.hpp"
 #include "kernels/storage.hpp"
 
 namespace taut::TAUT_LEVEL {
@@ -103,28 +104,26 @@ class FinishedVectors {
   std::size_t coordinates_from(std::size_t c) const {
     return matrix_.length - c < kFinished ? matrix_.length - c : kFinished;
   }
-  std::size_t at(std::size_t v, std::size_t c, std::size_t part) const {
-    constexpr std::size_t kPanel = GramShape<T>::kPanel;
-    const std::size_t within = part * kDoubles % kPanel;
-    return (c + part * kDoubles - within) * matrix_.direction_vectors + (first_ + v) * kPanel +
-           within;
-  }
-  [[gnu::always_inline]] Doubles direction(std::size_t v, std::size_t c, std::size_t part) const {
-    return load_doubles(static_cast<const T*>(matrix_.directions) + at(v, c, part));
-  }
-  [[gnu::always_inline]] Doubles gradient(std::size_t v, std::size_t c, std::size_t part) const {
-    return load_doubles(static_cast<const T*>(matrix_.gradients) + at(v, c, part));
-  }
   [[gnu::always_inline]] void compute(std::size_t v, std::size_t c,
                                       double (&slopes)[kFinished]) const {
+    constexpr std::size_t kPanel = GramShape<T>::kPanel;
+    using V = Vector<T, kDoubles>;
     TAUT_UNROLL
-    for (std::size_t part = 0; part < kFinished / kDoubles; ++part) {
-      const Doubles across = multiply_add(
-          direction(v, c, part), broadcast<Doubles>(-projections_[v]), gradient(v, c, part));
-      Doubles slope = across * factors_[v];
-      // Where the factor is beyond float64's range, 0 times it is still 0.
-      if (is_beyond_) slope = (Doubles)((Int64s)slope & (Int64s)(across != 0));
-      store(slopes + part * kDoubles, slope);
+    for (std::size_t first = 0; first < kFinished; first += kPanel) {
+      const T* numbers = panel_of<T>(matrix_, matrix_.panels, first_ + v, c + first);
+      const T* gradient = panel_of<T>(matrix_, matrix_.gradients, first_ + v, c + first);
+      const T weight = static_cast<const T*>(matrix_.unit_weights)[first_ + v];
+      TAUT_UNROLL
+      for (std::size_t part = 0; part < kPanel; part += kDoubles) {
+        const V direction = load<V>(numbers + part) * weight;
+        const Doubles across =
+            multiply_add(to_doubles(direction), broadcast<Doubles>(-projections_[v]),
+                         load_doubles(gradient + part));
+        Doubles slope = across * factors_[v];
+        // Where the factor is beyond float64's range, 0 times it is still 0.
+        if (is_beyond_) slope = (Doubles)((Int64s)slope & (Int64s)(across != 0));
+        store(slopes + first + part, slope);
+      }
     }
   }
 

@@ -17,12 +17,28 @@ namespace {
   return (stride < 0 ? -stride : stride) <= (other < 0 ? -other : other);
 }
 
+// Copies fewer than 2 * kMost bytes, in one or two pieces of constant size that may overlap.
+template <std::size_t kMost>
+[[gnu::always_inline]] inline void copy_short(const void* from, std::size_t bytes, void* to) {
+  if constexpr (kMost > 0) {
+    if (bytes < kMost) return copy_short<kMost / 2>(from, bytes, to);
+    const std::size_t last = bytes - kMost;
+    __builtin_memcpy(to, from, kMost);
+    __builtin_memcpy(static_cast<char*>(to) + last, static_cast<const char*>(from) + last, kMost);
+  }
+}
+
 // Copies the first `count` of kLength numbers that are `stride` bytes apart; the rest become zero.
 template <typename T, std::size_t kLength>
 [[gnu::always_inline]] inline void gather_line(const char* from, std::ptrdiff_t stride,
                                                std::size_t count, T (&line)[kLength]) {
-  if (count == kLength && stride == static_cast<std::ptrdiff_t>(sizeof(T))) {
-    __builtin_memcpy(line, from, sizeof(line));
+  if (stride == static_cast<std::ptrdiff_t>(sizeof(T))) {
+    if (count == kLength) {
+      __builtin_memcpy(line, from, sizeof(line));
+      return;
+    }
+    __builtin_memset(line, 0, sizeof(line));
+    copy_short<sizeof(line) / 2>(from, count * sizeof(T), line);
     return;
   }
   for (std::size_t i = 0; i < kLength; ++i) {
@@ -34,8 +50,12 @@ template <typename T, std::size_t kLength>
 template <typename T, std::size_t kLength>
 [[gnu::always_inline]] inline void scatter_line(const T (&line)[kLength], std::size_t count,
                                                 char* to, std::ptrdiff_t stride) {
-  if (count == kLength && stride == static_cast<std::ptrdiff_t>(sizeof(T))) {
-    __builtin_memcpy(to, line, sizeof(line));
+  if (stride == static_cast<std::ptrdiff_t>(sizeof(T))) {
+    if (count == kLength) {
+      __builtin_memcpy(to, line, sizeof(line));
+    } else {
+      copy_short<sizeof(line) / 2>(line, count * sizeof(T), to);
+    }
     return;
   }
   for (std::size_t i = 0; i < count; ++i) {

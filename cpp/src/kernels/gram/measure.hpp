@@ -24,8 +24,8 @@ class Measure {
 
   Measure() : largest_{}, least_{~Bits{}}, squares_{} {}
 
-  // The next coordinate. Its squares go to one of kChains sums, so that none waits for the one
-  // before.
+  // The next coordinate. Squares go to kChains sums in turn, so that none waits for the one before.
+  static constexpr std::size_t kChains = 4;
   [[gnu::always_inline]] void add(V numbers, std::size_t coordinate) {
     const Bits magnitude = (Bits)numbers & kMagnitude;
     largest_ = magnitude > largest_ ? magnitude : largest_;
@@ -63,7 +63,6 @@ class Measure {
   using Bits = Vector<Unsigned, kLanes>;
   static constexpr Unsigned kMagnitude = ~Unsigned{} >> 1;
   static constexpr Unsigned kInfinity = sizeof(T) == 4 ? 0x7f800000 : 0x7ff0000000000000;
-  static constexpr std::size_t kChains = 4;
 
   static Doubles numbers(Bits bits, std::size_t part) {
     T numbers[kLanes];
@@ -82,6 +81,23 @@ struct GroupMeasure {
 
   void clear() {
     for (Measure<T>& measure : columns) measure = Measure<T>();
+  }
+
+  // The group's coordinates [begin, end).
+  void add(const Group<T>& group, std::size_t begin, std::size_t end) {
+    using V = typename Measure<T>::V;
+    for (std::size_t v = 0; v < group.width; v += kLanesOf<T>) {
+      Measure<T> measure = columns[v / kLanesOf<T>];
+      std::size_t c = begin;
+      for (; c + Measure<T>::kChains <= end; c += Measure<T>::kChains) {
+        TAUT_UNROLL
+        for (std::size_t chain = 0; chain < Measure<T>::kChains; ++chain) {
+          measure.add(load<V>(group.rows + (c + chain) * group.width + v), chain);
+        }
+      }
+      for (; c < end; ++c) measure.add(load<V>(group.rows + c * group.width + v), c - begin);
+      columns[v / kLanesOf<T>] = measure;
+    }
   }
 
   bool is_finite(const Group<T>& group) const {
@@ -158,6 +174,12 @@ inline void set_weights(const GramMatrix& matrix, const Group<T>& group,
                 }
               });
   for (std::size_t v = group.vectors; v < group.width; ++v) matrix.weights[group.first + v] = 0;
+  T* unit_weights = static_cast<T*>(matrix.unit_weights);
+  for (std::size_t v = group.first; v < group.first + group.vectors; ++v) {
+    unit_weights[v] = static_cast<T>(matrix.weights[v]);
+  }
+  if (group.first + group.vectors < matrix.vectors) return;
+  for (std::size_t v = matrix.vectors; v < matrix.panel_vectors; ++v) unit_weights[v] = 0;
 }
 
 }  // namespace

@@ -13,7 +13,7 @@
 #ifndef TAUT_KERNELS_GRAM_SIGNS_HPP_
 #define TAUT_KERNELS_GRAM_SIGNS_HPP_
 
-#include "kernels/gram/shape.hpp"
+#include "kernels/gram/panels.hpp"
 
 namespace taut::TAUT_LEVEL {
 namespace {
@@ -22,49 +22,25 @@ constexpr std::size_t kGroups = kGramSignBlock / kGramSignGroup;
 constexpr std::size_t kTableEntries = 1 << kGramSignGroup;
 static_assert(kGroups == sizeof(std::uint64_t));
 
-// The coordinates of one vector, or of a sum of vectors, in a panel.
 template <typename T>
-struct Panel {
-  static constexpr std::size_t kNumbers = GramShape<T>::kPanel;
-  using V = Vector<T, (kLanesOf<T> < kNumbers ? kLanesOf<T> : kNumbers)>;
-  static constexpr std::size_t kLanes = sizeof(V) / sizeof(T);
-  static constexpr std::size_t kVectors = kNumbers / kLanes;
-  static constexpr std::size_t kTable = (kTableEntries + 1) * kNumbers;  // numbers per group
+constexpr std::size_t kTable = (kTableEntries + 1) * Panel<T>::kNumbers;  // numbers per group
 
-  V vectors[kVectors];
-
-  [[gnu::always_inline]] static Panel read(const T* from) {
-    Panel panel;
-    TAUT_UNROLL
-    for (std::size_t v = 0; v < kVectors; ++v) panel.vectors[v] = load<V>(from + v * kLanes);
-    return panel;
-  }
-  [[gnu::always_inline]] void write(T* to) const {
-    TAUT_UNROLL
-    for (std::size_t v = 0; v < kVectors; ++v) store(to + v * kLanes, vectors[v]);
-  }
-  [[gnu::always_inline]] void add(const T* from) {
-    TAUT_UNROLL
-    for (std::size_t v = 0; v < kVectors; ++v) vectors[v] += load<V>(from + v * kLanes);
-  }
-  // Adds the entry of the group that the word's first code names, and drops that code. The address
-  // is counted in bytes so that the group can become the constant part of it.
-  [[gnu::always_inline]] void look_up(const T* tables, std::size_t group, std::uint64_t& word) {
-    const char* table = reinterpret_cast<const char*>(tables + group * kTable);
-    add(reinterpret_cast<const T*>(table + (word & 0xff) * (kNumbers * sizeof(T))));
-    word >>= 8;
-    TAUT_UNROLL
-    for (std::size_t v = 0; v < kVectors; ++v) keep_in_register(vectors[v]);
-  }
-};
+// Adds the entry of the group that the word's first code names, and drops that code. The address is
+// counted in bytes so that the group can become the constant part of it.
+template <typename T>
+[[gnu::always_inline]] inline void look_up(const T* tables, std::size_t group, std::uint64_t& word,
+                                           Panel<T>& sum) {
+  const char* table = reinterpret_cast<const char*>(tables + group * kTable<T>);
+  sum.add(reinterpret_cast<const T*>(table + (word & 0xff) * (Panel<T>::kNumbers * sizeof(T))));
+  word >>= 8;
+  TAUT_UNROLL
+  for (std::size_t v = 0; v < Panel<T>::kVectors; ++v) keep_in_register(sum.vectors[v]);
+}
 
 // sums[bits] for three directions: Σ ±x_b with + where bit b is set (kSigned), or Σ x_b over the
 // set bits.
-template <typename T, bool kSigned, typename V>
-[[gnu::always_inline]] inline void sum_three(const T* directions, V (&sums)[8]) {
-  const V x0 = load<V>(directions);
-  const V x1 = load<V>(directions + Panel<T>::kNumbers);
-  const V x2 = load<V>(directions + 2 * Panel<T>::kNumbers);
+template <bool kSigned, typename V>
+[[gnu::always_inline]] inline void sum_three(V x0, V x1, V x2, V (&sums)[8]) {
   if constexpr (kSigned) {
     const V sum = x0 + x1;
     const V difference = x0 - x1;
@@ -84,17 +60,24 @@ template <typename T, bool kSigned, typename V>
   }
 }
 
+// Tables of the groups from `first` on.
 template <typename T, bool kSigned>
-inline void build_tables(const T* directions, std::size_t groups, T* tables) {
+[[gnu::noinline]] void build_tables(const GramMatrix& matrix, std::size_t c, std::size_t first,
+                                    std::size_t groups, T* tables) {
   using P = Panel<T>;
   for (std::size_t group = 0; group < groups; ++group) {
+    P x[kGramSignGroup];
+    TAUT_UNROLL
+    for (std::size_t j = 0; j < kGramSignGroup; ++j) {
+      x[j] = direction<T>(matrix, first + group * kGramSignGroup + j, c);
+    }
+    TAUT_UNROLL
     for (std::size_t v = 0; v < P::kVectors; ++v) {
-      const T* from = directions + group * kGramSignGroup * P::kNumbers + v * P::kLanes;
       typename P::V low[8];
       typename P::V high[8];
-      sum_three<T, kSigned>(from, low);
-      sum_three<T, kSigned>(from + 3 * P::kNumbers, high);
-      T* table = tables + group * P::kTable + v * P::kLanes;
+      sum_three<kSigned>(x[0].vectors[v], x[1].vectors[v], x[2].vectors[v], low);
+      sum_three<kSigned>(x[3].vectors[v], x[4].vectors[v], x[5].vectors[v], high);
+      T* table = tables + group * kTable<T> + v * P::kLanes;
       for (std::size_t h = 0; h < 8; ++h) {
         TAUT_UNROLL
         for (std::size_t l = 0; l < 8; ++l) {
@@ -108,18 +91,18 @@ inline void build_tables(const T* directions, std::size_t groups, T* tables) {
 
 // gradients += Σ of the entries that the words name, for kTargets targets one after the other in
 // memory.
-template <typename T, std::size_t kTargets>
+template <typename T, std::size_t kBlockGroups, std::size_t kTargets>
 [[gnu::always_inline]] inline void add_entries(const std::uint64_t* words, const T* tables,
-                                               std::size_t groups, T* gradients) {
+                                               T* gradients) {
   using P = Panel<T>;
   P sums[kTargets] = {};
   std::uint64_t codes[kTargets];
   TAUT_UNROLL
   for (std::size_t t = 0; t < kTargets; ++t) codes[t] = words[t];
   TAUT_UNROLL
-  for (std::size_t group = 0; group < groups; ++group) {
+  for (std::size_t group = 0; group < kBlockGroups; ++group) {
     TAUT_UNROLL
-    for (std::size_t t = 0; t < kTargets; ++t) sums[t].look_up(tables, group, codes[t]);
+    for (std::size_t t = 0; t < kTargets; ++t) look_up(tables, group, codes[t], sums[t]);
   }
   TAUT_UNROLL
   for (std::size_t t = 0; t < kTargets; ++t) {
@@ -130,24 +113,27 @@ template <typename T, std::size_t kTargets>
 
 // The same for `targets` targets, two at once, so that one's additions fill the other's latency.
 // A function of its own, since the compiler has registers enough for nothing beside it.
-template <typename T>
-[[gnu::noinline]] void add_blocks(const std::uint64_t* words, const T* tables, T* gradients,
-                                  std::size_t targets) {
+template <typename T, std::size_t kBlockGroups>
+[[gnu::noinline]] void add_block(const std::uint64_t* words, const T* tables, T* gradients,
+                                 std::size_t targets) {
   for (; targets >= 2; targets -= 2) {
-    add_entries<T, 2>(words, tables, kGroups, gradients);
+    add_entries<T, kBlockGroups, 2>(words, tables, gradients);
     words += 2;
     gradients += 2 * Panel<T>::kNumbers;
   }
-  if (targets > 0) add_entries<T, 1>(words, tables, kGroups, gradients);
+  if (targets > 0) add_entries<T, kBlockGroups, 1>(words, tables, gradients);
 }
 
-// The same for a block of fewer groups.
-template <typename T>
-[[gnu::noinline]] void add_part(const std::uint64_t* words, const T* tables, std::size_t groups,
-                                T* gradients, std::size_t targets) {
-  for (std::size_t target = 0; target < targets; ++target) {
-    add_entries<T, 1>(words + target, tables, groups, gradients + target * Panel<T>::kNumbers);
+// The same for a number of groups that is known only now.
+template <typename T, std::size_t kBlockGroups = kGroups>
+[[gnu::always_inline]] inline void add_groups(std::size_t groups, const std::uint64_t* words,
+                                              const T* tables, T* gradients, std::size_t targets) {
+  if constexpr (kBlockGroups > 1) {
+    if (groups < kBlockGroups) {
+      return add_groups<T, kBlockGroups - 1>(groups, words, tables, gradients, targets);
+    }
   }
+  add_block<T, kBlockGroups>(words, tables, gradients, targets);
 }
 
 // The same for targets with signs of 0. What is left out is an entry of zeros.
@@ -159,8 +145,8 @@ template <typename T>
   P subtracted{};
   TAUT_UNROLL
   for (std::size_t group = 0; group < groups; ++group) {
-    added.look_up(tables, group, positive);
-    subtracted.look_up(tables, group, negative);
+    look_up(tables, group, positive, added);
+    look_up(tables, group, negative, subtracted);
   }
   P sum = P::read(gradient);
   TAUT_UNROLL
@@ -184,31 +170,36 @@ template <typename T>
   }
 }
 
-// gradients += the signs towards their own groups, for the targets [target_begin, target_end).
+// gradients += Σ of the directions of their own groups times the signs towards them, for the
+// targets [target_begin, target_end), six at once.
 template <typename T>
-[[gnu::noinline]] void add_own_groups(const GramSigns& signs, const T* directions, T* gradients,
+[[gnu::noinline]] void add_own_groups(const GramMatrix& matrix, std::size_t c,
+                                      const GramSigns& signs, T* gradients,
                                       std::size_t target_begin, std::size_t target_end) {
   using P = Panel<T>;
-  const T* own = static_cast<const T*>(signs.own);
+  const std::size_t width = signs.own_group;
   for (std::size_t first = target_begin; first < target_end; first += kGramSignGroup) {
-    P group[kGramSignGroup];
+    const T* own = static_cast<const T*>(signs.own) + (first - signs.target_base) * width;
+    P sums[kGramSignGroup];
     TAUT_UNROLL
-    for (std::size_t j = 0; j < kGramSignGroup; ++j) {
-      group[j] = P::read(directions + (first + j) * P::kNumbers);
+    for (std::size_t t = 0; t < kGramSignGroup; ++t) {
+      sums[t] = P::read(gradients + (first + t) * P::kNumbers);
     }
-    const std::size_t left = target_end - first;
-    for (std::size_t i = 0; i < kGramSignGroup && i < left; ++i) {
-      const T* numbers = own + (first + i - signs.target_base) * kGramSignGroup;
-      P sum = P::read(gradients + (first + i) * P::kNumbers);
+    const std::size_t group = first / width * width;
+    for (std::size_t j = 0; j < width; ++j) {
+      const P x = direction<T>(matrix, group + j, c);
       TAUT_UNROLL
-      for (std::size_t j = 0; j < kGramSignGroup; ++j) {
+      for (std::size_t t = 0; t < kGramSignGroup; ++t) {
+        const auto sign = broadcast<typename P::V>(own[t * width + j]);
         TAUT_UNROLL
         for (std::size_t v = 0; v < P::kVectors; ++v) {
-          sum.vectors[v] = multiply_add(group[j].vectors[v], broadcast<typename P::V>(numbers[j]),
-                                        sum.vectors[v]);
+          sums[t].vectors[v] = multiply_add(x.vectors[v], sign, sums[t].vectors[v]);
         }
       }
-      sum.write(gradients + (first + i) * P::kNumbers);
+    }
+    TAUT_UNROLL
+    for (std::size_t t = 0; t < kGramSignGroup; ++t) {
+      sums[t].write(gradients + (first + t) * P::kNumbers);
     }
   }
 }
@@ -238,22 +229,13 @@ inline void add_projections(const GramMatrix& matrix, std::size_t target_begin,
   }
 }
 
+// gradients += Σ of the directions times the signs in the words.
 template <typename T>
-void multiply_signs(const GramMatrix& matrix, std::size_t panel, std::size_t target_begin,
-                    std::size_t target_end, std::size_t other_end, const GramSigns& signs,
-                    void* scratch) {
+inline void add_words(const GramMatrix& matrix, std::size_t c, const GramSigns& signs, T* gradients,
+                      std::size_t target_begin, std::size_t target_end, std::size_t other_end,
+                      T* tables) {
   constexpr std::size_t kNumbers = Panel<T>::kNumbers;
-  T* tables = static_cast<T*>(scratch);
-  T* subset_tables = tables + kGroups * Panel<T>::kTable;
-  const std::size_t panel_begin = panel * matrix.direction_vectors * kNumbers;
-  const T* directions = static_cast<const T*>(matrix.directions) + panel_begin;
-  T* gradients = static_cast<T*>(matrix.gradients) + panel_begin;
-  if (panel == 0) add_projections(matrix, target_begin, target_end, other_end, signs);
-  if (signs.other_base == 0) {
-    __builtin_memset(gradients + target_begin * kNumbers, 0,
-                     (target_end - target_begin) * kNumbers * sizeof(T));
-  }
-
+  T* subset_tables = tables + kGroups * kTable<T>;
   for (std::size_t other = signs.other_base; other < other_end; other += kGramSignBlock) {
     const std::size_t left = other_end - other;
     const std::size_t groups =
@@ -269,32 +251,47 @@ void multiply_signs(const GramMatrix& matrix, std::size_t panel, std::size_t tar
       T* gradient = gradients + target * kNumbers;
       if (signs.has_zero[at] != 0) {
         if (!has_subset_tables) {
-          build_tables<T, false>(directions + other * kNumbers, groups, subset_tables);
+          build_tables<T, false>(matrix, c, other, groups, subset_tables);
           has_subset_tables = true;
         }
         const std::uint64_t* negative = signs.negative + at;
         add_subsets(positive, negative, subset_tables, groups, gradient, targets);
       } else {
         if (!has_tables) {
-          build_tables<T, true>(directions + other * kNumbers, groups, tables);
+          build_tables<T, true>(matrix, c, other, groups, tables);
           has_tables = true;
         }
-        if (groups == kGroups) {
-          add_blocks(positive, tables, gradient, targets);
-        } else {
-          add_part(positive, tables, groups, gradient, targets);
-        }
+        add_groups(groups, positive, tables, gradient, targets);
       }
       target += targets;
     }
   }
+}
+
+template <typename T>
+void multiply_signs(const GramMatrix& matrix, std::size_t panel, std::size_t target_begin,
+                    std::size_t target_end, std::size_t other_end, const GramSigns& signs,
+                    void* scratch) {
+  constexpr std::size_t kNumbers = Panel<T>::kNumbers;
+  const std::size_t c = panel * kNumbers;
+  T* gradients = panel_of<T>(matrix, matrix.gradients, 0, c);
+  if (panel == 0) add_projections(matrix, target_begin, target_end, other_end, signs);
+  if (signs.other_base == 0) {
+    const std::size_t end = round_up(target_end, kGramSignGroup);
+    __builtin_memset(gradients + target_begin * kNumbers, 0,
+                     (end - target_begin) * kNumbers * sizeof(T));
+  }
+  if (signs.positive != nullptr) {
+    add_words(matrix, c, signs, gradients, target_begin, target_end, other_end,
+              static_cast<T*>(scratch));
+  }
   if (target_begin >= signs.other_base && target_begin < other_end) {
-    add_own_groups(signs, directions, gradients, target_begin, target_end);
+    add_own_groups(matrix, c, signs, gradients, target_begin, target_end);
   }
 }
 
 template <typename T>
-constexpr std::size_t kSignScratch = 2 * kGroups * Panel<T>::kTable * sizeof(T);
+constexpr std::size_t kSignScratch = 2 * kGroups * kTable<T> * sizeof(T);
 
 }  // namespace
 }  // namespace taut::TAUT_LEVEL

@@ -28,34 +28,30 @@ template <typename Visit>
   }
 }
 
-// A group's rows in a window, scaled if its factors say so, and measured if they are.
+// Copies a group of a window, scaled if its factors say so, and measured if they do.
 template <typename Storage>
-struct WindowRows {
-  using T = ComputeOf<Storage>;
-  Group<T> group;
+void copy_scaled(const GramMatrix& window, std::size_t begin,
+                 GroupMeasure<ComputeOf<Storage>>* measures) {
+  const Group<ComputeOf<Storage>> group = group_of<ComputeOf<Storage>>(window, begin);
+  copy_group<Storage>(window, group, nullptr);
   bool is_scaled = false;
-
-  WindowRows(const GramMatrix& window, std::size_t begin, GroupMeasure<T>* measures)
-      : group(group_of<T>(window, begin)) {
-    for (std::size_t v = 0; v < group.width; ++v) is_scaled |= window.factors[begin + v] != 1;
-    pack_rows<Storage>(window, group, nullptr);
-    if (is_scaled) scale_rows(window, group, measures);
-  }
-};
+  for (std::size_t v = 0; v < group.width; ++v) is_scaled |= window.factors[begin + v] != 1;
+  if (is_scaled) scale_group(window, group, measures);
+}
 
 template <typename Storage>
 bool stream_pack(const GramMatrix& matrix, std::size_t begin) {
   using T = ComputeOf<Storage>;
   GroupMeasure<T> measures;
   visit_windows(matrix, [&](const GramMatrix& window, std::size_t) {
-    pack_rows<Storage>(window, group_of<T>(window, begin), &measures);
+    copy_group<Storage>(window, group_of<T>(window, begin), &measures);
   });
   const Group<T> group = group_of<T>(matrix, begin);
   if (!measures.is_finite(group)) return false;
   if (choose_factors(matrix, group, measures)) {
     measures.clear();
     visit_windows(matrix, [&](const GramMatrix& window, std::size_t) {
-      WindowRows<Storage>(window, begin, &measures);
+      copy_scaled<Storage>(window, begin, &measures);
     });
   }
   set_weights(matrix, group, measures);
@@ -86,7 +82,7 @@ double stream_tiles(const GramMatrix& matrix, std::size_t side, const GramSigns*
   T* products = static_cast<T*>(scratch);
   visit_windows(matrix, [&](const GramMatrix& window, std::size_t first) {
     for (std::size_t begin = 0; begin < matrix.vectors; begin += kColumns) {
-      WindowRows<Storage>(window, begin, nullptr);
+      copy_scaled<Storage>(window, begin, nullptr);
     }
     visit_tiles(window, side, products, [&](const GramTile& tile, T* of_tile) {
       multiply_tile(window, tile, first > 0, of_tile);
@@ -105,8 +101,7 @@ void stream_finish(const GramMatrix& matrix, const GramSigns& signs, double coef
   using T = ComputeOf<Storage>;
   visit_windows(matrix, [&](const GramMatrix& window, std::size_t first) {
     for (std::size_t begin = 0; begin < matrix.vectors; begin += GramShape<T>::kColumns) {
-      const WindowRows<Storage> rows(window, begin, nullptr);
-      write_directions<Storage>(window, rows.group, rows.is_scaled);
+      copy_scaled<Storage>(window, begin, nullptr);
     }
     const std::size_t panels = round_up(window.length, kGramCoordinates) / GramShape<T>::kPanel;
     for (std::size_t panel = 0; panel < panels; ++panel) {

@@ -120,6 +120,20 @@ inline double sum_tile(const GramMatrix& matrix, const GramTile& place, const T*
          signs->target_base;
 }
 
+// The signs of both directions, and which of them are 0.
+template <typename T>
+inline void write_words(const GramTile& place, const GramSigns* row_signs,
+                        const GramSigns* column_signs, T* products) {
+  if (place.diagonal()) set_diagonal(place, T{1}, products);
+  const bool any_zero = write_codes<T, true>(place, products, row_signs, column_signs);
+  if (any_zero) write_codes<T, false>(place, products, row_signs, column_signs);
+  write_flags(*row_signs, place.row, place.rows, place.column, place.columns, any_zero);
+  if (column_signs != nullptr) {
+    write_flags(*column_signs, place.column, place.columns, place.row, place.rows, any_zero);
+  }
+  if (place.diagonal()) skip_own_groups(place, *row_signs);
+}
+
 // From a tile's products to its sum and its signs.
 template <typename T>
 [[gnu::noinline]] double finish_tile(const GramMatrix& matrix, const GramTile& place,
@@ -144,17 +158,8 @@ template <typename T>
                        });
   }
   if (row_signs != nullptr) {
-    if (place.diagonal()) {
-      write_own_signs(place, products, *row_signs);
-      set_diagonal(place, T{1}, products);
-    }
-    const bool any_zero = write_codes<T, true>(place, products, row_signs, column_signs);
-    if (any_zero) write_codes<T, false>(place, products, row_signs, column_signs);
-    write_flags(*row_signs, place.row, place.rows, place.column, place.columns, any_zero);
-    if (column_signs != nullptr) {
-      write_flags(*column_signs, place.column, place.columns, place.row, place.rows, any_zero);
-    }
-    if (place.diagonal()) skip_own_groups(place, *row_signs);
+    if (place.diagonal()) write_own_signs(place, products, *row_signs);
+    if (row_signs->positive != nullptr) write_words(place, row_signs, column_signs, products);
   }
   return place.diagonal() ? sum / 2 : sum;  // a diagonal tile has every pair twice
 }
