@@ -3,24 +3,19 @@
 #ifndef TAUT_KERNELS_GRAM_CODES_HPP_
 #define TAUT_KERNELS_GRAM_CODES_HPP_
 
+#include <type_traits>
+
 #include "kernels/gram/products.hpp"
 
 namespace taut::TAUT_LEVEL {
 namespace {
 
-// The signs are read in steps of 6 rows by 24 columns: a byte for each column, four for each row.
-constexpr std::size_t kStepRows = kGramSignGroup;
-constexpr std::size_t kStepColumns = 4 * kGramSignGroup;
-static_assert(kGramSmallTile % kStepColumns == 0);
-
-template <typename T>
-struct SignVectors {
-  static constexpr std::size_t kLanes = kVectorBytes < 32 ? 16 / sizeof(T) : 32 / sizeof(T);
-  static constexpr std::size_t kCount = kStepColumns / kLanes;
-  using Values = Vector<T, kLanes>;
-  using Masks = decltype(Values{} > Values{});
-  using Code = typename IntegerOf<sizeof(T)>::type;
-};
+// The signs are read in squares of four groups by four, each of which is half a word of each of its
+// targets, in either direction.
+constexpr std::size_t kCodedGroups = 4;
+constexpr std::size_t kCoded = kCodedGroups * kGramSignGroup;
+static_assert(kGramSmallTile % kCoded == 0 && kGramSignBlock == 2 * kCoded);
+constexpr std::uint32_t kAllCodes = 0x3f3f3f3f;
 
 // Where the word of a target and the block of an other stands, and its flag.
 [[gnu::always_inline]] inline std::size_t word_index(const GramSigns& signs, std::size_t target,
@@ -40,53 +35,110 @@ struct SignVectors {
   return (bits & 0x3f) | (bits & 0xfc0) << 2 | (bits & 0x3f000) << 4 | (bits & 0xfc0000) << 6;
 }
 
-// Writes the codes of one sign in both directions; returns whether any pair has sign 0.
-template <typename T, bool kPositive>
-inline bool write_codes(const GramTile& place, const T* tile, const GramSigns* row_signs,
-                        const GramSigns* column_signs) {
-  using Signs = SignVectors<T>;
-  using Masks = typename Signs::Masks;
-  Masks zeros{};
-  for (std::size_t i = 0; i < place.rows; i += kStepRows) {
-    for (std::size_t j = 0; j < place.columns; j += kStepColumns) {
-      std::uint32_t row_bits[kStepRows] = {};
-      typename Signs::Code column_codes[kStepColumns];
+// Numbers as their bits, of which the highest is set where a number is negative.
+template <typename T>
+struct CodedVector {
+  static constexpr std::size_t kLanes = (kVectorBytes < 32 ? 16 : 32) / sizeof(T);
+  static constexpr std::size_t kCount = kCoded / kLanes;
+  static constexpr int kHighest = 8 * sizeof(T) - 1;
+  using Values = Vector<T, kLanes>;
+  using Integer = typename IntegerOf<sizeof(T)>::type;
+  using Unsigned = std::make_unsigned_t<Integer>;
+  using Bits = Vector<Unsigned, kLanes>;
+
+  // Bit j is set where the highest of lane j is.
+  [[gnu::always_inline]] static std::uint32_t highest(Bits bits) {
+    return mask_bits((Vector<Integer, kLanes>)bits >> kHighest);
+  }
+};
+
+// What a code's bits stand for: every sign that is not 0, as positive or not, or one sign alone.
+enum class Coded { kNonzero, kPositive, kNegative };
+
+// The codes of a square at (i, j) of the tile; returns whether a number in it is 0. Row r's codes
+// go to rows[8 * r], column c's to columns[8 * c], unless that is null.
+template <typename T, Coded kCodes>
+[[gnu::always_inline]] inline bool write_square(const T* square, std::uint8_t* rows,
+                                                std::size_t row_count, std::uint8_t* columns,
+                                                std::size_t column_count) {
+  using C = CodedVector<T>;
+  using Bits = typename C::Bits;
+  constexpr bool kInverts = kCodes == Coded::kNonzero;  // its bits are those of negative numbers
+  Bits least[C::kCount];
+  Bits column_codes[C::kCount] = {};
+  TAUT_UNROLL
+  for (Bits& bits : least) bits = ~Bits{};
+  for (std::size_t first = 0; first < kCoded; first += kGramSignGroup) {
+    Bits of_group[C::kCount] = {};
+    TAUT_UNROLL
+    for (std::size_t r = 0; r < kGramSignGroup; ++r) {
+      std::uint32_t row = 0;
       TAUT_UNROLL
-      for (std::size_t v = 0; v < Signs::kCount; ++v) {
-        Masks columns{};
-        TAUT_UNROLL
-        for (std::size_t r = 0; r < kStepRows; ++r) {
-          const auto values =
-              load<typename Signs::Values>(tile + (i + r) * kGramTile + j + v * Signs::kLanes);
-          const Masks masks = kPositive ? values > 0 : values < 0;
-          const auto bit = static_cast<typename Signs::Code>(typename Signs::Code{1} << r);
-          zeros |= values == 0;
-          row_bits[r] |= mask_bits(masks) << (v * Signs::kLanes);
-          columns |= masks & bit;
+      for (std::size_t v = 0; v < C::kCount; ++v) {
+        const auto values =
+            load<typename C::Values>(square + (first + r) * kGramTile + v * C::kLanes);
+        Bits bits = (Bits)values;
+        if constexpr (kCodes == Coded::kNonzero) {
+          const Bits magnitude = bits + bits;
+          least[v] = magnitude < least[v] ? magnitude : least[v];
+        } else {
+          bits = (Bits)(kCodes == Coded::kPositive ? values > 0 : values < 0);
         }
-        store(column_codes + v * Signs::kLanes, columns);
+        row |= C::highest(bits) << (v * C::kLanes);
+        const int place = static_cast<int>(r);
+        of_group[v] |= (bits >> (C::kHighest - place)) & (typename C::Unsigned{1} << place);
       }
-      if (row_signs != nullptr) {
-        std::uint8_t* codes = group_code(kPositive ? row_signs->positive : row_signs->negative,
-                                         *row_signs, place.row + i, place.column + j);
-        const std::size_t rows = place.rows - i < kStepRows ? place.rows - i : kStepRows;
-        for (std::size_t r = 0; r < rows; ++r) {
-          store(codes + r * sizeof(std::uint64_t), split_groups(row_bits[r]));
-        }
-      }
-      if (column_signs != nullptr) {
-        std::uint8_t* codes =
-            group_code(kPositive ? column_signs->positive : column_signs->negative, *column_signs,
-                       place.column + j, place.row + i);
-        const std::size_t left = place.columns - j;
-        const std::size_t columns = left < kStepColumns ? left : kStepColumns;
-        for (std::size_t c = 0; c < columns; ++c) {
-          codes[c * sizeof(std::uint64_t)] = static_cast<std::uint8_t>(column_codes[c]);
-        }
+      if (first + r < row_count) {
+        const std::uint32_t codes = split_groups(row);
+        store(rows + (first + r) * sizeof(std::uint64_t), kInverts ? codes ^ kAllCodes : codes);
       }
     }
+    constexpr int kByte = 8;
+    TAUT_UNROLL
+    for (std::size_t v = 0; v < C::kCount; ++v) {
+      column_codes[v] = (column_codes[v] >> kByte) | (of_group[v] << ((kCodedGroups - 1) * kByte));
+    }
   }
-  return mask_bits(zeros) != 0;
+  if (columns != nullptr) {
+    typename C::Unsigned codes[kCoded];
+    TAUT_UNROLL
+    for (std::size_t v = 0; v < C::kCount; ++v) store(codes + v * C::kLanes, column_codes[v]);
+    for (std::size_t c = 0; c < column_count; ++c) {
+      const auto of_column = static_cast<std::uint32_t>(codes[c]);
+      store(columns + c * sizeof(std::uint64_t), kInverts ? of_column ^ kAllCodes : of_column);
+    }
+  }
+  Bits smallest = least[0];
+  TAUT_UNROLL
+  for (const Bits bits : least) smallest = bits < smallest ? bits : smallest;
+  bool any_zero = false;
+  for (std::size_t lane = 0; lane < C::kLanes; ++lane) any_zero |= smallest[lane] == 0;
+  return any_zero;
+}
+
+// Writes the codes of a tile in both directions, or in one; returns whether a number in it is 0.
+template <typename T, Coded kCodes>
+[[gnu::noinline]] bool write_codes(const GramTile& place, const T* tile, const GramSigns& row_signs,
+                                   const GramSigns* column_signs) {
+  const auto words_of = [](const GramSigns& signs) {
+    return kCodes == Coded::kNegative ? signs.negative : signs.positive;
+  };
+  bool any_zero = false;
+  for (std::size_t i = 0; i < place.rows; i += kCoded) {
+    const std::size_t rows = place.rows - i < kCoded ? place.rows - i : kCoded;
+    for (std::size_t j = 0; j < place.columns; j += kCoded) {
+      const std::size_t columns = place.columns - j < kCoded ? place.columns - j : kCoded;
+      std::uint8_t* row_codes =
+          group_code(words_of(row_signs), row_signs, place.row + i, place.column + j);
+      std::uint8_t* column_codes =
+          column_signs == nullptr
+              ? nullptr
+              : group_code(words_of(*column_signs), *column_signs, place.column + j, place.row + i);
+      any_zero |=
+          write_square<T, kCodes>(tile + i * kGramTile + j, row_codes, rows, column_codes, columns);
+    }
+  }
+  return any_zero;
 }
 
 // Flags the targets of one direction that have a sign 0: neither sign's code has their bit. Where

@@ -14,9 +14,7 @@ namespace taut::TAUT_LEVEL {
 namespace {
 
 constexpr std::size_t kRowsAtOnce = 4;  // their sums fit the registers
-constexpr std::size_t kRowMultiple = 12;
-static_assert(kRowMultiple % kRowsAtOnce == 0 && kRowMultiple % kStepRows == 0);
-static_assert(kGramSmallTile % kRowMultiple == 0 && kStepColumns <= kGramWeights);
+static_assert(kCoded % kRowsAtOnce == 0 && kCoded <= kGramWeights);
 
 // Turns the products above the diagonal of a diagonal tile over to those below.
 template <typename T>
@@ -52,8 +50,8 @@ inline void complete_tile(const GramTile& place, T* tile) {
     mirror_tile(place, tile);
     set_diagonal(place, T{0}, tile);
   }
-  const std::size_t rows = round_up(place.rows, kRowMultiple);
-  const std::size_t columns = round_up(place.columns, kStepColumns);
+  const std::size_t rows = round_up(place.rows, kCoded);
+  const std::size_t columns = round_up(place.columns, kCoded);
   for (std::size_t i = 0; i < rows; ++i) {
     for (std::size_t j = i < place.rows ? place.columns : 0; j < columns; ++j) {
       tile[i * kGramTile + j] = 1;
@@ -125,8 +123,11 @@ template <typename T>
 inline void write_words(const GramTile& place, const GramSigns* row_signs,
                         const GramSigns* column_signs, T* products) {
   if (place.diagonal()) set_diagonal(place, T{1}, products);
-  const bool any_zero = write_codes<T, true>(place, products, row_signs, column_signs);
-  if (any_zero) write_codes<T, false>(place, products, row_signs, column_signs);
+  const bool any_zero = write_codes<T, Coded::kNonzero>(place, products, *row_signs, column_signs);
+  if (any_zero) {
+    write_codes<T, Coded::kPositive>(place, products, *row_signs, column_signs);
+    write_codes<T, Coded::kNegative>(place, products, *row_signs, column_signs);
+  }
   write_flags(*row_signs, place.row, place.rows, place.column, place.columns, any_zero);
   if (column_signs != nullptr) {
     write_flags(*column_signs, place.column, place.columns, place.row, place.rows, any_zero);
