@@ -172,13 +172,13 @@ struct GramKernel {
                  const GramSigns* column_signs, void* scratch);
   std::size_t tile_scratch;  // bytes
 
-  // gradients[target] += Σ sign(target, other) x̂_other, in one panel, for the targets
-  // [target_begin, target_end) and the others from signs.other_base to other_end; with the first
-  // panel, their projections as well. Others from 0 on begin the sums: what stood there is
-  // overwritten.
-  void (*multiply_signs)(const GramMatrix& matrix, std::size_t panel, std::size_t target_begin,
-                         std::size_t target_end, std::size_t other_end, const GramSigns& signs,
-                         void* scratch);
+  // gradients[target] += Σ sign(target, other) x̂_other, in some panels, for the targets
+  // [target_begin, target_end), which begin with a group, and the others from signs.other_base to
+  // other_end; with the first panel, their projections as well. Others from 0 on begin the sums:
+  // what stood there is overwritten.
+  void (*multiply_signs)(const GramMatrix& matrix, std::size_t panel_begin, std::size_t panel_end,
+                         std::size_t target_begin, std::size_t target_end, std::size_t other_end,
+                         const GramSigns& signs, void* scratch);
   std::size_t sign_scratch;  // bytes
 
   // From the gradients with respect to x̂ to those with respect to x, times `coefficient`, into the

@@ -217,6 +217,13 @@ class GramPlan final : public Plan {
   void pack(std::size_t piece);
   void tile(std::size_t strip_index, std::size_t piece, std::byte* scratch);
   void multiply_signs(const Strip& strip, std::size_t piece, std::byte* scratch);
+  // A piece is no smaller than the time that its taking costs.
+  std::size_t panels_per_piece() const {
+    constexpr std::size_t kSigns = 32 * 1024;
+    const std::size_t targets = std::min(vectors_, targets_per_piece());
+    return std::max<std::size_t>(1, kSigns / (targets * std::min(vectors_, kSigns)));
+  }
+  std::size_t panel_pieces() const { return divide_up(panels(), panels_per_piece()); }
   std::size_t targets_per_piece() const { return panels() < 16 ? kGramStrip / 4 : kGramStrip; }
   std::size_t target_pieces(const Strip& strip) const {
     return divide_up(strip.end - strip.begin, targets_per_piece()) +
@@ -260,7 +267,7 @@ Plan::Phase GramPlan::phase(std::size_t index) const {
     case Step::kTiles:
       return {rows.tiles(), height * (right - height / 2) * length / kMultiplyAddsPerNanosecond};
     case Step::kSigns:
-      return {target_pieces(rows) * panels(),
+      return {target_pieces(rows) * panel_pieces(),
               height * (2 * right - height) * length / kSignsPerNanosecond};
     case Step::kFinish:
       return {divide_up(vectors_, kFinishedVectors), copies};
@@ -322,13 +329,13 @@ void GramPlan::multiply_signs(const Strip& rows, std::size_t piece, std::byte* s
   if (!finite_) return;
   const std::size_t targets = targets_per_piece();
   const std::size_t row_pieces = divide_up(rows.end - rows.begin, targets);
-  const std::size_t panel = piece / target_pieces(rows);
+  const std::size_t panel = piece / target_pieces(rows) * panels_per_piece();
   const std::size_t index = piece % target_pieces(rows);
   const bool is_row = index < row_pieces;
   const std::size_t first =
       is_row ? rows.begin + index * targets : rows.end + (index - row_pieces) * targets;
   const GramSigns signs = is_row ? signs_of_rows(rows) : signs_of_columns(rows);
-  kernel_.multiply_signs(matrix_, panel, first,
+  kernel_.multiply_signs(matrix_, panel, std::min(panels(), panel + panels_per_piece()), first,
                          std::min(is_row ? rows.end : vectors_, first + targets),
                          is_row ? vectors_ : rows.end, signs, scratch);
 }

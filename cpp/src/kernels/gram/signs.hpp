@@ -269,24 +269,24 @@ inline void add_words(const GramMatrix& matrix, std::size_t c, const GramSigns& 
 }
 
 template <typename T>
-void multiply_signs(const GramMatrix& matrix, std::size_t panel, std::size_t target_begin,
-                    std::size_t target_end, std::size_t other_end, const GramSigns& signs,
-                    void* scratch) {
+void multiply_signs(const GramMatrix& matrix, std::size_t panel_begin, std::size_t panel_end,
+                    std::size_t target_begin, std::size_t target_end, std::size_t other_end,
+                    const GramSigns& signs, void* scratch) {
   constexpr std::size_t kNumbers = Panel<T>::kNumbers;
-  const std::size_t c = panel * kNumbers;
-  T* gradients = panel_of<T>(matrix, matrix.gradients, 0, c);
-  if (panel == 0) add_projections(matrix, target_begin, target_end, other_end, signs);
-  if (signs.other_base == 0) {
-    const std::size_t end = round_up(target_end, kGramSignGroup);
-    __builtin_memset(gradients + target_begin * kNumbers, 0,
-                     (end - target_begin) * kNumbers * sizeof(T));
-  }
-  if (signs.positive != nullptr) {
-    add_words(matrix, c, signs, gradients, target_begin, target_end, other_end,
-              static_cast<T*>(scratch));
-  }
-  if (target_begin >= signs.other_base && target_begin < other_end) {
-    add_own_groups(matrix, c, signs, gradients, target_begin, target_end);
+  if (panel_begin == 0) add_projections(matrix, target_begin, target_end, other_end, signs);
+  const bool has_own = target_begin >= signs.other_base && target_begin < other_end;
+  for (std::size_t panel = panel_begin; panel < panel_end; ++panel) {
+    const std::size_t c = panel * kNumbers;
+    T* gradients = panel_of<T>(matrix, matrix.gradients, 0, c);
+    if (signs.other_base == 0) {
+      const std::size_t targets = round_up(target_end - target_begin, kGramSignGroup);
+      __builtin_memset(gradients + target_begin * kNumbers, 0, targets * kNumbers * sizeof(T));
+    }
+    if (signs.positive != nullptr) {
+      add_words(matrix, c, signs, gradients, target_begin, target_end, other_end,
+                static_cast<T*>(scratch));
+    }
+    if (has_own) add_own_groups(matrix, c, signs, gradients, target_begin, target_end);
   }
 }
 

@@ -104,9 +104,7 @@ void stream_finish(const GramMatrix& matrix, const GramSigns& signs, double coef
       copy_scaled<Storage>(window, begin, nullptr);
     }
     const std::size_t panels = round_up(window.length, kGramCoordinates) / GramShape<T>::kPanel;
-    for (std::size_t panel = 0; panel < panels; ++panel) {
-      multiply_signs<T>(window, panel, 0, window.vectors, window.vectors, signs, tables);
-    }
+    multiply_signs<T>(window, 0, panels, 0, window.vectors, window.vectors, signs, tables);
     GramTarget part = target;
     part.data = static_cast<char*>(target.data) + offset(first, target.coordinate_stride);
     finish<Storage>(window, 0, matrix.vectors, coefficient, part);
