@@ -246,7 +246,10 @@ template <typename T>
     store(to, x.first);
     store(to + kDoubles, x.second);
   } else if constexpr (sizeof(T) == sizeof(float)) {
-    store(to, to_floats(x));
+    // In halves, which costs no instruction to join them.
+    using Half = Vector<float, kDoubles>;
+    store(to, __builtin_convertvector(x.first, Half));
+    store(to + kDoubles, __builtin_convertvector(x.second, Half));
   } else {
     store(to, narrow_once<T>(x));
   }
