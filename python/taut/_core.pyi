@@ -65,6 +65,19 @@ def batch_prox(
     arrays: Sequence[_Array],
     step: float,
 ) -> None: ...
+
+class BoundBatch:
+    """Arrays and gradients that are looked up once; a call reads the factors alone."""
+
+    def __init__(
+        self,
+        names: list[str],
+        indices: list[int],
+        arrays: list[_Array],
+        grads: list[_Array],
+    ) -> None: ...
+    def accumulate_grad(self, regularizers: _Regularizers, scale: float) -> float: ...
+
 def set_num_threads(threads: int) -> None: ...
 def trim_memory() -> None: ...
 def memory_key(

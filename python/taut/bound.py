@@ -1,12 +1,13 @@
 """Penalties whose parameters have been looked up: leaves, shared out over groups."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from operator import is_
 from typing import Any, Literal, NamedTuple
 
 from numpy import ndarray
 
 from taut import tree
+from taut._core import BoundBatch
 from taut.arrays import library_of, native
 from taut.arrays.exchanged import Exchanged
 from taut.arrays.group import CoreGroup, Group, add, pick
@@ -23,7 +24,22 @@ class BoundPenalties:
 
     def __init__(self, plan: Plan, leaves: dict[str, Any], all_arrays: bool = False) -> None:
         self._grads: Parameters | None = None  # what `bind` was given
+        self._batch: tuple[CoreGroup, BoundBatch] | None = None
         self._look_up(plan, leaves, all_arrays)
+
+    def keep_gradients(self, grads: Parameters) -> None:
+        """Makes `grads` those that `accumulate_grad` adds to where it is given none.
+
+        NumPy's arrays are looked up now: what is of one kernel call has nothing left to look up.
+        """
+        self._grads = grads
+        groups = self._shares.groups
+        if self._freezable or len(groups) != 1 or not isinstance(groups[0], CoreGroup):
+            return
+        (group,) = groups
+        own = _pick_gradients(groups, tree.leaves(grads))[0]
+        if all(type(array) is ndarray for array in (*group.arrays, *own)):
+            self._batch = group, group.bind(own)
 
     def _look_up(self, plan: Plan, leaves: dict[str, Any], all_arrays: bool) -> None:
         self._plan = plan
@@ -43,6 +59,14 @@ class BoundPenalties:
             if type(term.x) is not ndarray
         ]
         self._shares = self._share(self._frozen_names())
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_batch": None}  # which holds addresses
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        if self._grads is not None:
+            self.keep_gradients(self._grads)
 
     def __repr__(self) -> str:
         shares = self._current_shares()
@@ -72,15 +96,15 @@ class BoundPenalties:
 
     def accumulate_grad(self, grads: Parameters | None = None, scale: float = 1.0) -> Any:
         """Adds `scale` times each penalty's gradient to the gradient of the same name, in place."""
+        if grads is None and self._batch is not None:
+            group, batch = self._batch
+            return batch.accumulate_grad(group.kernels(), scale)
         shares = self._current_shares()
         _require_gradients(shares)
         if grads is None:
             grads = self._grads
         given = None if grads is None else tree.leaves(grads)
-        try:
-            targets = [group.gradients(given) for group in shares.groups]
-        except KeyError as missing:
-            raise ValueError(f"There is no gradient for the parameter {missing}") from None
+        targets = _pick_gradients(shares.groups, given)
         if given is not grads:  # else all of them are plain arrays
             for group, own in zip(shares.groups, targets, strict=True):
                 _check_gradients(group.names, own)
@@ -224,6 +248,14 @@ def _shares_of_arrays(plan: Plan, leaves: dict[str, Any]) -> _Shares:
     arrays = pick(leaves, plan.names)
     group = CoreGroup(plan.names, (), arrays, plan.numbered)
     return _Shares(set(), [group] if arrays else [], {})
+
+
+def _pick_gradients(groups: list[Group], given: Mapping[str, Any] | None) -> list[list[Any]]:
+    """Returns each group's gradients: those that are given, else those that parameters keep."""
+    try:
+        return [group.gradients(given) for group in groups]
+    except KeyError as missing:
+        raise ValueError(f"There is no gradient for the parameter {missing}") from None
 
 
 def _check_gradients(names: list[str], grads: list[Any]) -> None:

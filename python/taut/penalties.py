@@ -157,7 +157,11 @@ class Penalties:
 
         Args:
             params: As in a call.
-            grads: What `accumulate_grad` adds to, unless it is given others.
+            grads: What `accumulate_grad` adds to, unless it is given others. NumPy's arrays are
+                looked up once, as the parameters are; it is fastest so.
+
+        Raises:
+            TypeError, ValueError: As a call does, and for gradients of NumPy's arrays.
         """
         leaves, is_live = tree.look(params)
         bound = (
@@ -165,7 +169,8 @@ class Penalties:
             if is_live
             else BoundPenalties(self._plan_of(leaves), leaves, all_arrays=leaves is params)
         )
-        bound._grads = grads
+        if grads is not None:
+            bound.keep_gradients(grads)
         return bound
 
     def _plan_of(self, leaves: dict[str, Any]) -> Plan:

@@ -38,6 +38,10 @@ RULE_OF = {
 }
 
 
+def pickle_round_trip(x):
+    return pickle.loads(pickle.dumps(x))
+
+
 def zeros(params):
     return {name: np.zeros_like(x) for name, x in params.items()}
 
@@ -134,6 +138,65 @@ def test_factors_are_read_at_each_call():
     regularizer.l2 = -1.0
     with pytest.raises(ValueError, match="non-negative"):
         bound()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_bound_gradients_get_what_others_would(level, dtype):
+    params, rules = model(dtype), [(name, rule[1]) for name, rule in RULE_OF.items()]
+    expected = zeros(params)
+    total = Penalties(rules).accumulate_grad(params, expected, 0.7)
+    own, others = zeros(params), zeros(params)
+    bound = Penalties(rules).bind(params, own)
+    assert bound.accumulate_grad(scale=0.7) == total
+    assert bound.accumulate_grad(others, 0.7) == total
+    for name in RULE_OF:
+        np.testing.assert_array_equal(own[name], expected[name])
+        np.testing.assert_array_equal(others[name], expected[name])
+
+
+def test_copied_penalties_keep_the_gradients_that_were_copied_with_them():
+    x, grad = np.ones(3), np.zeros(3)
+    bound = Penalties([("w", L1(0.5))]).bind({"w": x}, {"w": grad})
+    for copied in (copy.deepcopy, pickle_round_trip):
+        again, its_grad = copied((bound, grad))
+        again.accumulate_grad()
+        np.testing.assert_array_equal(its_grad, 0.5)
+    np.testing.assert_array_equal(grad, 0)
+
+
+def test_bound_gradients_see_a_schedule_and_new_numbers():
+    x, grad, penalty = np.ones(3), np.zeros(3), L2(0.5)
+    bound = Penalties([("w", penalty)]).bind({"w": x}, {"w": grad})
+    assert bound.accumulate_grad() == 1.5
+    penalty.l2 = 0.25
+    x[:] = 2
+    assert bound.accumulate_grad() == 3
+    np.testing.assert_array_equal(grad, 2)
+    penalty.l2 = -1.0
+    with pytest.raises(ValueError, match="w: .*non-negative"):
+        bound.accumulate_grad()
+
+
+@pytest.mark.parametrize(
+    ("grads", "error", "message"),
+    [
+        ({}, ValueError, "no gradient for the parameter 'w'"),
+        ({"w": np.broadcast_to(np.zeros(1), 3)}, ValueError, "w: .*read-only"),
+        ({"w": np.zeros(3, int)}, TypeError, "w: .*int64"),
+    ],
+)
+def test_bad_gradients_are_errors_when_they_are_bound(grads, error, message):
+    with pytest.raises(error, match=message):
+        Penalties([("w", L2())]).bind({"w": np.ones(3)}, grads)
+
+
+def test_bound_gradients_that_do_not_fit_are_errors_before_anything_is_written():
+    params = {"a": np.ones(3), "b": np.ones(3)}
+    grads = {"a": np.zeros(3), "b": np.zeros(4)}
+    bound = Penalties([("*", L2())]).bind(params, grads)
+    with pytest.raises(ValueError, match="b: "):
+        bound.accumulate_grad()
+    np.testing.assert_array_equal(grads["a"], 0)
 
 
 def test_bound_penalties_follow_their_arrays():

@@ -113,6 +113,10 @@ class CoreGroup(Group):
         )
         return sum(values, 0.0), grads
 
+    def bind(self, grads: list[Any]) -> _core.BoundBatch:
+        """Returns the batch of these arrays and gradients, looked up once and for all."""
+        return _core.BoundBatch(self.names, self.indices, self.arrays, grads)
+
     def keep_gradients(self, grads: list[Any]) -> None:
         """Makes each gradient its parameter's own."""
         keep_gradient = library_of(self.arrays[0]).keep_gradient

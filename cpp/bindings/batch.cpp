@@ -1,0 +1,210 @@
+#include "batch.hpp"
+
+#include <pybind11/stl.h>
+
+#include <initializer_list>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "arrays.hpp"
+#include "kernels.hpp"
+#include "taut/taut.hpp"
+
+namespace py = pybind11;
+
+namespace taut::bindings {
+namespace {
+
+// A regularizer, and the work that each element is.
+struct Kind {
+  Regularizer regularizer;
+  std::size_t work;
+};
+
+// Regularizers as (kernel's name, factors).
+std::vector<Kind> kinds_of(const py::list& regularizers) {
+  std::vector<Kind> kinds;
+  for (const py::handle kind : regularizers) {
+    const auto [name, factors] = kind.cast<std::pair<std::string_view, py::tuple>>();
+    const Kernel& kernel = kernel_named(name);
+    kinds.push_back({kernel.regularizer_of(factors), kernel.work});
+  }
+  return kinds;
+}
+
+// The same, and for each tensor the index of its own.
+std::vector<Kind> kinds_of(const py::list& regularizers, const py::list& indices) {
+  const std::vector<Kind> kinds = kinds_of(regularizers);
+  std::vector<Kind> each;
+  each.reserve(indices.size());
+  for (const py::handle index : indices) each.push_back(kinds.at(py::cast<std::size_t>(index)));
+  return each;
+}
+
+std::string named(const py::list& names, std::size_t i, const std::exception& error) {
+  return std::string(py::str(names[i])) + ": " + error.what();
+}
+
+// Whoever reads what `look_up` raises is told the name.
+template <typename LookUp>
+void for_name(const py::list& names, std::size_t i, LookUp look_up) {
+  try {
+    look_up();
+  } catch (const py::type_error& error) {
+    throw py::type_error(named(names, i, error));
+  } catch (const py::value_error& error) {
+    throw py::value_error(named(names, i, error));
+  }
+}
+
+template <typename AnyTerm>
+struct Terms {
+  std::vector<AnyTerm> terms;
+  std::size_t work = 0;
+};
+
+// Calls make(regularizer, i) for every name.
+template <typename AnyTerm, typename Make>
+Terms<AnyTerm> make_terms(const py::list& names, const py::list& regularizers,
+                          const py::list& indices, std::initializer_list<py::list> arrays,
+                          Make make) {
+  const std::vector<Kind> each = kinds_of(regularizers, indices);
+  bool same_size = names.size() == each.size();
+  for (const py::list& list : arrays) same_size &= list.size() == each.size();
+  if (!same_size) {
+    throw InvalidArgument("there must be as many names, indices, arrays and gradients");
+  }
+  Terms<AnyTerm> made;
+  made.terms.reserve(each.size());
+  for (std::size_t i = 0; i < each.size(); ++i) {
+    for_name(names, i, [&] { made.terms.push_back(make(each[i].regularizer, i)); });
+    made.work += each[i].work * made.terms.back().x.size();
+  }
+  return made;
+}
+
+// Calls the core for many terms.
+template <typename Call>
+void call_batch(const py::list& names, std::size_t work, Call&& call) {
+  try {
+    call_core(work, call);
+  } catch (const InvalidTerm& error) {
+    throw py::value_error(named(names, error.term(), error));
+  }
+}
+
+std::vector<double> batch_value(const py::list& names, const py::list& regularizers,
+                                const py::list& indices, const py::list& arrays) {
+  const auto [terms, work] = make_terms<Term>(names, regularizers, indices, {arrays},
+                                              [&](const Regularizer& regularizer, std::size_t i) {
+                                                return Term{regularizer, read_view(arrays[i])};
+                                              });
+  std::vector<double> values(terms.size());
+  call_batch(names, work, [&, &terms = terms] { value(terms, values); });
+  return values;
+}
+
+using BatchGradientFunction = double (*)(std::span<const GradientTerm>, double, std::span<double>,
+                                         Workspace*);
+
+template <BatchGradientFunction kFunction>
+std::vector<double> batch_gradient(const py::list& names, const py::list& regularizers,
+                                   const py::list& indices, const py::list& arrays,
+                                   const py::list& grads, double scale) {
+  const auto [terms, work] = make_terms<GradientTerm>(
+      names, regularizers, indices, {arrays, grads},
+      [&](const Regularizer& regularizer, std::size_t i) {
+        return GradientTerm{regularizer, read_view(arrays[i]), write_view(grads[i], "a gradient")};
+      });
+  std::vector<double> values(terms.size());
+  call_batch(names, work, [&, &terms = terms] { kFunction(terms, scale, values, nullptr); });
+  return values;
+}
+
+void batch_prox(const py::list& names, const py::list& regularizers, const py::list& indices,
+                const py::list& arrays, double step) {
+  const auto [terms, work] = make_terms<ProxTerm>(
+      names, regularizers, indices, {arrays}, [&](const Regularizer& regularizer, std::size_t i) {
+        return ProxTerm{regularizer, write_view(arrays[i], "an array")};
+      });
+  call_batch(names, work, [&, &terms = terms] { prox(terms, step); });
+}
+
+// Hashable, and None for an array without elements.
+py::object memory_key_of(std::size_t pointer, std::size_t element_size, const py::tuple& shape,
+                         const py::tuple& strides) {
+  const auto extents = shape.cast<std::vector<std::ptrdiff_t>>();
+  const auto steps = strides.cast<std::vector<std::ptrdiff_t>>();
+  const auto key = memory_key(reinterpret_cast<const void*>(pointer), element_size, extents, steps);
+  if (key.empty()) return py::none();
+  return py::bytes(reinterpret_cast<const char*>(key.data()), key.size() * sizeof(key[0]));
+}
+
+// Arrays and gradients that are looked up once, and kept alive: a call reads the factors alone.
+class BoundBatch {
+ public:
+  BoundBatch(py::list names, const py::list& indices, py::list arrays, py::list grads)
+      : names_(std::move(names)), arrays_(std::move(arrays)), grads_(std::move(grads)) {
+    if (names_.size() != indices.size() || names_.size() != arrays_.size() ||
+        names_.size() != grads_.size()) {
+      throw InvalidArgument("there must be as many names, indices, arrays and gradients");
+    }
+    for (std::size_t i = 0; i < names_.size(); ++i) {
+      indices_.push_back(py::cast<std::size_t>(indices[i]));
+      for_name(names_, i, [&] {
+        terms_.push_back({L2{}, read_view(arrays_[i]), write_view(grads_[i], "a gradient")});
+      });
+    }
+  }
+
+  // Any number of threads may call this at once.
+  double accumulate_grad(const py::list& regularizers, double scale) const {
+    const std::vector<Kind> kinds = kinds_of(regularizers);
+    std::vector<GradientTerm> terms = terms_;
+    std::size_t work = 0;
+    for (std::size_t i = 0; i < terms.size(); ++i) {
+      const Kind& kind = kinds.at(indices_[i]);
+      terms[i].regularizer = kind.regularizer;
+      work += kind.work * terms[i].x.size();
+    }
+    double total = 0;
+    call_batch(names_, work, [&] { total = taut::accumulate_grad(terms, scale); });
+    return total;
+  }
+
+ private:
+  py::list names_;
+  py::list arrays_;
+  py::list grads_;
+  std::vector<std::size_t> indices_;
+  std::vector<GradientTerm> terms_;
+};
+
+}  // namespace
+
+void register_batch(py::module_& module) {
+  module.def("memory_key", memory_key_of, py::arg("pointer"), py::arg("itemsize"), py::arg("shape"),
+             py::arg("strides"));
+  module.def("batch_value", batch_value, py::arg("names"), py::arg("regularizers"),
+             py::arg("indices"), py::arg("arrays"));
+  module.def("batch_accumulate_grad", batch_gradient<accumulate_grad>, py::arg("names"),
+             py::arg("regularizers"), py::arg("indices"), py::arg("arrays"), py::arg("grads"),
+             py::arg("scale"));
+  module.def("batch_value_and_grad", batch_gradient<value_and_grad>, py::arg("names"),
+             py::arg("regularizers"), py::arg("indices"), py::arg("arrays"), py::arg("grads"),
+             py::arg("scale"));
+  module.def("batch_prox", batch_prox, py::arg("names"), py::arg("regularizers"),
+             py::arg("indices"), py::arg("arrays"), py::arg("step"));
+  // As View, without pybind11's own metaclass.
+  py::class_<BoundBatch>(module, "BoundBatch",
+                         py::metaclass(reinterpret_cast<PyObject*>(&PyType_Type)))
+      .def(py::init<py::list, const py::list&, py::list, py::list>(), py::arg("names"),
+           py::arg("indices"), py::arg("arrays"), py::arg("grads"))
+      .def("accumulate_grad", &BoundBatch::accumulate_grad, py::arg("regularizers"),
+           py::arg("scale"));
+}
+
+}  // namespace taut::bindings

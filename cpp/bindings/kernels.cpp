@@ -1,0 +1,47 @@
+#include "kernels.hpp"
+
+#include <string>
+
+namespace py = pybind11;
+
+namespace taut::bindings {
+namespace {
+
+double number_at(const py::tuple& factors, py::ssize_t index) {
+  const double number = PyFloat_AsDouble(PyTuple_GET_ITEM(factors.ptr(), index));
+  if (number == -1 && PyErr_Occurred() != nullptr) throw py::error_already_set();
+  return number;
+}
+
+void check_length(const py::tuple& factors, std::size_t length) {
+  if (factors.size() != length) throw InvalidArgument("a kernel was given too many factors or few");
+}
+
+}  // namespace
+
+Regularizer elementwise_of(const py::tuple& factors) {
+  check_length(factors, 2);
+  return L1L2{number_at(factors, 0), number_at(factors, 1)};
+}
+
+Regularizer gram_of(const py::tuple& factors) {
+  check_length(factors, 2);
+  const auto mode = factors[1].cast<std::string_view>();
+  if (mode != "rows" && mode != "columns") {
+    throw InvalidArgument(
+        "Invalid value for argument `mode`. Expected one of {\"rows\", \"columns\"}. "
+        "Received: mode=" +
+        std::string(mode));
+  }
+  return OrthogonalRegularizer{number_at(factors, 0),
+                               mode == "rows" ? Mode::kRows : Mode::kColumns};
+}
+
+const Kernel& kernel_named(std::string_view name) {
+  for (const Kernel* kernel : {&kElementwise, &kGram}) {
+    if (kernel->name == name) return *kernel;
+  }
+  throw InvalidArgument("there is no kernel named '" + std::string(name) + "'");
+}
+
+}  // namespace taut::bindings

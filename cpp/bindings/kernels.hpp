@@ -1,0 +1,42 @@
+// The core's kernels as Python knows them, and calls of them.
+
+#ifndef TAUT_BINDINGS_KERNELS_HPP_
+#define TAUT_BINDINGS_KERNELS_HPP_
+
+#include <pybind11/pybind11.h>
+
+#include <cstddef>
+#include <string_view>
+
+#include "gil.hpp"
+#include "taut/taut.hpp"
+
+namespace taut::bindings {
+
+// A kernel's factors come in a tuple, so that every kernel has the same functions.
+struct Kernel {
+  std::string_view name;
+  Regularizer (*regularizer_of)(const pybind11::tuple& factors);
+  std::size_t work;  // per element: in a matrix, each meets those of many other vectors
+};
+
+Regularizer elementwise_of(const pybind11::tuple& factors);  // (l1, l2)
+Regularizer gram_of(const pybind11::tuple& factors);         // (factor, mode)
+
+inline constexpr Kernel kElementwise{"elementwise", elementwise_of, 1};
+inline constexpr Kernel kGram{"gram", gram_of, 64};
+
+// Throws InvalidArgument if there is none.
+const Kernel& kernel_named(std::string_view name);
+
+// Calls the core, without the GIL unless there is so little work that the call is over before
+// another thread could use it.
+template <typename Call>
+auto call_core(std::size_t work, Call&& call) {
+  constexpr std::size_t kWorthReleasing = 16384;
+  return work < kWorthReleasing ? call() : without_gil(call);
+}
+
+}  // namespace taut::bindings
+
+#endif  // TAUT_BINDINGS_KERNELS_HPP_
