@@ -34,9 +34,9 @@ class BoundPenalties:
         """
         self._grads = grads
         groups = self._shares.groups
-        if self._freezable or len(groups) != 1 or not isinstance(groups[0], CoreGroup):
+        group = groups[0] if len(groups) == 1 and not self._freezable else None
+        if not isinstance(group, CoreGroup):
             return
-        (group,) = groups
         own = _pick_gradients(groups, tree.leaves(grads))[0]
         if all(type(array) is ndarray for array in (*group.arrays, *own)):
             self._batch = group, group.bind(own)
@@ -97,8 +97,8 @@ class BoundPenalties:
     def accumulate_grad(self, grads: Parameters | None = None, scale: float = 1.0) -> Any:
         """Adds `scale` times each penalty's gradient to the gradient of the same name, in place."""
         if grads is None and self._batch is not None:
-            group, batch = self._batch
-            return batch.accumulate_grad(group.kernels(), scale)
+            looked_up, batch = self._batch
+            return batch.accumulate_grad(looked_up.kernels(), scale)
         shares = self._current_shares()
         _require_gradients(shares)
         if grads is None:

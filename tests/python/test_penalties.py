@@ -173,7 +173,7 @@ def test_bound_gradients_see_a_schedule_and_new_numbers():
     assert bound.accumulate_grad() == 3
     np.testing.assert_array_equal(grad, 2)
     penalty.l2 = -1.0
-    with pytest.raises(ValueError, match="w: .*non-negative"):
+    with pytest.raises(ValueError, match=r"w: .*non-negative"):
         bound.accumulate_grad()
 
 
