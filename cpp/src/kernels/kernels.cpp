@@ -22,7 +22,7 @@ constexpr GramKernel gram_kernel() {
       .panel = GramShape<T>::kPanel,
       .pack = pack<Storage>,
       .tile = tile<Storage>,
-      .tile_scratch = kGramTile * kGramTile * sizeof(T),
+      .tile_scratch = kTileScratch<T>,
       .multiply_signs = multiply_signs<T>,
       .sign_scratch = kSignScratch<T>,
       .finish = finish<Storage>,

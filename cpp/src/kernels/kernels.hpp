@@ -83,6 +83,7 @@ constexpr std::size_t kGramSignGroup = 6;     // vectors per look-up table
 constexpr std::uint8_t kGramOwnGroup = 64;    // the code of no sign at all
 constexpr std::size_t kGramSignBlock = 48;    // vectors per block of the sign product: 8 groups
 constexpr std::size_t kGramCoordinates = 16;  // the copies have a whole number of these
+constexpr std::size_t kGramSurplus = 2;       // see GramSigns::own; what is there is not read
 constexpr std::size_t kGramWeights = 24;      // see GramMatrix::weights
 constexpr std::size_t kGramWindow = 512;      // coordinates that are copied at once of a stream
 
@@ -135,7 +136,7 @@ struct GramSigns {
       positive;  // [(other - other_base) / kGramSignBlock][target - target_base], or null
   std::uint64_t* negative;  // likewise
   std::uint8_t* has_zero;   // likewise
-  void* own;                // Compute[target - target_base][own_group]: 1, 0 or -1
+  void* own;                // Compute[target - target_base][own_group + kGramSurplus]: 1, 0 or -1
   std::size_t own_group;    // kGramSignGroup, or all panel_vectors
   // Σⱼ |<x̂ᵢ,x̂ⱼ>| of target i and the others j of a tile, without itself:
   double* cosines;  // [(other - other_base) / tile][target - target_base]

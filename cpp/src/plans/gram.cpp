@@ -25,7 +25,7 @@ static_assert(kGramStrip % kGramSignBlock == 0);
 constexpr std::size_t kFinishedVectors = 64;  // per piece
 
 // Up to so many vectors, tables of their sums are not worth their making.
-constexpr std::size_t kMostMultipliedDirectly = 32;
+constexpr std::size_t kMostMultipliedDirectly = 36;
 static_assert(kMostMultipliedDirectly <= kGramSmallTile);
 
 // What one thread does in a nanosecond: see benchmarks/.
@@ -63,7 +63,8 @@ struct SignStore {
     cosines = block.take<double>(checked_product(targets, divide_up(others, tile)));
   }
   void place_own(Block& block, std::size_t targets, std::size_t compute_size) {
-    const std::size_t numbers = checked_product(round_up(targets, kGramSignGroup), own_group);
+    const std::size_t numbers =
+        checked_product(round_up(targets, kGramSignGroup), own_group + kGramSurplus);
     own = block.take<std::byte>(checked_product(numbers, compute_size));
   }
   GramSigns signs(std::size_t targets, std::size_t target_base, std::size_t other_base) const {

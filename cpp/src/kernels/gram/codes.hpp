@@ -159,14 +159,25 @@ inline void write_flags(const GramSigns& signs, std::size_t target, std::size_t 
 }
 
 // The signs of a diagonal tile's vectors towards their own groups, as numbers; up to a whole group
-// of vectors.
+// of vectors. A step writes kOwnStep numbers, of which the next one overwrites all but a group.
+constexpr std::size_t kOwnStep = kGramSignGroup + kGramSurplus;
 template <typename T>
 inline void write_own_signs(const GramTile& place, const T* tile, const GramSigns& signs) {
-  T* own = static_cast<T*>(signs.own) + (place.row - signs.target_base) * signs.own_group;
+  using V = typename CodedVector<T>::Values;
+  constexpr std::size_t kLanes = CodedVector<T>::kLanes;
+  static_assert(kOwnStep % kLanes == 0);
+  const std::size_t stride = signs.own_group + kGramSurplus;
+  std::size_t first = 0;
   for (std::size_t i = 0; i < round_up(place.rows, kGramSignGroup); ++i) {
-    const T* group = tile + i * kGramTile + i / signs.own_group * signs.own_group;
-    for (std::size_t j = 0; j < signs.own_group; ++j) {
-      *own++ = static_cast<T>((group[j] > 0) - (group[j] < 0));
+    if (i == first + signs.own_group) first = i;
+    const T* group = tile + i * kGramTile + first;
+    T* own = static_cast<T*>(signs.own) + (place.row - signs.target_base + i) * stride;
+    for (std::size_t j = 0; j < signs.own_group; j += kGramSignGroup) {
+      TAUT_UNROLL
+      for (std::size_t part = 0; part < kOwnStep; part += kLanes) {
+        const V numbers = load<V>(group + j + part);
+        store(own + j + part, __builtin_convertvector((numbers < 0) - (numbers > 0), V));
+      }
     }
   }
 }

@@ -79,9 +79,8 @@ class FinishedVectors {
   [[gnu::noinline]] void write(const GramTarget& target) const {
     char* base = static_cast<char*>(target.data) + offset(first_, target.vector_stride);
     if (is_nearer(target.coordinate_stride, target.vector_stride)) {
-      // As they lie in memory: panel by panel.
-      for (std::size_t c = 0; c < matrix_.length; c += kFinished) {
-        for (std::size_t v = 0; v < vectors_; ++v) {
+      for (std::size_t v = 0; v < vectors_; ++v) {
+        for (std::size_t c = 0; c < matrix_.length; c += kFinished) {
           double slopes[kFinished];
           compute(v, c, slopes);
           write_line<G>(

@@ -170,19 +170,20 @@ template <typename T>
   }
 }
 
-// gradients += Σ of the directions of their own groups times the signs towards them, for the
+// gradients (+)= Σ of the directions of their own groups times the signs towards them, for the
 // targets [target_begin, target_end), six at once.
-template <typename T>
+template <typename T, bool kAdds>
 [[gnu::noinline]] void add_own_groups(const GramMatrix& matrix, std::size_t c,
                                       const GramSigns& signs, T* gradients,
                                       std::size_t target_begin, std::size_t target_end) {
   using P = Panel<T>;
   const std::size_t width = signs.own_group;
+  const std::size_t stride = width + kGramSurplus;
   for (std::size_t first = target_begin; first < target_end; first += kGramSignGroup) {
-    const T* own = static_cast<const T*>(signs.own) + (first - signs.target_base) * width;
-    P sums[kGramSignGroup];
+    const T* own = static_cast<const T*>(signs.own) + (first - signs.target_base) * stride;
+    P sums[kGramSignGroup] = {};
     TAUT_UNROLL
-    for (std::size_t t = 0; t < kGramSignGroup; ++t) {
+    for (std::size_t t = 0; kAdds && t < kGramSignGroup; ++t) {
       sums[t] = P::read(gradients + (first + t) * P::kNumbers);
     }
     const std::size_t group = first / width * width;
@@ -190,7 +191,7 @@ template <typename T>
       const P x = direction<T>(matrix, group + j, c);
       TAUT_UNROLL
       for (std::size_t t = 0; t < kGramSignGroup; ++t) {
-        const auto sign = broadcast<typename P::V>(own[t * width + j]);
+        const auto sign = broadcast<typename P::V>(own[t * stride + j]);
         TAUT_UNROLL
         for (std::size_t v = 0; v < P::kVectors; ++v) {
           sums[t].vectors[v] = multiply_add(x.vectors[v], sign, sums[t].vectors[v]);
@@ -278,15 +279,17 @@ void multiply_signs(const GramMatrix& matrix, std::size_t panel_begin, std::size
   for (std::size_t panel = panel_begin; panel < panel_end; ++panel) {
     const std::size_t c = panel * kNumbers;
     T* gradients = panel_of<T>(matrix, matrix.gradients, 0, c);
+    if (signs.positive == nullptr) {
+      add_own_groups<T, false>(matrix, c, signs, gradients, target_begin, target_end);
+      continue;
+    }
     if (signs.other_base == 0) {
       const std::size_t targets = round_up(target_end - target_begin, kGramSignGroup);
       __builtin_memset(gradients + target_begin * kNumbers, 0, targets * kNumbers * sizeof(T));
     }
-    if (signs.positive != nullptr) {
-      add_words(matrix, c, signs, gradients, target_begin, target_end, other_end,
-                static_cast<T*>(scratch));
-    }
-    if (has_own) add_own_groups(matrix, c, signs, gradients, target_begin, target_end);
+    add_words(matrix, c, signs, gradients, target_begin, target_end, other_end,
+              static_cast<T*>(scratch));
+    if (has_own) add_own_groups<T, true>(matrix, c, signs, gradients, target_begin, target_end);
   }
 }
 

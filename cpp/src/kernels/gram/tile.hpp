@@ -182,6 +182,10 @@ double tile(const GramMatrix& matrix, const GramTile& tile, const GramSigns* row
                                      scratch);
 }
 
+// A vector that begins in a tile may end behind it.
+template <typename T>
+constexpr std::size_t kTileScratch = (kGramTile * kGramTile + kOwnStep) * sizeof(T);
+
 }  // namespace
 }  // namespace taut::TAUT_LEVEL
 
