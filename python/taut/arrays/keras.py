@@ -10,6 +10,7 @@ from typing import Any
 
 from taut import kernels
 from taut.arrays import library_of
+from taut.arrays.factors import given, number_of, read
 from taut.arrays.group import Group
 from taut.arrays.library import Factors
 from taut.arrays.wrapped import WrappedLibrary
@@ -105,17 +106,17 @@ def nodes(keras: ModuleType) -> Nodes:
 
         Args:
             kernel: The kernel's name.
-            factors: The kernel's factors.
+            factors: The kernel's factors, of which some may live.
         """
 
         def __init__(self, kernel: str, factors: Any, **options: Any) -> None:
             super().__init__(**options)
             self.kernel = kernels.get(kernel)
-            self.factors = tuple(factors)
+            self.factors = given(factors)
 
         def call(self, x: Any) -> Any:
             """Returns the penalty of a tensor."""
-            return library_of(x).value(self.kernel, x, self.factors)
+            return library_of(x).value(self.kernel, x, read(self.kernel, *self.factors))
 
         def compute_output_spec(self, x: Any) -> Any:
             """Returns what the result of `call` is like."""
@@ -123,7 +124,10 @@ def nodes(keras: ModuleType) -> Nodes:
 
         def get_config(self) -> dict[str, Any]:
             """Returns the arguments, as JSON has them."""
-            return {"kernel": self.kernel.name, "factors": list(self.factors), "name": self.name}
+            names = self.kernel.numbers
+            numbers = map(number_of, names, self.factors)
+            factors = [*numbers, *self.factors[len(names) :]]
+            return {"kernel": self.kernel.name, "factors": factors, "name": self.name}
 
     @keras.saving.register_keras_serializable(package="taut")
     class BatchSize(operation):

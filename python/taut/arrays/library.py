@@ -62,6 +62,14 @@ class ArrayLibrary(Protocol):
     def batch_size(self, x: Any) -> Any:
         """Returns the first dimension of an activity, at least 1, where its shape is symbolic."""
 
+    # ---- a factor ----
+
+    def number(self, x: Any) -> float | None:
+        """Returns the number that a 0-d array holds; None if it is traced and has none yet."""
+
+    def is_recorded(self, x: Any) -> bool:
+        """Returns whether a derivative with respect to a 0-d array, with a number, may be wanted."""
+
     # ---- one parameter of many ----
 
     def native(self, x: Any) -> Any:

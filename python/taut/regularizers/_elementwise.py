@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from taut.arrays.factors import as_factor, number_of, read
+from taut.arrays.library import Factors
 from taut.kernels import ELEMENTWISE
-from taut.kernels.checks import check_factor
 from taut.regularizers._kernel import KernelRegularizer
 from taut.regularizers._registry import register_builtin
 
@@ -28,15 +29,15 @@ class L1(KernelRegularizer):
     _settable = ("l1",)
 
     def __init__(self, l1: float | None = _DEFAULT) -> None:
-        self.l1 = check_factor("l1", _DEFAULT if l1 is None else l1)
+        self.l1 = as_factor("l1", _DEFAULT if l1 is None else l1)
 
-    def _factors(self) -> tuple[float, float]:
+    def _factors(self) -> Factors:
         l1 = self.l1
-        return (l1 if type(l1) is float else check_factor("l1", l1)), 0.0
+        return (l1, 0.0) if type(l1) is float else read(ELEMENTWISE, l1, 0.0)
 
     def get_config(self) -> dict[str, Any]:
         """Returns `{"l1": l1}`, exactly the factor that was given."""
-        return {"l1": float(self.l1)}
+        return {"l1": number_of("l1", self.l1)}
 
 
 class L2(KernelRegularizer):
@@ -57,15 +58,15 @@ class L2(KernelRegularizer):
     _settable = ("l2",)
 
     def __init__(self, l2: float | None = _DEFAULT) -> None:
-        self.l2 = check_factor("l2", _DEFAULT if l2 is None else l2)
+        self.l2 = as_factor("l2", _DEFAULT if l2 is None else l2)
 
-    def _factors(self) -> tuple[float, float]:
+    def _factors(self) -> Factors:
         l2 = self.l2
-        return 0.0, (l2 if type(l2) is float else check_factor("l2", l2))
+        return (0.0, l2) if type(l2) is float else read(ELEMENTWISE, 0.0, l2)
 
     def get_config(self) -> dict[str, Any]:
         """Returns `{"l2": l2}`, exactly the factor that was given."""
-        return {"l2": float(self.l2)}
+        return {"l2": number_of("l2", self.l2)}
 
 
 class L1L2(KernelRegularizer):
@@ -88,18 +89,18 @@ class L1L2(KernelRegularizer):
     _settable = ("l1", "l2")
 
     def __init__(self, l1: float | None = 0.0, l2: float | None = 0.0) -> None:
-        self.l1 = check_factor("l1", 0.0 if l1 is None else l1)
-        self.l2 = check_factor("l2", 0.0 if l2 is None else l2)
+        self.l1 = as_factor("l1", 0.0 if l1 is None else l1)
+        self.l2 = as_factor("l2", 0.0 if l2 is None else l2)
 
-    def _factors(self) -> tuple[float, float]:
+    def _factors(self) -> Factors:
         l1, l2 = self.l1, self.l2
         if type(l1) is float and type(l2) is float:
             return l1, l2
-        return check_factor("l1", l1), check_factor("l2", l2)
+        return read(ELEMENTWISE, l1, l2)
 
     def get_config(self) -> dict[str, Any]:
         """Returns `{"l1": l1, "l2": l2}`, exactly the factors that were given."""
-        return {"l1": float(self.l1), "l2": float(self.l2)}
+        return {"l1": number_of("l1", self.l1), "l2": number_of("l2", self.l2)}
 
 
 def l1_l2(l1: float | None = _DEFAULT, l2: float | None = _DEFAULT) -> L1L2:

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.autograd import Function
 
 from taut import _core, kernels
-from taut.arrays.group import CoreGroup
+from taut.arrays.factors import LiveFactors
+from taut.arrays.group import CoreGroup, add
 from taut.arrays.torch import operations
 from taut.arrays.torch.memory import (
     check_not_observed,
@@ -40,7 +41,23 @@ class TensorGroup(CoreGroup):
         """Returns the sum of the penalties, differentiable in all of them by one node."""
         if is_observed():
             return torch.stack(super(CoreGroup, self).values()).sum()
-        total: Tensor = Total.apply(self.names, self.kernels(), self.indices, *self.arrays)
+        kinds = self.kernels()
+        live = [i for i, (_, factors) in enumerate(kinds) if type(factors) is LiveFactors]
+        if live:
+            return self._live_total(kinds, live)
+        total: Tensor = Total.apply(self.names, kinds, self.indices, *self.arrays)
+        return total
+
+    def _live_total(self, kinds: list[tuple[str, tuple[Any, ...]]], live: list[int]) -> Tensor:
+        """Returns the sum, by a node of its own for each tensor whose factors take part in it."""
+        apart = [place for place, kind in enumerate(self.indices) if kind in live]
+        others = [place for place, kind in enumerate(self.indices) if kind not in live]
+        totals = [self.regularizers[place](self.arrays[place]) for place in apart]
+        if others:
+            names, indices = ([each[i] for i in others] for each in (self.names, self.indices))
+            arrays = [self.arrays[place] for place in others]
+            totals.append(Total.apply(names, kinds, indices, *arrays))
+        total: Tensor = add(totals)
         return total
 
     def accumulate_grad(self, grads: list[Any], scale: float) -> Tensor:

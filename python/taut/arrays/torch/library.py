@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
+from taut.arrays.factors import LiveFactors, Traced, operands
 from taut.arrays.group import Group
 from taut.arrays.library import ArrayLibrary, Factors
 from taut.arrays.memory import memory_key
-from taut.arrays.torch import nodes, operations, operators
+from taut.arrays.torch import live, nodes, operations, operators
 from taut.arrays.torch.group import TensorGroup
 from taut.arrays.torch.memory import (
     are_transforms_active,
@@ -42,10 +43,22 @@ class Torch(ArrayLibrary):
         check_tensor(x)
         if is_traced() or forward_ad._current_level >= 0 or not is_memory(x):
             return self._traced_value(kernel, x, factors)
+        if type(factors) is LiveFactors:
+            return self._live_value(kernel, x, factors)
         return nodes.compute(kernel, x.resolve_neg(), factors)
+
+    def _live_value(self, kernel: Kernel, x: Tensor, factors: LiveFactors) -> Tensor:
+        """Returns the penalty by a node, or in torch's operations if a factor has no number."""
+        if any(isinstance(factor, Traced) for factor in factors):
+            return self._traced_value(kernel, x, factors)
+        return live.compute(kernel, x.resolve_neg(), factors, self)
 
     def _traced_value(self, kernel: Kernel, x: Tensor, factors: Factors) -> Tensor:
         """Returns the penalty in torch's operations, or by the operator that compilers see."""
+        factors = tuple(
+            factor.to(x.device) if isinstance(factor, Tensor) else factor
+            for factor in operands(factors, self)
+        )
         kernel.check(factors, x.shape)
         is_operator = (
             kernel.bound_by == "arithmetic"
@@ -140,6 +153,16 @@ class Torch(ArrayLibrary):
     def batch_size(self, x: Tensor) -> int:
         """Returns the first dimension, which torch always knows."""
         return max(int(x.shape[0]), 1)
+
+    # ---- a factor ----
+
+    def number(self, x: Tensor) -> float | None:
+        """Returns the number of a 0-d tensor; None where it is traced or transformed."""
+        return None if is_observed() or x.is_meta else float(x.detach())
+
+    def is_recorded(self, x: Tensor) -> bool:
+        """Returns whether autograd records what is computed from x."""
+        return x.requires_grad and torch.is_grad_enabled()
 
     # ---- one parameter of many ----
 

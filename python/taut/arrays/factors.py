@@ -1,0 +1,139 @@
+"""A kernel's factors, as regularizers hold them and array libraries compute with them.
+
+A factor is a number, or lives: a 0-d array or variable of an array library, which is read at each
+call. What needs no more than its number is given a float. What may be asked for a derivative with
+respect to it, or is traced, comes as `LiveFactors`: the core reads numbers from them as from
+others, and the library that the arrays belong to takes the arrays instead, by `operands`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from numbers import Real
+from typing import Any
+
+from taut.arrays import library_of, native
+from taut.arrays.library import ArrayLibrary, Factors
+from taut.kernels import Kernel
+from taut.kernels.checks import check_factor, check_option, refuse_factor
+
+_REAL_DTYPES = ("float", "bfloat", "int", "uint")
+
+
+class LiveFactors(tuple[Any, ...]):
+    """A kernel's factors, of which a number is `Known` or `Traced`."""
+
+
+class Known(float):
+    """The number of a live factor, for whoever does not differentiate with respect to it.
+
+    Attributes:
+        given: The array or variable that holds it.
+    """
+
+    given: Any
+
+    def __new__(cls, number: float, given: Any) -> Known:
+        known = super().__new__(cls, number)
+        known.given = given
+        return known
+
+
+class Traced:
+    """A live factor without a number, since it is traced or transformed.
+
+    Attributes:
+        given: The array or variable that stands for it.
+    """
+
+    def __init__(self, name: str, given: Any) -> None:
+        self.name = name
+        self.given = given
+
+    def __float__(self) -> float:
+        """Raises a TypeError, for the core and for libraries that cannot take the array."""
+        module = type(native(self.given)).__module__.partition(".")[0]
+        raise TypeError(
+            f"The factor {self.name!r} is traced by {module} and has no number there, which is "
+            f"needed: give x as an array of {module}, or the factor as a number"
+        )
+
+
+def as_factor(name: str, factor: Any) -> Any:
+    """Returns a number as a float, and what lives as it is.
+
+    Raises:
+        ValueError: If it is not a real number or a 0-d array of one, not finite, or negative. What
+            is traced is not known to be.
+    """
+    number = _read(name, factor)
+    return number if isinstance(factor, Real) else factor
+
+
+def number_of(name: str, factor: Any) -> float:
+    """Returns the number of a factor, as its config has it.
+
+    Raises:
+        TypeError: If it is traced, and has none.
+        ValueError: As `as_factor` does.
+    """
+    return float(_read(name, factor))
+
+
+def read(kernel: Kernel, *factors: Any) -> Factors:
+    """Returns the factors of a kernel at this moment, from what a regularizer holds.
+
+    Raises:
+        ValueError: As `as_factor` does, and if an option is unknown.
+    """
+    count = len(kernel.numbers)
+    pairs = zip(kernel.numbers, factors[:count], strict=True)
+    numbers = [each if type(each) is float else _read(name, each) for name, each in pairs]
+    options = zip(kernel.options.items(), factors[count:], strict=True)
+    chosen = [check_option(name, option, allowed) for (name, allowed), option in options]
+    is_live = any(type(number) is not float for number in numbers)
+    return LiveFactors((*numbers, *chosen)) if is_live else (*numbers, *chosen)
+
+
+def operands(factors: Factors, library: ArrayLibrary) -> Factors:
+    """Returns factors as a library computes with them: floats, and arrays of its own.
+
+    Of another library's array it takes the number.
+
+    Raises:
+        TypeError: If that is traced.
+    """
+    if type(factors) is not LiveFactors:
+        return factors
+    return tuple(_operand(factor, library) for factor in factors)
+
+
+def given(factors: Iterable[Any]) -> Factors:
+    """Returns what factors were read from, so that they can be read again."""
+    return tuple(each.given if isinstance(each, Known | Traced) else each for each in factors)
+
+
+def _operand(factor: Any, library: ArrayLibrary) -> Any:
+    if not isinstance(factor, Known | Traced):
+        return factor
+    array = native(factor.given)
+    return array if library_of(array) is library else float(factor)
+
+
+def _read(name: str, factor: Any) -> Any:
+    """Returns a float, or a `Known` or `Traced` number."""
+    if isinstance(factor, Real):
+        return check_factor(name, factor)
+    try:
+        array = native(factor)
+        library = library_of(array)
+    except TypeError:
+        refuse_factor(name, factor)
+    dtype = str(getattr(array.dtype, "name", array.dtype)).removeprefix("torch.")
+    if array.shape != () or not dtype.startswith(_REAL_DTYPES):
+        refuse_factor(name, f"an array of shape {tuple(array.shape)} and dtype {dtype}")
+    number = library.number(array)
+    if number is None:
+        return Traced(name, factor)
+    check_factor(name, number)
+    return Known(number, factor) if library.is_recorded(array) else number
