@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from numbers import Real
-from typing import Any
+from typing import Any, SupportsFloat
 
 from taut.arrays import library_of, native
 from taut.arrays.library import ArrayLibrary, Factors
 from taut.kernels import Kernel
 from taut.kernels.checks import check_factor, check_option, refuse_factor
+
+Factor = SupportsFloat  # a number, or a 0-d array or variable of one
 
 _REAL_DTYPES = ("float", "bfloat", "int", "uint")
 
@@ -33,7 +35,7 @@ class Known(float):
 
     given: Any
 
-    def __new__(cls, number: float, given: Any) -> Known:
+    def __new__(cls, number: float, given: Any) -> Known:  # noqa: D102, as of a constructor
         known = super().__new__(cls, number)
         known.given = given
         return known
@@ -117,7 +119,7 @@ def _operand(factor: Any, library: ArrayLibrary) -> Any:
     if not isinstance(factor, Known | Traced):
         return factor
     array = native(factor.given)
-    return array if library_of(array) is library else float(factor)
+    return array if library.owns(type(array)) else float(factor)
 
 
 def _read(name: str, factor: Any) -> Any:

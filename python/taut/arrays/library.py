@@ -68,7 +68,7 @@ class ArrayLibrary(Protocol):
         """Returns the number that a 0-d array holds; None if it is traced and has none yet."""
 
     def is_recorded(self, x: Any) -> bool:
-        """Returns whether a derivative with respect to a 0-d array, with a number, may be wanted."""
+        """Returns whether a derivative with respect to such an array may be asked for."""
 
     # ---- one parameter of many ----
 

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from taut.arrays.factors import as_factor, number_of, read
+from taut.arrays.factors import Factor, as_factor, number_of, read
 from taut.arrays.library import Factors
 from taut.kernels import GRAM
 from taut.kernels.checks import check_option
@@ -27,7 +27,8 @@ class OrthogonalRegularizer(KernelRegularizer):
     is 'orthogonal_regularizer'.
 
     Args:
-        factor: The factor, not negative. None means the default.
+        factor: The factor, not negative: a number, or a 0-d array or variable that is read at each
+            call. None means the default.
         mode: "rows" or "columns": which vectors are to be orthogonal.
 
     Raises:
@@ -39,7 +40,7 @@ class OrthogonalRegularizer(KernelRegularizer):
     _kernel = GRAM
     _settable = ("factor", "mode")
 
-    def __init__(self, factor: float | None = _DEFAULT, mode: Mode = "rows") -> None:
+    def __init__(self, factor: Factor | None = _DEFAULT, mode: Mode = "rows") -> None:
         self.factor = as_factor("factor", _DEFAULT if factor is None else factor)
         self.mode = check_option("mode", mode, _MODES)
 
@@ -50,7 +51,7 @@ class OrthogonalRegularizer(KernelRegularizer):
         return read(GRAM, factor, mode)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns `{"factor": factor, "mode": mode}`, exactly the factor that was given."""
+        """Returns `{"factor": factor, "mode": mode}`, exactly the number that was given."""
         return {"factor": number_of("factor", self.factor), "mode": self.mode}
 
 

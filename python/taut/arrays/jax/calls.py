@@ -14,6 +14,7 @@ from jax import Array, ShapeDtypeStruct, lax
 from jax.custom_derivatives import SymbolicZero
 
 from taut import _core
+from taut.arrays.group import add
 from taut.arrays.jax import operations
 from taut.arrays.jax.operations import sum_dtype, value_dtype
 from taut.arrays.jax.sharding import varying_like
@@ -59,7 +60,7 @@ def _value_jvp(
             unit = kernel.unit(index, ())
             term = value(x, unit, kernel, options, kernel.presence(unit))
             parts.append(term * tangent.astype(term.dtype))
-    return total, jnp.stack(parts).sum() if len(parts) > 1 else parts[0]
+    return total, add(parts)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=_STATIC)

@@ -43,30 +43,28 @@ class Torch(ArrayLibrary):
         check_tensor(x)
         if is_traced() or forward_ad._current_level >= 0 or not is_memory(x):
             return self._traced_value(kernel, x, factors)
-        if type(factors) is LiveFactors:
-            return self._live_value(kernel, x, factors)
-        return nodes.compute(kernel, x.resolve_neg(), factors)
-
-    def _live_value(self, kernel: Kernel, x: Tensor, factors: LiveFactors) -> Tensor:
-        """Returns the penalty by a node, or in torch's operations if a factor has no number."""
-        if any(isinstance(factor, Traced) for factor in factors):
-            return self._traced_value(kernel, x, factors)
-        return live.compute(kernel, x.resolve_neg(), factors, self)
+        if type(factors) is not LiveFactors:
+            return nodes.compute(kernel, x.resolve_neg(), factors)
+        if any(isinstance(factor, Traced) for factor in factors):  # by transforms of torch.func
+            return operations.value(kernel, x, self._operands(kernel, x, factors))
+        return live.compute(kernel, x.resolve_neg(), factors, operands(factors, self))
 
     def _traced_value(self, kernel: Kernel, x: Tensor, factors: Factors) -> Tensor:
         """Returns the penalty in torch's operations, or by the operator that compilers see."""
-        factors = tuple(
-            factor.to(x.device) if isinstance(factor, Tensor) else factor
-            for factor in operands(factors, self)
-        )
-        kernel.check(factors, x.shape)
+        own = self._operands(kernel, x, factors)
         is_operator = (
             kernel.bound_by == "arithmetic"
             and x.device.type == "cpu"
             and forward_ad._current_level < 0
         )
         compute = operators.value if is_operator else operations.value
-        return compute(kernel, x, factors)
+        return compute(kernel, x, own)
+
+    def _operands(self, kernel: Kernel, x: Tensor, factors: Factors) -> Factors:
+        """Returns the factors, checked, of which those that live are where x is."""
+        own = operands(factors, self)
+        kernel.check(own, x.shape)
+        return tuple(each.to(x.device) if isinstance(each, Tensor) else each for each in own)
 
     def value_and_grad(
         self, kernel: Kernel, x: Tensor, factors: Factors, scale: float
@@ -162,7 +160,7 @@ class Torch(ArrayLibrary):
 
     def is_recorded(self, x: Tensor) -> bool:
         """Returns whether autograd records what is computed from x."""
-        return x.requires_grad and torch.is_grad_enabled()
+        return bool(x.requires_grad) and torch.is_grad_enabled()
 
     # ---- one parameter of many ----
 

@@ -6,20 +6,24 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from taut.arrays.factors import LiveFactors, operands
-from taut.arrays.library import ArrayLibrary
+from taut.arrays.library import Factors
 from taut.arrays.torch import operations
 from taut.arrays.torch.memory import scalar, view_of
 from taut.arrays.torch.nodes import Penalty, slope_of
 from taut.kernels import Kernel
 
 
-def compute(kernel: Kernel, x: Tensor, factors: LiveFactors, library: ArrayLibrary) -> Tensor:
+def compute(kernel: Kernel, x: Tensor, factors: Factors, own: Factors) -> Tensor:
     """Returns the penalty of a plain tensor, differentiable in it and in its factors.
 
     It has the bits of a penalty whose factors are the numbers.
+
+    Args:
+        kernel: The kernel.
+        x: The tensor.
+        factors: Floats, and options.
+        own: The same, but for tensors in place of some of the floats.
     """
-    own = operands(factors, library)
     places = [i for i, factor in enumerate(own) if isinstance(factor, Tensor)]
     with_slope = kernel.bound_by == "arithmetic" and x.requires_grad
     total: Tensor = LivePenalty.apply(
