@@ -133,7 +133,7 @@ def _read(name: str, factor: Any) -> Any:
         refuse_factor(name, factor)
     dtype = str(getattr(array.dtype, "name", array.dtype)).removeprefix("torch.")
     if array.shape != () or not dtype.startswith(_REAL_DTYPES):
-        refuse_factor(name, f"an array of shape {tuple(array.shape)} and dtype {dtype}")
+        refuse_factor(name, f"an array of dtype {dtype} and shape {array.shape}")
     number = library.number(array)
     if number is None:
         return Traced(name, factor)
