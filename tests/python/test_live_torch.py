@@ -84,10 +84,8 @@ def test_a_factor_of_0_lets_no_nan_through(cls, way):
     x, own = weight(), factor(0.0)
     with torch.no_grad():
         x[1, 2] = torch.nan
-    if way == "node":
-        total = cls(own)(x)
-    else:
-        total = torch.vmap(lambda each: cls(each)(x))(own[None])[0]
+    in_operations = torch.vmap(lambda each: cls(each)(x))
+    total = cls(own)(x) if way == "node" else in_operations(own[None])[0]
     total.backward()
     assert total.item() == 0
     assert not x.grad.any()

@@ -1,9 +1,9 @@
 """A kernel's factors, as regularizers hold them and array libraries compute with them.
 
-A factor is a number, or lives: a 0-d array or variable of an array library, which is read at each
-call. What needs no more than its number is given a float. What may be asked for a derivative with
-respect to it, or is traced, comes as `LiveFactors`: the core reads numbers from them as from
-others, and the library that the arrays belong to takes the arrays instead, by `operands`.
+A factor is a float, or lives: it is a 0-d array or variable of an array library, which is read at
+each call, and its kernel's factors are `LiveFactors`. The core takes their numbers, as it takes
+floats. The library that an array belongs to takes it instead, by `operands`, where it is traced or
+a derivative with respect to it may be asked for.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class LiveFactors(tuple[Any, ...]):
 
 
 class Known(float):
-    """The number of a live factor, for whoever does not differentiate with respect to it.
+    """A live factor that has a number, which it is to whoever does not differentiate it.
 
     Attributes:
         given: The array or variable that holds it.
@@ -42,7 +42,7 @@ class Known(float):
 
 
 class Traced:
-    """A live factor without a number, since it is traced or transformed.
+    """A live factor that has no number yet, since it is traced or transformed.
 
     Attributes:
         given: The array or variable that stands for it.
@@ -100,7 +100,8 @@ def read(kernel: Kernel, *factors: Any) -> Factors:
 def operands(factors: Factors, library: ArrayLibrary) -> Factors:
     """Returns factors as a library computes with them: floats, and arrays of its own.
 
-    Of another library's array it takes the number.
+    Arrays are those that are traced, or that it may be asked to differentiate; of all others, and
+    of other libraries', the number counts.
 
     Raises:
         TypeError: If that is traced.
@@ -119,7 +120,9 @@ def _operand(factor: Any, library: ArrayLibrary) -> Any:
     if not isinstance(factor, Known | Traced):
         return factor
     array = native(factor.given)
-    return array if library.owns(type(array)) else float(factor)
+    if library.owns(type(array)) and (isinstance(factor, Traced) or library.is_recorded(array)):
+        return array
+    return float(factor)
 
 
 def _read(name: str, factor: Any) -> Any:
@@ -138,4 +141,4 @@ def _read(name: str, factor: Any) -> Any:
     if number is None:
         return Traced(name, factor)
     check_factor(name, number)
-    return Known(number, factor) if library.is_recorded(array) else number
+    return Known(number, factor)

@@ -133,7 +133,12 @@ def test_a_symbolic_tensor(cls, tmp_path):
 
 
 def test_what_is_no_factor():
-    wrong = (variable(-1.0), variable([0.1]), keras.Input(()), keras.Variable(True, dtype="bool"))
+    wrong = (
+        variable(-1.0),
+        variable([0.1]),
+        keras.Input(()),
+        keras.Variable(True, dtype="bool", trainable=False),
+    )
     for factor in wrong:
         with pytest.raises(ValueError, match="expected a non-negative float"):
             L2(factor)

@@ -10,8 +10,10 @@ from torch import Tensor
 from torch.autograd import Function
 
 from taut import _core, kernels
-from taut.arrays.factors import LiveFactors
+from taut.arrays import library_of
+from taut.arrays.factors import LiveFactors, operands
 from taut.arrays.group import CoreGroup, add
+from taut.arrays.library import Factors
 from taut.arrays.torch import operations
 from taut.arrays.torch.memory import (
     check_not_observed,
@@ -42,16 +44,20 @@ class TensorGroup(CoreGroup):
         if is_observed():
             return torch.stack(super(CoreGroup, self).values()).sum()
         kinds = self.kernels()
-        live = [i for i, (_, factors) in enumerate(kinds) if type(factors) is LiveFactors]
-        if live:
-            return self._live_total(kinds, live)
+        if any(type(factors) is LiveFactors for _, factors in kinds):
+            return self._live_total(kinds)
         total: Tensor = Total.apply(self.names, kinds, self.indices, *self.arrays)
         return total
 
-    def _live_total(self, kinds: list[tuple[str, tuple[Any, ...]]], live: list[int]) -> Tensor:
-        """Returns the sum, by a node of its own for each tensor whose factors take part in it."""
-        apart = [place for place, kind in enumerate(self.indices) if kind in live]
-        others = [place for place, kind in enumerate(self.indices) if kind not in live]
+    def _live_total(self, kinds: list[tuple[str, Factors]]) -> Tensor:
+        """Returns the sum, with nodes of their own for tensors whose factors autograd records."""
+        library = library_of(self.arrays[0])
+        recorded = [
+            any(isinstance(factor, Tensor) for factor in operands(factors, library))
+            for _, factors in kinds
+        ]
+        apart = [place for place, kind in enumerate(self.indices) if recorded[kind]]
+        others = [place for place, kind in enumerate(self.indices) if not recorded[kind]]
         totals = [self.regularizers[place](self.arrays[place]) for place in apart]
         if others:
             names, indices = ([each[i] for i in others] for each in (self.names, self.indices))

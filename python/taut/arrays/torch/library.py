@@ -47,7 +47,7 @@ class Torch(ArrayLibrary):
             return nodes.compute(kernel, x.resolve_neg(), factors)
         if any(isinstance(factor, Traced) for factor in factors):  # by transforms of torch.func
             return operations.value(kernel, x, self._operands(kernel, x, factors))
-        return live.compute(kernel, x.resolve_neg(), factors, operands(factors, self))
+        return live.compute(kernel, x.resolve_neg(), operands(factors, self))
 
     def _traced_value(self, kernel: Kernel, x: Tensor, factors: Factors) -> Tensor:
         """Returns the penalty in torch's operations, or by the operator that compilers see."""

@@ -1,5 +1,6 @@
 """The compiled kernels as nodes that factors take part in, which are tensors."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -7,29 +8,32 @@ from torch import Tensor
 from torch.autograd import Function
 
 from taut.arrays.library import Factors
-from taut.arrays.torch import operations
+from taut.arrays.torch import nodes, operations
 from taut.arrays.torch.memory import scalar, view_of
 from taut.arrays.torch.nodes import Penalty, slope_of
 from taut.kernels import Kernel
 
 
-def compute(kernel: Kernel, x: Tensor, factors: Factors, own: Factors) -> Tensor:
-    """Returns the penalty of a plain tensor, differentiable in it and in its factors.
+def compute(kernel: Kernel, x: Tensor, factors: Factors) -> Tensor:
+    """Returns the penalty of a plain tensor, differentiable in it and in factors that are tensors.
 
-    It has the bits of a penalty whose factors are the numbers.
-
-    Args:
-        kernel: The kernel.
-        x: The tensor.
-        factors: Floats, and options.
-        own: The same, but for tensors in place of some of the floats.
+    It has the bits of a penalty whose factors are their numbers.
     """
-    places = [i for i, factor in enumerate(own) if isinstance(factor, Tensor)]
+    places = [place for place, factor in enumerate(factors) if isinstance(factor, Tensor)]
+    if not places:
+        return nodes.compute(kernel, x, factors)
+    arrays = [factors[place] for place in places]
+    numbers = _replaced(factors, places, [float(array.detach()) for array in arrays])
     with_slope = kernel.bound_by == "arithmetic" and x.requires_grad
-    total: Tensor = LivePenalty.apply(
-        x, kernel, tuple(factors), with_slope, places, *(own[i] for i in places)
-    )
+    total: Tensor = LivePenalty.apply(x, kernel, numbers, with_slope, places, *arrays)
     return total
+
+
+def _replaced(factors: Factors, places: list[int], others: Sequence[Any]) -> Factors:
+    replaced = list(factors)
+    for place, other in zip(places, others, strict=True):
+        replaced[place] = other
+    return tuple(replaced)
 
 
 class LivePenalty(Function):
@@ -57,10 +61,7 @@ class LivePenalty(Function):
         if torch.is_grad_enabled():  # and so it is to be differentiated again
 
             def value(x: Tensor, *arrays: Tensor) -> Tensor:
-                own = list(factors)
-                for place, array in zip(places, arrays, strict=True):
-                    own[place] = array
-                return operations.value(kernel, x, tuple(own))
+                return operations.value(kernel, x, _replaced(factors, places, arrays))
 
             _, pull_back = torch.func.vjp(value, x, *arrays)
             grad, *slopes = pull_back(scale)
