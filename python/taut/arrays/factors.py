@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from numbers import Real
 from typing import Any, SupportsFloat
 
-from taut.arrays import library_of, native
+from taut.arrays import library_of
 from taut.arrays.library import ArrayLibrary, Factors
 from taut.kernels import Kernel
 from taut.kernels.checks import check_factor, check_option, refuse_factor
@@ -54,7 +54,7 @@ class Traced:
 
     def __float__(self) -> float:
         """Raises a TypeError, for the core and for libraries that cannot take the array."""
-        module = type(native(self.given)).__module__.partition(".")[0]
+        module = type(_array(self.given)).__module__.partition(".")[0]
         raise TypeError(
             f"The factor {self.name!r} is traced by {module} and has no number there, which is "
             f"needed: give x as an array of {module}, or the factor as a number"
@@ -119,10 +119,15 @@ def given(factors: Iterable[Any]) -> Factors:
 def _operand(factor: Any, library: ArrayLibrary) -> Any:
     if not isinstance(factor, Known | Traced):
         return factor
-    array = native(factor.given)
+    array = _array(factor.given)
     if library.owns(type(array)) and (isinstance(factor, Traced) or library.is_recorded(array)):
         return array
     return float(factor)
+
+
+def _array(given: Any) -> Any:
+    """Returns the array within a live factor, as it is now."""
+    return library_of(given).factor(given)
 
 
 def _read(name: str, factor: Any) -> Any:
@@ -130,7 +135,7 @@ def _read(name: str, factor: Any) -> Any:
     if isinstance(factor, Real):
         return check_factor(name, factor)
     try:
-        array = native(factor)
+        array = _array(factor)
         library = library_of(array)
     except TypeError:
         refuse_factor(name, factor)

@@ -35,6 +35,14 @@ class Keras(WrappedLibrary):
             raise TypeError("a symbolic tensor has a penalty, but neither a gradient nor memory")
         return x.value
 
+    def factor(self, x: Any) -> Any:
+        """Returns the tensor within a variable; in a half type, a factor might be 0."""
+        backend = sys.modules["keras.src.backend"]
+        if backend.get_autocast_scope() is None:
+            return self.native(x)
+        with backend.AutocastScope(None):
+            return self.native(x)
+
     def value(self, kernel: Kernel, x: Any, factors: Factors) -> Any:
         """Returns the penalty as a tensor of the library in use, or as a symbolic one."""
         if not is_symbolic(x):

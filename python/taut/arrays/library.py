@@ -64,6 +64,10 @@ class ArrayLibrary(Protocol):
 
     # ---- a factor ----
 
+    def factor(self, x: Any) -> Any:
+        """Returns the 0-d array within x as `native` does, but in x's own dtype."""
+        return self.native(x)
+
     def number(self, x: Any) -> float | None:
         """Returns the number that a 0-d array holds; None if it is traced and has none yet."""
 

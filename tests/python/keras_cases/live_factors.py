@@ -132,6 +132,16 @@ def test_a_symbolic_tensor(cls, tmp_path):
     assert float(ops.convert_to_numpy(loaded(X[:4]))) == pytest.approx(found, rel=1e-6)
 
 
+def test_a_factor_is_not_cast():
+    factor = variable(1e-8)  # 0 in float16
+    layer = layers.Dense(4, activity_regularizer=L2(factor), kernel_initializer="ones")
+    model = keras.Sequential([keras.Input((8,)), layer])
+    for each in (model, layer):
+        each.dtype_policy = keras.DTypePolicy("mixed_float16")
+    model(np.ones((1, 8), np.float16))
+    assert float(ops.convert_to_numpy(model.losses[0])) == pytest.approx(4 * 64e-8, rel=1e-3)
+
+
 def test_what_is_no_factor():
     wrong = (
         variable(-1.0),
