@@ -1,5 +1,7 @@
 """Factors that are tensors: autograd, torch.func, compiled and traced code."""
 
+# ruff: noqa: E402 (what needs a library is imported once it is known to be there)
+
 import numpy as np
 import pytest
 import taut
@@ -8,6 +10,7 @@ from taut.regularizers import L1, L1L2, L2, OrthogonalRegularizer
 from test_live_factors import CLASSES, IDS, every_class
 
 torch = require("torch")
+from torch.fx.experimental.proxy_tensor import make_fx
 
 DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
 
@@ -149,8 +152,6 @@ def test_compiled_code_takes_factors_as_operands(cls):
 
 @every_class
 def test_traced_code_takes_factors_as_operands(cls):
-    from torch.fx.experimental.proxy_tensor import make_fx
-
     x, own = weight().detach(), factor().detach()
     graph = make_fx(lambda own, x: cls(own)(x))(own, x)
     assert graph(2 * own, x).item() == pytest.approx(cls(0.6)(x).item())
@@ -164,6 +165,9 @@ def test_other_devices(cls):
     total = cls(own)(x)
     total.backward()
     assert x.grad.device.type == own.grad.device.type == "meta"
+    graph = make_fx(lambda own, x: cls(own)(x))(factor().detach(), x.detach())
+    first = next(node for node in graph.graph.nodes if node.op == "call_function")
+    assert first.kwargs["device"].type == "meta"  # where the factor is taken to
 
 
 def test_penalties_give_factors_their_gradients():

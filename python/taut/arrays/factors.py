@@ -35,7 +35,8 @@ class Known(float):
 
     given: Any
 
-    def __new__(cls, number: float, given: Any) -> Known:  # noqa: D102, as of a constructor
+    def __new__(cls, number: float, given: Any) -> Known:
+        """Returns the number, with what holds it."""
         known = super().__new__(cls, number)
         known.given = given
         return known
