@@ -48,7 +48,10 @@ def backend(request):
 
 QUICK = [
     CASES / f"{name}.py"
-    for name in (*("deviations", "layers", "patching", "rooms", "saving", "seed_page", "training"),)
+    for name in (
+        *("deviations", "layers", "live_factors", "patching", "rooms", "saving", "seed_page"),
+        "training",
+    )
 ]
 COMPILED = [CASES / "compiled_training.py"]
 

@@ -58,6 +58,7 @@ def test_the_page_on_penalties_runs():
     for gradients in (1, 2, 3):  # each step adds to them
         kernel -= 0.1 * gradients * 2e-4
     np.testing.assert_allclose(params["dense"]["kernel"], kernel - 3 * 0.05, rtol=1e-5)
+    assert names["after"] == names["before"] / 2
     params["dense"]["kernel"][...] = 1
     assert breakdown(params)["dense/kernel"] == pytest.approx(0.02)
     assert list(breakdown(params, by="rule")) == ["embedding", "*/kernel"]

@@ -19,6 +19,8 @@ reveal_type(L2()(Tensor()))
 reveal_type(regularizers.get("l2"))
 reveal_type(regularizers.get(L1L2()))
 reveal_type(regularizers.get(None))
+L1L2(np.array(0.1), np.float32(0.1))
+L2("0.1")
 OrthogonalRegularizer(mode="typo")
 taut.Penalties([]).breakdown({}, by="size")
 """
@@ -30,6 +32,7 @@ EXPECTED = [
     'Regularizer"',
     'L1L2"',
     '"None"',
+    'expected "SupportsFloat | None"',
     "expected \"Literal['rows', 'columns']\"",
     "expected \"Literal['name', 'rule']\"",
 ]

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 from taut import _core, arrays, kernels
+from taut.arrays.factors import as_factor, number_of, read
 from taut.arrays.formula import FormulaLibrary
-from taut.kernels.checks import check_factor, check_option
 from taut.regularizers import register_serializable
 from taut.regularizers._kernel import KernelRegularizer
 
@@ -46,15 +46,14 @@ class Powers(KernelRegularizer):
     _kernel = make_kernel("powers", "memory")
 
     def __init__(self, strength=1.0, power="two"):
-        self.strength = check_factor("strength", strength)
+        self.strength = as_factor("strength", strength)
         self.power = power
 
     def _factors(self):
-        powers = self._kernel.options["power"]
-        return check_factor("strength", self.strength), check_option("power", self.power, powers)
+        return read(self._kernel, self.strength, self.power)
 
     def get_config(self):
-        return {"strength": self.strength, "power": self.power}
+        return {"strength": number_of("strength", self.strength), "power": self.power}
 
 
 @register_serializable(package="toys")
@@ -101,6 +100,8 @@ class Operations:
     sqrt = staticmethod(lambda x: boxed(np.sqrt, x))
     sum = staticmethod(lambda x, dtype: boxed(np.sum, x, dtype=dtype))
     sum_of_rows = staticmethod(lambda x: boxed(np.sum, x, axis=1, keepdims=True))
+    are_finite = staticmethod(lambda x: boxed(np.all, boxed(np.isfinite, x)))
+    constant = staticmethod(lambda x: x)
     nan_unless_finite = staticmethod(
         lambda x: x * (1 if np.isfinite(x.numbers).all() else float("nan"))
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Any, NoReturn
 
+from taut.arrays.factors import operands
 from taut.arrays.group import Group
 from taut.arrays.library import ArrayLibrary, Factors
 from taut.kernels import Kernel, Operations
@@ -34,6 +35,7 @@ class FormulaLibrary(ArrayLibrary):
     def value(self, kernel: Kernel, x: Any, factors: Factors) -> Any:
         """Returns the penalty of x as a 0-d array."""
         self.check(x)
+        factors = operands(factors, self)
         kernel.check(factors, x.shape)
         total = kernel.formula(self.xp, x, factors, kernel.presence(factors))
         return self.xp.cast(total, self.xp.value_dtype(x))
@@ -69,6 +71,14 @@ class FormulaLibrary(ArrayLibrary):
     def batch_size(self, x: Any) -> Any:
         """Returns the first dimension, which is known here."""
         return max(x.shape[0], 1)
+
+    def number(self, x: Any) -> float | None:
+        """Returns None: a 0-d array may be differentiated, traced or not."""
+        return None
+
+    def is_recorded(self, x: Any) -> bool:
+        """Returns True, where a library has numbers, and does not tell who differentiates."""
+        return True
 
     def native(self, x: Any) -> Any:
         """Returns x, which no other library wraps."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from taut import kernels
 from taut.arrays import library_of
+from taut.arrays.factors import given, number_of, read
 from taut.arrays.group import Group
 from taut.arrays.library import Factors
 from taut.arrays.wrapped import WrappedLibrary
@@ -33,6 +34,14 @@ class Keras(WrappedLibrary):
         if is_symbolic(x):
             raise TypeError("a symbolic tensor has a penalty, but neither a gradient nor memory")
         return x.value
+
+    def factor(self, x: Any) -> Any:
+        """Returns the tensor within a variable; in a half type, a factor might be 0."""
+        backend = sys.modules["keras.src.backend"]
+        if backend.get_autocast_scope() is None:
+            return self.native(x)
+        with backend.AutocastScope(None):
+            return self.native(x)
 
     def value(self, kernel: Kernel, x: Any, factors: Factors) -> Any:
         """Returns the penalty as a tensor of the library in use, or as a symbolic one."""
@@ -105,17 +114,17 @@ def nodes(keras: ModuleType) -> Nodes:
 
         Args:
             kernel: The kernel's name.
-            factors: The kernel's factors.
+            factors: The kernel's factors, of which some may live.
         """
 
         def __init__(self, kernel: str, factors: Any, **options: Any) -> None:
             super().__init__(**options)
             self.kernel = kernels.get(kernel)
-            self.factors = tuple(factors)
+            self.factors = given(factors)
 
         def call(self, x: Any) -> Any:
             """Returns the penalty of a tensor."""
-            return library_of(x).value(self.kernel, x, self.factors)
+            return library_of(x).value(self.kernel, x, read(self.kernel, *self.factors))
 
         def compute_output_spec(self, x: Any) -> Any:
             """Returns what the result of `call` is like."""
@@ -123,7 +132,10 @@ def nodes(keras: ModuleType) -> Nodes:
 
         def get_config(self) -> dict[str, Any]:
             """Returns the arguments, as JSON has them."""
-            return {"kernel": self.kernel.name, "factors": list(self.factors), "name": self.name}
+            names = self.kernel.numbers
+            numbers = map(number_of, names, self.factors)
+            factors = [*numbers, *self.factors[len(names) :]]
+            return {"kernel": self.kernel.name, "factors": factors, "name": self.name}
 
     @keras.saving.register_keras_serializable(package="taut")
     class BatchSize(operation):

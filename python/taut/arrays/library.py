@@ -62,6 +62,18 @@ class ArrayLibrary(Protocol):
     def batch_size(self, x: Any) -> Any:
         """Returns the first dimension of an activity, at least 1, where its shape is symbolic."""
 
+    # ---- a factor ----
+
+    def factor(self, x: Any) -> Any:
+        """Returns the 0-d array within x as `native` does, but in x's own dtype."""
+        return self.native(x)
+
+    def number(self, x: Any) -> float | None:
+        """Returns the number that a 0-d array holds; None if it is traced and has none yet."""
+
+    def is_recorded(self, x: Any) -> bool:
+        """Returns whether a derivative with respect to such an array may be asked for."""
+
     # ---- one parameter of many ----
 
     def native(self, x: Any) -> Any:

@@ -71,6 +71,14 @@ class NumPy(ArrayLibrary):
         """Returns the first dimension, which NumPy always knows."""
         return max(int(x.shape[0]), 1)
 
+    def number(self, x: NDArray[Any]) -> float:
+        """Returns the number of a 0-d array."""
+        return float(x)
+
+    def is_recorded(self, x: Any) -> bool:
+        """Returns False: NumPy does not differentiate."""
+        return False
+
     def native(self, x: Any) -> Any:
         """Returns x, which no other library wraps."""
         return x

@@ -71,6 +71,16 @@ class WrappedLibrary(ArrayLibrary, Protocol):
         array = self.native(x)
         return library_of(array).batch_size(array)
 
+    def number(self, x: Any) -> float | None:
+        """Returns the number of the array within."""
+        array = self.native(x)
+        return library_of(array).number(array)
+
+    def is_recorded(self, x: Any) -> bool:
+        """Returns whether a derivative with respect to the array within may be wanted."""
+        array = self.native(x)
+        return library_of(array).is_recorded(array)
+
     def check(self, x: Any) -> None:
         """Raises a TypeError if the array within is of no kind that has a penalty."""
         array = self.native(x)

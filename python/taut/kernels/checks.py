@@ -4,7 +4,7 @@ import math
 import sys
 from collections.abc import Sequence
 from numbers import Real
-from typing import Any
+from typing import Any, NoReturn
 
 DTYPES = ("float64", "float32", "float16", "bfloat16")
 
@@ -22,9 +22,14 @@ def check_factor(name: str, factor: Any) -> float:
             number = math.inf
         if 0 <= number <= sys.float_info.max:
             return number
+    refuse_factor(name, repr(factor) if isinstance(factor, str) else factor)
+
+
+def refuse_factor(name: str, received: Any) -> NoReturn:
+    """Raises the ValueError for what is no factor."""
     raise ValueError(
         f"Invalid value for argument `{name}`: expected a non-negative float. "
-        f"Received: {name}={repr(factor) if isinstance(factor, str) else factor}"
+        f"Received: {name}={received}"
     )
 
 

@@ -14,6 +14,7 @@ Presence = tuple[bool | None, ...]
 Term = Callable[..., Any]
 
 _LARGEST = sys.float_info.max
+_NUMBERS = (float, int)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,12 +61,15 @@ class Kernel:
     def check(self, factors: Sequence[Any], shape: Sequence[Any]) -> None:
         """Checks what the kernel is given, where the core does not.
 
+        Factors that live have been checked as they were read.
+
         Raises:
             ValueError: If a factor is negative or not finite, an option is unknown, or x has a
                 wrong rank.
         """
         for name, factor in zip(self.numbers, factors, strict=False):
-            if not (type(factor) is float and 0 <= factor <= _LARGEST):
+            is_right = type(factor) is float and 0 <= factor <= _LARGEST
+            if not is_right and isinstance(factor, _NUMBERS):  # else it lives
                 check_factor(name, factor)
         if self.options:
             chosen = factors[len(self.numbers) :]
@@ -78,25 +82,66 @@ class Kernel:
             )
 
     def presence(self, factors: Sequence[Any]) -> Presence:
-        """Returns which terms count, of factors whose numbers are known."""
-        return tuple(map(bool, factors[: len(self.numbers)]))
+        """Returns which terms count; of factors that live, nobody can tell."""
+        numbers = factors[: len(self.numbers)]
+        return tuple(bool(each) if isinstance(each, _NUMBERS) else None for each in numbers)
 
-    def formula(self, xp: Operations, x: Any, factors: Sequence[Any], presence: Presence) -> Any:
+    def terms_by(self, compute: Callable[[Any, tuple[Any, ...]], Any]) -> tuple[Term, ...]:
+        """Returns the terms as another function computes them, which takes x and factors."""
+        return tuple(
+            lambda xp, x, *options, i=i: compute(x, self.unit(i, options))
+            for i in range(len(self.numbers))
+        )
+
+    def unit(self, index: int, options: Sequence[Any]) -> tuple[Any, ...]:
+        """Returns the factors whose penalty is one of the terms alone."""
+        return (*(float(i == index) for i in range(len(self.numbers))), *options)
+
+    def formula(
+        self,
+        xp: Operations,
+        x: Any,
+        factors: Sequence[Any],
+        presence: Presence,
+        terms: Sequence[Term] | None = None,
+    ) -> Any:
         """Returns the penalty of x in an array library's own operations.
 
-        Its dtype is what the library sums in. `presence` is that of the factors.
+        Its dtype is what the library sums in, and its derivative with respect to a factor that
+        lives is the term.
+
+        Args:
+            xp: The library's operations.
+            x: An array of the library.
+            factors: Floats, or 0-d arrays of the library; and options.
+            presence: That of the factors.
+            terms: What computes the terms; the kernel's own unless given.
         """
         is_sum = self.bound_by == "memory"  # of elements; else of products, which may be narrower
         numbers = xp.cast(x, xp.sum_dtype(x) if is_sum else xp.value_dtype(x))
         options = factors[len(self.numbers) :]
         total = None
-        for term, factor, is_present in zip(self.terms, factors, presence, strict=False):
+        for term, factor, is_present in zip(terms or self.terms, factors, presence, strict=False):
             if is_present is False:
                 continue
-            # So that no NaN in x comes through a factor of 0, nor through its derivative.
-            given = numbers
             if is_present is None:
-                given = xp.where(factor == 0, xp.zeros_like(numbers), numbers)
-            product = factor * term(xp, given, *options)
+                product = _product_or_zero(xp, factor, term, numbers, options)
+            else:
+                product = factor * term(xp, numbers, *options)
             total = product if total is None else total + product
         return xp.no_penalty(numbers) if total is None else total
+
+
+def _product_or_zero(
+    xp: Operations, factor: Any, term: Term, x: Any, options: Sequence[Any]
+) -> Any:
+    """Returns a factor times a term, and 0 for a factor of 0 whatever is in x.
+
+    No NaN in x comes through a factor of 0, nor into x's derivative. But with respect to the factor
+    there is one, which is the term, and which differs with x.
+    """
+    is_skipped = factor == 0
+    given = xp.where(is_skipped & ~xp.are_finite(x), xp.constant(x), x)
+    value = term(xp, given, *options)
+    product = xp.cast(factor, value.dtype) * value
+    return xp.where(is_skipped & ~xp.are_finite(value), xp.zeros_like(product), product)

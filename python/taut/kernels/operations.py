@@ -43,6 +43,12 @@ class Operations(Protocol):
     def sum_of_rows(self, x: Any) -> Any:
         """Returns the sum of each row, as a column."""
 
+    def are_finite(self, x: Any) -> Any:
+        """Returns whether no element is NaN or Inf."""
+
+    def constant(self, x: Any) -> Any:
+        """Returns x, through which no derivative goes."""
+
     def nan_unless_finite(self, x: Any) -> Any:
         """Returns x, or NaN everywhere if one element is NaN or Inf."""
 

@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from taut.arrays.factors import Factor, as_factor, number_of, read
+from taut.arrays.library import Factors
 from taut.kernels import ELEMENTWISE
-from taut.kernels.checks import check_factor
 from taut.regularizers._kernel import KernelRegularizer
 from taut.regularizers._registry import register_builtin
 
@@ -16,10 +17,11 @@ class L1(KernelRegularizer):
     Its gradient is `l1 * sign(x)`, with sign(0) = 0. Its string identifier is 'l1'.
 
     Args:
-        l1: The factor, not negative. None means the default.
+        l1: The factor, not negative: a number, or a 0-d array or variable that is read at each
+            call. None means the default.
 
     Raises:
-        ValueError: If the factor is negative or not a finite number.
+        ValueError: If the factor is negative or not a finite number, where it can be known.
 
     Source: `keras.regularizers.L1`.
     """
@@ -27,16 +29,16 @@ class L1(KernelRegularizer):
     _kernel = ELEMENTWISE
     _settable = ("l1",)
 
-    def __init__(self, l1: float | None = _DEFAULT) -> None:
-        self.l1 = check_factor("l1", _DEFAULT if l1 is None else l1)
+    def __init__(self, l1: Factor | None = _DEFAULT) -> None:
+        self.l1 = as_factor("l1", _DEFAULT if l1 is None else l1)
 
-    def _factors(self) -> tuple[float, float]:
+    def _factors(self) -> Factors:
         l1 = self.l1
-        return (l1 if type(l1) is float else check_factor("l1", l1)), 0.0
+        return (l1, 0.0) if type(l1) is float else read(ELEMENTWISE, l1, 0.0)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns `{"l1": l1}`, exactly the factor that was given."""
-        return {"l1": float(self.l1)}
+        """Returns `{"l1": l1}`, exactly the number that was given."""
+        return {"l1": number_of("l1", self.l1)}
 
 
 class L2(KernelRegularizer):
@@ -45,10 +47,11 @@ class L2(KernelRegularizer):
     Its gradient is `2 * l2 * x`. Its string identifier is 'l2'.
 
     Args:
-        l2: The factor, not negative. None means the default.
+        l2: The factor, not negative: a number, or a 0-d array or variable that is read at each
+            call. None means the default.
 
     Raises:
-        ValueError: If the factor is negative or not a finite number.
+        ValueError: If the factor is negative or not a finite number, where it can be known.
 
     Source: `keras.regularizers.L2`.
     """
@@ -56,16 +59,16 @@ class L2(KernelRegularizer):
     _kernel = ELEMENTWISE
     _settable = ("l2",)
 
-    def __init__(self, l2: float | None = _DEFAULT) -> None:
-        self.l2 = check_factor("l2", _DEFAULT if l2 is None else l2)
+    def __init__(self, l2: Factor | None = _DEFAULT) -> None:
+        self.l2 = as_factor("l2", _DEFAULT if l2 is None else l2)
 
-    def _factors(self) -> tuple[float, float]:
+    def _factors(self) -> Factors:
         l2 = self.l2
-        return 0.0, (l2 if type(l2) is float else check_factor("l2", l2))
+        return (0.0, l2) if type(l2) is float else read(ELEMENTWISE, 0.0, l2)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns `{"l2": l2}`, exactly the factor that was given."""
-        return {"l2": float(self.l2)}
+        """Returns `{"l2": l2}`, exactly the number that was given."""
+        return {"l2": number_of("l2", self.l2)}
 
 
 class L1L2(KernelRegularizer):
@@ -75,11 +78,12 @@ class L1L2(KernelRegularizer):
     'l1l2' have 0.01 for both factors.
 
     Args:
-        l1: The factor of the absolute values, not negative. None means the default.
-        l2: The factor of the squares, not negative. None means the default.
+        l1: The factor of the absolute values, not negative: a number, or a 0-d array or variable
+            that is read at each call. None means the default.
+        l2: The factor of the squares, likewise.
 
     Raises:
-        ValueError: If a factor is negative or not a finite number.
+        ValueError: If a factor is negative or not a finite number, where it can be known.
 
     Source: `keras.regularizers.L1L2`.
     """
@@ -87,22 +91,22 @@ class L1L2(KernelRegularizer):
     _kernel = ELEMENTWISE
     _settable = ("l1", "l2")
 
-    def __init__(self, l1: float | None = 0.0, l2: float | None = 0.0) -> None:
-        self.l1 = check_factor("l1", 0.0 if l1 is None else l1)
-        self.l2 = check_factor("l2", 0.0 if l2 is None else l2)
+    def __init__(self, l1: Factor | None = 0.0, l2: Factor | None = 0.0) -> None:
+        self.l1 = as_factor("l1", 0.0 if l1 is None else l1)
+        self.l2 = as_factor("l2", 0.0 if l2 is None else l2)
 
-    def _factors(self) -> tuple[float, float]:
+    def _factors(self) -> Factors:
         l1, l2 = self.l1, self.l2
         if type(l1) is float and type(l2) is float:
             return l1, l2
-        return check_factor("l1", l1), check_factor("l2", l2)
+        return read(ELEMENTWISE, l1, l2)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns `{"l1": l1, "l2": l2}`, exactly the factors that were given."""
-        return {"l1": float(self.l1), "l2": float(self.l2)}
+        """Returns `{"l1": l1, "l2": l2}`, exactly the numbers that were given."""
+        return {"l1": number_of("l1", self.l1), "l2": number_of("l2", self.l2)}
 
 
-def l1_l2(l1: float | None = _DEFAULT, l2: float | None = _DEFAULT) -> L1L2:
+def l1_l2(l1: Factor | None = _DEFAULT, l2: Factor | None = _DEFAULT) -> L1L2:
     """Returns an `L1L2` whose factors are 0.01 unless given, as its string identifier has them.
 
     Source: Keras 2's function of this name; in Keras 3 the name is the class itself.

@@ -2,8 +2,10 @@
 
 from typing import Any, Literal
 
+from taut.arrays.factors import Factor, as_factor, number_of, read
+from taut.arrays.library import Factors
 from taut.kernels import GRAM
-from taut.kernels.checks import check_factor, check_option
+from taut.kernels.checks import check_option
 from taut.regularizers._kernel import KernelRegularizer
 from taut.regularizers._registry import register_builtin
 
@@ -25,7 +27,8 @@ class OrthogonalRegularizer(KernelRegularizer):
     is 'orthogonal_regularizer'.
 
     Args:
-        factor: The factor, not negative. None means the default.
+        factor: The factor, not negative: a number, or a 0-d array or variable that is read at each
+            call. None means the default.
         mode: "rows" or "columns": which vectors are to be orthogonal.
 
     Raises:
@@ -37,19 +40,19 @@ class OrthogonalRegularizer(KernelRegularizer):
     _kernel = GRAM
     _settable = ("factor", "mode")
 
-    def __init__(self, factor: float | None = _DEFAULT, mode: Mode = "rows") -> None:
-        self.factor = check_factor("factor", _DEFAULT if factor is None else factor)
+    def __init__(self, factor: Factor | None = _DEFAULT, mode: Mode = "rows") -> None:
+        self.factor = as_factor("factor", _DEFAULT if factor is None else factor)
         self.mode = check_option("mode", mode, _MODES)
 
-    def _factors(self) -> tuple[float, str]:
+    def _factors(self) -> Factors:
         factor, mode = self.factor, self.mode
         if type(factor) is float and type(mode) is str and mode in _MODES:
             return factor, mode
-        return check_factor("factor", factor), check_option("mode", mode, _MODES)
+        return read(GRAM, factor, mode)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns `{"factor": factor, "mode": mode}`, exactly the factor that was given."""
-        return {"factor": float(self.factor), "mode": self.mode}
+        """Returns `{"factor": factor, "mode": mode}`, exactly the number that was given."""
+        return {"factor": number_of("factor", self.factor), "mode": self.mode}
 
 
 register_builtin(OrthogonalRegularizer, "orthogonal_regularizer")

@@ -37,7 +37,8 @@ class KernelRegularizer(ClosedRegularizer):
     def _factors(self) -> tuple[Any, ...]:
         """Returns the kernel's factors: attributes that anybody may change.
 
-        Each is a float, or what `check_factor` makes of it. The core checks their range.
+        All of them floats and options, or what `taut.arrays.factors.read` makes of them. The core
+        checks their range.
         """
         raise NotImplementedError
 

@@ -11,8 +11,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import Array, ShapeDtypeStruct, lax
+from jax.custom_derivatives import SymbolicZero
 
 from taut import _core
+from taut.arrays.group import add
 from taut.arrays.jax import operations
 from taut.arrays.jax.operations import sum_dtype, value_dtype
 from taut.arrays.jax.sharding import varying_like
@@ -40,13 +42,25 @@ def value(
     return _by_platform("value", result, otherwise, x, numbers, kernel, options)
 
 
-@value.defjvp  # type: ignore[untyped-decorator]
+@partial(value.defjvp, symbolic_zeros=True)  # so that only what is asked for is computed
 def _value_jvp(
     kernel: Kernel, options: tuple[Any, ...], presence: Presence, primals: Any, tangents: Any
 ) -> tuple[Array, Array]:
-    total, slope = _value_and_slope(*primals, kernel, options, presence)
-    # Linear in the tangent; transposed, a product that is rounded once to the dtype of x.
-    return total, (slope * tangents[0].astype(slope.dtype)).sum()
+    x, numbers = primals
+    x_tangent, number_tangents = tangents
+    parts = []
+    if isinstance(x_tangent, SymbolicZero):
+        total = value(x, numbers, kernel, options, presence)
+    else:
+        total, slope = _value_and_slope(x, numbers, kernel, options, presence)
+        # Linear in the tangent; transposed, a product that is rounded once to the dtype of x.
+        parts.append((slope * x_tangent.astype(slope.dtype)).sum())
+    for index, tangent in enumerate(number_tangents):
+        if not isinstance(tangent, SymbolicZero):
+            unit = kernel.unit(index, ())
+            term = value(x, unit, kernel, options, kernel.presence(unit))
+            parts.append(term * tangent.astype(term.dtype))
+    return total, add(parts)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=_STATIC)
@@ -72,9 +86,9 @@ def _value_and_slope_jvp(
 ) -> Any:
     x, numbers = primals
     _, tangents_out = jax.jvp(
-        lambda x: operations.value_and_slope(x, numbers, kernel, options, presence),
-        (x,),
-        (tangents[0],),
+        lambda x, numbers: operations.value_and_slope(x, numbers, kernel, options, presence),
+        primals,
+        tangents,
     )
     return _value_and_slope(x, numbers, kernel, options, presence), tangents_out
 

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from taut.arrays.factors import operands
 from taut.arrays.formula import FormulaLibrary
 from taut.arrays.jax import calls, operations
 from taut.arrays.jax.sharding import gathered, varying_like
@@ -44,9 +45,18 @@ class Jax(FormulaLibrary):
     ) -> tuple[tuple[Any, ...], Kernel, tuple[Any, ...], Presence]:
         """Returns the numbers, which are operands, so that a schedule compiles nothing."""
         self.check(x)
+        factors = operands(factors, self)
         kernel.check(factors, x.shape)
         count = len(kernel.numbers)
         return factors[:count], kernel, factors[count:], kernel.presence(factors)
+
+    def number(self, x: Array) -> float | None:
+        """Returns the number of a 0-d array; None for a tracer."""
+        return None if isinstance(x, jax.core.Tracer) else float(x)
+
+    def is_recorded(self, x: Array) -> bool:
+        """Returns False: what JAX differentiates, it traces."""
+        return False
 
     def differentiate(
         self, function: Callable[[Array], Any], x: Array, scale: Any

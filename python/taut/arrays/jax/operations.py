@@ -96,9 +96,19 @@ def sum_of_rows(x: Array) -> Array:
     return x.sum(1, keepdims=True)
 
 
+def are_finite(x: Array) -> Array:
+    """Returns whether no element is NaN or Inf."""
+    return jnp.isfinite(x).all()
+
+
+def constant(x: Array) -> Array:
+    """Returns x, through which no derivative goes."""
+    return lax.stop_gradient(x)
+
+
 def nan_unless_finite(x: Array) -> Array:
     """Returns x, or NaN everywhere if one element is NaN or Inf."""
-    return x * jnp.where(jnp.isfinite(x).all(), 1, jnp.nan).astype(x.dtype)
+    return x * jnp.where(are_finite(x), 1, jnp.nan).astype(x.dtype)
 
 
 def powers_of_two(x: Array) -> Array:

@@ -19,6 +19,15 @@ def is_memory(x: Any) -> bool:
     return tf.executing_eagerly() and "/device:CPU:" in x.device
 
 
+def value_of(x: Any, kernel: Kernel, factors: tuple[Any, ...]) -> Any:
+    """Returns the penalty, which tapes differentiate in x and in factors that live."""
+    presence = kernel.presence(factors)
+    if None not in presence:
+        return value(x, kernel=kernel, factors=factors)
+    terms = kernel.terms_by(lambda x, unit: value(x, kernel=kernel, factors=unit))
+    return kernel.formula(operations, x, factors, presence, terms)
+
+
 @tf.custom_gradient  # type: ignore[untyped-decorator]
 def value(x: Any, kernel: Kernel, factors: tuple[Any, ...]) -> Any:
     """Returns the penalty, which tapes differentiate."""

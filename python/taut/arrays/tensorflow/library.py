@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from taut.arrays.factors import operands
 from taut.arrays.formula import FormulaLibrary
 from taut.arrays.library import Factors
 from taut.arrays.tensorflow import eager, operations
@@ -29,10 +30,11 @@ class TensorFlow(FormulaLibrary):
     def value(self, kernel: Kernel, x: Any, factors: Factors) -> Any:
         """Returns the penalty of x as a 0-d tensor, which tapes differentiate."""
         x = _as_tensor(x)
-        kernel.check(factors, x.shape)
+        own = operands(factors, self)
+        kernel.check(own, x.shape)
         if kernel.bound_by == "arithmetic" and eager.is_memory(x):
-            return eager.value(x, kernel=kernel, factors=factors)
-        return operations.value(kernel, x, factors)
+            return eager.value_of(x, kernel, own)
+        return operations.value(kernel, x, own)
 
     def value_and_grad(
         self, kernel: Kernel, x: Any, factors: Factors, scale: float
@@ -42,9 +44,8 @@ class TensorFlow(FormulaLibrary):
         kernel.check(factors, x.shape)
         if kernel.bound_by == "arithmetic" and eager.is_memory(x):
             return eager.value_and_grad(x, kernel, factors, scale)
-        return self.differentiate(
-            lambda weight: operations.value(kernel, weight, factors), x, scale
-        )
+        own = operands(factors, self)
+        return self.differentiate(lambda weight: operations.value(kernel, weight, own), x, scale)
 
     def differentiate(
         self, function: Callable[[Any], Any], x: Any, scale: float
@@ -61,6 +62,10 @@ class TensorFlow(FormulaLibrary):
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
         return total, grad
+
+    def number(self, x: Any) -> float | None:
+        """Returns the number of a 0-d tensor or variable; None in a graph."""
+        return float(x) if tf.executing_eagerly() else None
 
     def batch_size(self, x: Any) -> Any:
         """Returns the first dimension of x, at least 1, where a graph does not know it yet."""

@@ -88,6 +88,16 @@ def sum_of_rows(x: Any) -> Any:
     return tf.reduce_sum(x, 1, keepdims=True)
 
 
+def are_finite(x: Any) -> Any:
+    """Returns whether no element is NaN or Inf."""
+    return tf.reduce_all(tf.math.is_finite(x))
+
+
+def constant(x: Any) -> Any:
+    """Returns x, through which no derivative goes."""
+    return tf.stop_gradient(x)
+
+
 def nan_unless_finite(x: Any) -> Any:
     """Returns x, or NaN everywhere if one element is NaN or Inf."""
     return x * tf.where(tf.reduce_all(tf.math.is_finite(x)), tf.ones((), x.dtype), float("nan"))

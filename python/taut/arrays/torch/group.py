@@ -10,7 +10,10 @@ from torch import Tensor
 from torch.autograd import Function
 
 from taut import _core, kernels
-from taut.arrays.group import CoreGroup
+from taut.arrays import library_of
+from taut.arrays.factors import LiveFactors, operands
+from taut.arrays.group import CoreGroup, add
+from taut.arrays.library import Factors
 from taut.arrays.torch import operations
 from taut.arrays.torch.memory import (
     check_not_observed,
@@ -40,7 +43,27 @@ class TensorGroup(CoreGroup):
         """Returns the sum of the penalties, differentiable in all of them by one node."""
         if is_observed():
             return torch.stack(super(CoreGroup, self).values()).sum()
-        total: Tensor = Total.apply(self.names, self.kernels(), self.indices, *self.arrays)
+        kinds = self.kernels()
+        if any(type(factors) is LiveFactors for _, factors in kinds):
+            return self._live_total(kinds)
+        total: Tensor = Total.apply(self.names, kinds, self.indices, *self.arrays)
+        return total
+
+    def _live_total(self, kinds: list[tuple[str, Factors]]) -> Tensor:
+        """Returns the sum, with nodes of their own for tensors whose factors autograd records."""
+        library = library_of(self.arrays[0])
+        recorded = [
+            any(isinstance(factor, Tensor) for factor in operands(factors, library))
+            for _, factors in kinds
+        ]
+        apart = [place for place, kind in enumerate(self.indices) if recorded[kind]]
+        others = [place for place, kind in enumerate(self.indices) if not recorded[kind]]
+        totals = [self.regularizers[place](self.arrays[place]) for place in apart]
+        if others:
+            names, indices = ([each[i] for i in others] for each in (self.names, self.indices))
+            arrays = [self.arrays[place] for place in others]
+            totals.append(Total.apply(names, kinds, indices, *arrays))
+        total: Tensor = add(totals)
         return total
 
     def accumulate_grad(self, grads: list[Any], scale: float) -> Tensor:

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
+from taut.arrays.factors import LiveFactors, Traced, operands
 from taut.arrays.group import Group
 from taut.arrays.library import ArrayLibrary, Factors
 from taut.arrays.memory import memory_key
-from taut.arrays.torch import nodes, operations, operators
+from taut.arrays.torch import live, nodes, operations, operators
 from taut.arrays.torch.group import TensorGroup
 from taut.arrays.torch.memory import (
     are_transforms_active,
@@ -42,18 +43,28 @@ class Torch(ArrayLibrary):
         check_tensor(x)
         if is_traced() or forward_ad._current_level >= 0 or not is_memory(x):
             return self._traced_value(kernel, x, factors)
-        return nodes.compute(kernel, x.resolve_neg(), factors)
+        if type(factors) is not LiveFactors:
+            return nodes.compute(kernel, x.resolve_neg(), factors)
+        if any(isinstance(factor, Traced) for factor in factors):  # by transforms of torch.func
+            return operations.value(kernel, x, self._operands(kernel, x, factors))
+        return live.compute(kernel, x.resolve_neg(), operands(factors, self))
 
     def _traced_value(self, kernel: Kernel, x: Tensor, factors: Factors) -> Tensor:
         """Returns the penalty in torch's operations, or by the operator that compilers see."""
-        kernel.check(factors, x.shape)
+        own = self._operands(kernel, x, factors)
         is_operator = (
             kernel.bound_by == "arithmetic"
             and x.device.type == "cpu"
             and forward_ad._current_level < 0
         )
         compute = operators.value if is_operator else operations.value
-        return compute(kernel, x, factors)
+        return compute(kernel, x, own)
+
+    def _operands(self, kernel: Kernel, x: Tensor, factors: Factors) -> Factors:
+        """Returns the factors, checked, of which those that live are where x is."""
+        own = operands(factors, self)
+        kernel.check(own, x.shape)
+        return tuple(each.to(x.device) if isinstance(each, Tensor) else each for each in own)
 
     def value_and_grad(
         self, kernel: Kernel, x: Tensor, factors: Factors, scale: float
@@ -140,6 +151,16 @@ class Torch(ArrayLibrary):
     def batch_size(self, x: Tensor) -> int:
         """Returns the first dimension, which torch always knows."""
         return max(int(x.shape[0]), 1)
+
+    # ---- a factor ----
+
+    def number(self, x: Tensor) -> float | None:
+        """Returns the number of a 0-d tensor; None where it is traced or transformed."""
+        return None if is_observed() or x.is_meta else float(x.detach())
+
+    def is_recorded(self, x: Tensor) -> bool:
+        """Returns whether autograd records what is computed from x."""
+        return bool(x.requires_grad) and torch.is_grad_enabled()
 
     # ---- one parameter of many ----
 

@@ -101,9 +101,19 @@ def sum_of_rows(x: Tensor) -> Tensor:
     return x.sum(1, keepdim=True)
 
 
+def are_finite(x: Tensor) -> Tensor:
+    """Returns whether no element is NaN or Inf."""
+    return torch.isfinite(x).all()
+
+
+def constant(x: Tensor) -> Tensor:
+    """Returns x, through which no derivative goes."""
+    return x.detach()
+
+
 def nan_unless_finite(x: Tensor) -> Tensor:
     """Returns x, or NaN everywhere if one element is NaN or Inf."""
-    return x * torch.where(torch.isfinite(x).all(), 1.0, torch.nan).to(x.dtype)
+    return x * torch.where(are_finite(x), 1.0, torch.nan).to(x.dtype)
 
 
 def powers_of_two(x: Tensor) -> Tensor:

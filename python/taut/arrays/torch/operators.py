@@ -6,6 +6,7 @@ gradient, in float32 for the half types. A call costs what one by `torch.library
 derivative, whose own goes through torch's operations. Likewise for every such kernel.
 """
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -22,6 +23,11 @@ _TAGS = (torch.Tag.pt2_compliant_tag, torch.Tag.needs_fixed_stride_order)
 
 def value(kernel: Kernel, x: Tensor, factors: tuple[Any, ...]) -> Tensor:
     """Returns the penalty, by an operator that compilers see as one."""
+    presence = kernel.presence(factors)
+    if None in presence:  # the operator takes numbers: it gives the terms
+        terms = kernel.terms_by(partial(value, kernel))
+        total = kernel.formula(operations, x, factors, presence, terms)
+        return operations.cast(total, operations.value_dtype(x))
     with_slope = x.requires_grad and torch.is_grad_enabled()
     return getattr(torch.ops.taut, kernel.name)(x, *factors, with_slope)[0]
 
