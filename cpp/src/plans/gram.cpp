@@ -28,10 +28,10 @@ constexpr std::size_t kFinishedVectors = 64;  // per piece
 constexpr std::size_t kMostMultipliedDirectly = 36;
 static_assert(kMostMultipliedDirectly <= kGramSmallTile);
 
-// What one thread does in a nanosecond: see benchmarks/.
-constexpr double kMultiplyAddsPerNanosecond = 40;
+// What one thread does in a nanosecond, about: see benchmarks/.
+constexpr double kMultiplyAddsPerNanosecond = 60;
 constexpr double kSignsPerNanosecond = 130;
-constexpr double kCopiesPerNanosecond = 0.5;
+constexpr double kCopiesPerNanosecond = 1.5;
 
 // Throws std::bad_alloc for what no memory can have.
 std::size_t round_up(std::size_t number, std::size_t multiple) {
