@@ -1,5 +1,5 @@
-// Any number of threads gives the same bits. Levels and processors are compared by
-// test_recorded_bits.cpp.
+// Any number of threads gives the same bits, and so does every level that has fused multiply-add.
+// Processors are compared by test_recorded_bits.cpp.
 
 #include <optional>
 
@@ -81,6 +81,46 @@ TEMPLATE_LIST_TEST_CASE("orthogonal penalties have the same bits for all threads
   for (const Case& test : kGramCases) {
     check_threads<typename TestType::Element, typename TestType::Gradient>(test);
   }
+}
+
+template <typename T>
+void check_threads_and_levels(const Case& test) {
+  std::optional<Everything<T>> first;
+  for (const std::string& level : fused_levels_under_test()) {
+    const UsedLevel used_level(level);
+    for (const int threads : kThreads) {
+      const UsedThreads used_threads(threads);
+      INFO("level " << level << ", threads " << threads << ", " << test.rows << " x "
+                    << test.columns);
+      const Everything<T> results = compute<T, T>(test);
+      if (!first) first = results;
+      CHECK(results == *first);
+    }
+  }
+}
+
+TEMPLATE_TEST_CASE("orthogonal penalties of every size have the same bits", "", float, double) {
+  for (std::size_t vectors = 1; vectors <= 400; ++vectors) {
+    const std::size_t length = 1 + vectors * 7 % 40;
+    check_threads_and_levels<TestType>({taut::OrthogonalRegularizer{}, vectors, length});
+    check_threads_and_levels<TestType>(
+        {taut::OrthogonalRegularizer{.mode = taut::Mode::kColumns}, length, vectors});
+  }
+}
+
+// Where tiles, strips, panels and depth blocks end, and where a stream begins.
+TEMPLATE_TEST_CASE("orthogonal penalties have the same bits around every edge", "", float, double) {
+  for (const std::size_t edge : {576, 1152, 2304}) {
+    for (const std::size_t vectors : {edge - 1, edge, edge + 1}) {
+      check_threads_and_levels<TestType>({taut::OrthogonalRegularizer{}, vectors, 3});
+    }
+  }
+  for (const std::size_t edge : {16, 64, 128, 512}) {
+    for (const std::size_t length : {edge - 1, edge, edge + 1}) {
+      check_threads_and_levels<TestType>({taut::OrthogonalRegularizer{}, 40, length});
+    }
+  }
+  check_threads_and_levels<TestType>({taut::OrthogonalRegularizer{}, 5, 600'000});
 }
 
 }  // namespace
