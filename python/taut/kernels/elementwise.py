@@ -1,18 +1,26 @@
 """L1 and L2: `l1 * sum(|x|) + l2 * sum(x**2)`, with the gradient `l1 * sign(x) + 2 * l2 * x`."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from taut import _core
 from taut.kernels.kernel import Kernel
-from taut.kernels.operations import Operations
+from taut.kernels.operations import Operations, PullBack
 
 
 def _absolute_values(xp: Operations, x: Any) -> Any:
-    return xp.sum(xp.absolute(x), xp.sum_dtype(x))
+    def differentiated(x: Any) -> tuple[Any, PullBack]:
+        return xp.sum(xp.absolute(x), x.dtype), lambda scale: scale * xp.sign(x)
+
+    return xp.custom_gradient(differentiated, x)
 
 
 def _squares(xp: Operations, x: Any) -> Any:
-    return xp.sum(x * x, xp.sum_dtype(x))
+    def differentiated(x: Any) -> tuple[Any, PullBack]:
+        return xp.sum_of_squares(x), lambda scale: 2 * scale * x
+
+    return xp.custom_gradient(differentiated, x)
 
 
 ELEMENTWISE = Kernel(

@@ -5,11 +5,13 @@ gradient. Fewer than two vectors have a penalty of 0; NaN or Inf in one makes it
 gradient NaN.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 from taut import _core
 from taut.kernels.kernel import Kernel
-from taut.kernels.operations import Operations
+from taut.kernels.operations import Operations, PullBack
 
 _NORM_FLOOR = 1e-7
 
@@ -23,12 +25,20 @@ def _mean_cosine(xp: Operations, x: Any, mode: str) -> Any:
         vectors = xp.where(count < 2, xp.zeros_like(vectors), vectors)
     elif count < 2:
         return xp.no_penalty(x)
-    vectors = xp.nan_unless_finite(vectors)
+    return xp.custom_gradient(lambda rows: _mean_cosine_of_rows(xp, count, rows), vectors)
 
+
+def _mean_cosine_of_rows(xp: Operations, count: Any, x: Any) -> tuple[Any, PullBack]:
+    """Returns the mean, and its gradient by two products in all, where differentiating takes three.
+
+    With S the signs of the dot products and X the unit vectors, the gradient with respect to X is
+    S X; and what is projected away of its i-th row, <x_i, (S X)_i>, is the row's own sum of |cosine|.
+    """
     # Divided by a power of two, which is exact, so that no dot product leaves the range and its
     # sign is that of the raw one.
-    powers = xp.powers_of_two(vectors)
-    scaled = vectors / powers
+    x = xp.nan_unless_finite(x)
+    powers = xp.powers_of_two(x)
+    scaled = x / powers
     wide = xp.cast(scaled, xp.sum_dtype(x))
     squares = xp.sum_of_rows(wide * wide)
     norms = xp.sqrt(xp.where(squares > 0, squares, 1.0))
@@ -36,9 +46,18 @@ def _mean_cosine(xp: Operations, x: Any, mode: str) -> Any:
     is_clamped = (squares == 0) | (norms * wide_powers < _NORM_FLOOR)
     weights = xp.where(is_clamped, wide_powers / _NORM_FLOOR, 1 / norms)
 
-    cosines = xp.absolute(xp.products(scaled)) * xp.products(xp.cast(weights, scaled.dtype))
-    total = xp.sum(xp.without_diagonal(cosines), xp.sum_dtype(x))  # each pair stands there twice
-    return total / _number_of_ordered_pairs(xp, count, total.dtype)
+    products = xp.without_diagonal(xp.matmul(scaled, xp.transpose(scaled)))
+    weighted = xp.matmul(xp.cast(xp.absolute(products), wide.dtype), weights)
+    cosines = weights * weighted  # the sum of each row; each pair stands there twice
+    pairs = _number_of_ordered_pairs(xp, count, wide.dtype)
+
+    def pull_back(scale: Any) -> Any:
+        units = scaled * xp.cast(weights, x.dtype)
+        along = xp.where(is_clamped, xp.zeros_like(cosines), cosines)
+        slope = xp.matmul(xp.sign(products), units) - units * xp.cast(along, x.dtype)
+        return slope * xp.cast(2 * scale / pairs * weights / wide_powers, x.dtype)
+
+    return xp.sum(cosines, wide.dtype) / pairs, pull_back
 
 
 def _is_known(extent: Any) -> bool:

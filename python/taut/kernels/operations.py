@@ -1,6 +1,12 @@
 """The few array operations that the kernels' formulas are made of."""
 
+from collections.abc import Callable
 from typing import Any, Protocol
+
+# What a function is together with its derivative: its value, and a function that takes the
+# derivative of something with respect to that value, and returns the one with respect to x.
+PullBack = Callable[[Any], Any]
+Differentiated = Callable[[Any], tuple[Any, PullBack]]
 
 
 class Operations(Protocol):
@@ -25,6 +31,9 @@ class Operations(Protocol):
     def transpose(self, x: Any) -> Any:
         """Returns a matrix with its axes exchanged."""
 
+    def matmul(self, x: Any, y: Any) -> Any:
+        """Returns the product of two matrices, in their dtype and no narrower one."""
+
     def where(self, condition: Any, x: Any, y: Any) -> Any:
         """Returns x where the condition holds, y elsewhere; one of both may be a number."""
 
@@ -34,11 +43,17 @@ class Operations(Protocol):
     def absolute(self, x: Any) -> Any:
         """Returns |x|, whose derivative at 0 is 0, and at NaN is NaN."""
 
+    def sign(self, x: Any) -> Any:
+        """Returns -1, 0 or 1, and NaN for NaN. No derivative goes through it."""
+
     def sqrt(self, x: Any) -> Any:
         """Returns square roots."""
 
     def sum(self, x: Any, dtype: Any) -> Any:
         """Returns the sum of all elements, taken in a dtype."""
+
+    def sum_of_squares(self, x: Any) -> Any:
+        """Returns the sum of the squares of all elements, in the dtype of x."""
 
     def sum_of_rows(self, x: Any) -> Any:
         """Returns the sum of each row, as a column."""
@@ -52,11 +67,15 @@ class Operations(Protocol):
         It is 1 for a row of zeros and for what is not finite. No derivative goes through it.
         """
 
-    def products(self, x: Any) -> Any:
-        """Returns the dot products of all rows, in the dtype of x and no narrower one."""
-
     def without_diagonal(self, x: Any) -> Any:
         """Returns a square matrix with zeros on its diagonal."""
 
     def no_penalty(self, x: Any) -> Any:
         """Returns 0 with a zero gradient, whatever is in x."""
+
+    def custom_gradient(self, function: Differentiated, x: Any) -> Any:
+        """Returns the value of a function that knows its derivative, which may be used instead.
+
+        A library that has all it takes to differentiate the value just as well may do that. What
+        pulls back is made of differentiable operations, too.
+        """

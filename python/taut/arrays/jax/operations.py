@@ -5,6 +5,7 @@ float64 under `jax_enable_x64`; without it JAX has none, and they are taken in f
 """
 
 import sys
+from functools import partial
 from typing import Any
 
 import jax
@@ -12,6 +13,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from taut.kernels import Kernel, Presence
+from taut.kernels.operations import Differentiated
 
 
 def value(
@@ -66,6 +68,11 @@ def transpose(x: Array) -> Array:
     return x.T
 
 
+def matmul(x: Array, y: Array) -> Array:
+    """Returns the product of two matrices; by default, some platforms would round them."""
+    return jnp.matmul(x, y, precision=lax.Precision.HIGHEST)
+
+
 def where(condition: Array, x: Any, y: Any) -> Array:
     """Returns x where the condition holds, y elsewhere."""
     return jnp.where(condition, x, y)
@@ -81,6 +88,11 @@ def absolute(x: Array) -> Array:
     return x * lax.stop_gradient(jnp.sign(x))
 
 
+def sign(x: Array) -> Array:
+    """Returns -1, 0 or 1, and NaN for NaN."""
+    return jnp.sign(x)
+
+
 def sqrt(x: Array) -> Array:
     """Returns square roots."""
     return jnp.sqrt(x)
@@ -89,6 +101,11 @@ def sqrt(x: Array) -> Array:
 def sum(x: Array, dtype: Any) -> Array:
     """Returns the sum of all elements, taken in a dtype."""
     return x.sum(dtype=dtype)
+
+
+def sum_of_squares(x: Array) -> Array:
+    """Returns the sum of the squares of all elements, in the dtype of x."""
+    return (x * x).sum()
 
 
 def sum_of_rows(x: Array) -> Array:
@@ -115,11 +132,6 @@ def powers_of_two(x: Array) -> Array:
     return jnp.minimum(powers, 1 / jnp.finfo(powers.dtype).tiny)
 
 
-def products(x: Array) -> Array:
-    """Returns the dot products of all rows; by default, some platforms would round them."""
-    return jnp.matmul(x, x.T, precision=lax.Precision.HIGHEST)
-
-
 def without_diagonal(x: Array) -> Array:
     """Returns a square matrix with zeros on its diagonal."""
     return jnp.where(jnp.eye(len(x), dtype=bool), 0, x)
@@ -128,3 +140,16 @@ def without_diagonal(x: Array) -> Array:
 def no_penalty(x: Array) -> Array:
     """Returns 0 with a zero gradient, whatever is in x."""
     return jnp.zeros((), x.dtype)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def custom_gradient(function: Differentiated, x: Array) -> Array:
+    """Returns the value of a function that knows its derivative."""
+    return function(x)[0]  # type: ignore[no-any-return]
+
+
+@custom_gradient.defjvp  # type: ignore[untyped-decorator]
+def _custom_gradient_jvp(function: Differentiated, primals: Any, tangents: Any) -> Any:
+    total, pull_back = function(*primals)
+    slope = pull_back(jnp.ones_like(total))
+    return total, (slope * tangents[0]).sum(dtype=total.dtype)

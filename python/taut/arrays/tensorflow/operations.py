@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
 
 from taut.kernels import Kernel
+from taut.kernels.operations import Differentiated
 
 _EXPONENT_BITS = {tf.float64: (tf.int64, 0x7FF0000000000000), tf.float32: (tf.int32, 0x7F800000)}
 
@@ -58,6 +60,11 @@ def transpose(x: Any) -> Any:
     return tf.transpose(x)
 
 
+def matmul(x: Any, y: Any) -> Any:
+    """Returns the product of two matrices."""
+    return tf.matmul(x, y)
+
+
 def where(condition: Any, x: Any, y: Any) -> Any:
     """Returns x where the condition holds, y elsewhere."""
     return tf.where(condition, x, y)
@@ -73,6 +80,11 @@ def absolute(x: Any) -> Any:
     return tf.abs(x)
 
 
+def sign(x: Any) -> Any:
+    """Returns -1, 0 or 1, and NaN for NaN."""
+    return tf.sign(x)
+
+
 def sqrt(x: Any) -> Any:
     """Returns square roots."""
     return tf.sqrt(x)
@@ -80,7 +92,16 @@ def sqrt(x: Any) -> Any:
 
 def sum(x: Any, dtype: Any) -> Any:
     """Returns the sum of all elements, taken in a dtype."""
-    return tf.reduce_sum(tf.cast(x, dtype))
+    x = tf.cast(x, dtype)
+    return tf.reduce_sum(_folded(x) if _is_compiled() else x)
+
+
+def sum_of_squares(x: Any) -> Any:
+    """Returns the sum of the squares of all elements, in the dtype of x."""
+    if _is_compiled():
+        return sum(x * x, x.dtype)
+    row = tf.reshape(x, (1, -1))  # read once, and not written
+    return tf.reshape(tf.matmul(row, row, transpose_b=True), ())
 
 
 def sum_of_rows(x: Any) -> Any:
@@ -108,11 +129,6 @@ def powers_of_two(x: Any) -> Any:
     return tf.minimum(powers, 1 / np.finfo(x.dtype.as_numpy_dtype).tiny)
 
 
-def products(x: Any) -> Any:
-    """Returns the dot products of all rows."""
-    return tf.matmul(x, x, transpose_b=True)
-
-
 def without_diagonal(x: Any) -> Any:
     """Returns a square matrix with zeros on its diagonal."""
     return tf.linalg.set_diag(x, tf.zeros(tf.shape(x)[:1], x.dtype))
@@ -121,3 +137,31 @@ def without_diagonal(x: Any) -> Any:
 def no_penalty(x: Any) -> Any:
     """Returns 0 with a zero gradient, whatever is in x."""
     return tf.reduce_sum(tf.where(False, x, tf.zeros_like(x)))
+
+
+def custom_gradient(function: Differentiated, x: Any) -> Any:
+    """Returns the value of a function that knows its derivative."""
+    return tf.custom_gradient(function)(x)
+
+
+# XLA adds up an array in a chain, each sum waiting for the one before. Of so many slices, the
+# elements of the same place are added first: a loop that it vectorizes, with a chain that is shorter.
+# Measured for 256 x 256 and 1024 x 1024, from float32 to float64: 16 took a third more than 8.
+_SLICES = 8
+
+
+def _folded(x: Any) -> Any:
+    """Returns fewer numbers of the same sum, where their number is known."""
+    count = x.shape.num_elements()
+    if count is None or count < 2 * _SLICES:
+        return x
+    flat, whole = tf.reshape(x, (-1,)), count // _SLICES
+    total = flat[:whole]
+    for start in range(whole, _SLICES * whole, whole):
+        total += flat[start : start + whole]
+    return tf.concat([total, flat[_SLICES * whole :]], 0) if count % _SLICES else total
+
+
+def _is_compiled() -> bool:
+    """Returns whether what is traced will be compiled by XLA."""
+    return bool(GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()))

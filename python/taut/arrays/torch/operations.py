@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from taut.kernels import Kernel
+from taut.kernels.operations import Differentiated
 
 
 def value(kernel: Kernel, x: Tensor, factors: tuple[Any, ...]) -> Tensor:
@@ -71,6 +72,11 @@ def transpose(x: Tensor) -> Tensor:
     return x.T
 
 
+def matmul(x: Tensor, y: Tensor) -> Tensor:
+    """Returns the product of two matrices."""
+    return x @ y
+
+
 def where(condition: Tensor, x: Any, y: Any) -> Tensor:
     """Returns x where the condition holds, y elsewhere."""
     return torch.where(condition, x, y)
@@ -83,7 +89,12 @@ def zeros_like(x: Tensor) -> Tensor:
 
 def absolute(x: Tensor) -> Tensor:
     """Returns |x|; torch's sign of NaN is 0, and so would be the derivative of its own."""
-    return x * torch.where(torch.isnan(x), x, torch.sign(x)).detach()
+    return x * sign(x)
+
+
+def sign(x: Tensor) -> Tensor:
+    """Returns -1, 0 or 1, and NaN for NaN."""
+    return torch.where(torch.isnan(x), x, torch.sign(x)).detach()
 
 
 def sqrt(x: Tensor) -> Tensor:
@@ -94,6 +105,11 @@ def sqrt(x: Tensor) -> Tensor:
 def sum(x: Tensor, dtype: torch.dtype) -> Tensor:
     """Returns the sum of all elements, taken in a dtype."""
     return x.sum(dtype=dtype)
+
+
+def sum_of_squares(x: Tensor) -> Tensor:
+    """Returns the sum of the squares of all elements, in the dtype of x."""
+    return (x * x).sum()
 
 
 def sum_of_rows(x: Tensor) -> Tensor:
@@ -114,11 +130,6 @@ def powers_of_two(x: Tensor) -> Tensor:
     return torch.where(usable, largest / (2 * mantissas), torch.ones_like(largest))
 
 
-def products(x: Tensor) -> Tensor:
-    """Returns the dot products of all rows."""
-    return x @ x.T
-
-
 def without_diagonal(x: Tensor) -> Tensor:
     """Returns a square matrix with zeros on its diagonal."""
     return x.masked_fill(torch.eye(len(x), dtype=torch.bool, device=x.device), 0)
@@ -127,3 +138,11 @@ def without_diagonal(x: Tensor) -> Tensor:
 def no_penalty(x: Tensor) -> Tensor:
     """Returns 0 with a zero gradient, whatever is in x."""
     return torch.where(torch.zeros_like(x, dtype=torch.bool), x, torch.zeros_like(x)).sum()
+
+
+def custom_gradient(function: Differentiated, x: Tensor) -> Tensor:
+    """Returns the value of a function, which torch differentiates itself.
+
+    Its derivative would have to be an operator of torch's, with rules for torch.func.
+    """
+    return function(x)[0]  # type: ignore[no-any-return]
