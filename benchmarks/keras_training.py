@@ -25,8 +25,7 @@ FACTOR = 1e-4
 LAYERS = 4
 BATCH = 32  # fit's own default
 WIDTHS = [256, 1024]
-# How Keras may run a step, as arguments of `compile`. Its default for TensorFlow on the CPU is XLA up
-# to Keras 3.14, and graphs from then on.
+# How Keras may run a step, as arguments of `compile`. For TensorFlow on the CPU, graphs are its default.
 WAYS: dict[str, dict[str, dict[str, Any]]] = {
     "torch": {"eager": {}},
     "jax": {"jit": {}},
@@ -36,7 +35,7 @@ WAYS: dict[str, dict[str, dict[str, Any]]] = {
         "eager": {"run_eagerly": True, "jit_compile": False},
     },
 }
-PENALTIES = {"L2": "L2", "orthogonal": "OrthogonalRegularizer"}
+PENALTIES = {"L1": "L1", "L2": "L2", "orthogonal": "OrthogonalRegularizer"}
 
 
 def make_step(width: int, regularizer: Any, way: dict[str, Any]) -> Callable[[], float]:

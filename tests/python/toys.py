@@ -92,6 +92,7 @@ class Operations:
 
     value_dtype = staticmethod(lambda x: np.float64 if x.dtype == np.float64 else np.float32)
     sum_dtype = staticmethod(lambda x: np.float64)
+    gradient_dtype = staticmethod(lambda x: np.float64)
     cast = staticmethod(lambda x, dtype: boxed(np.asarray, x, dtype=dtype))
     shape = staticmethod(lambda x: x.shape)
     transpose = staticmethod(lambda x: boxed(np.transpose, x))
@@ -102,7 +103,7 @@ class Operations:
     sign = staticmethod(lambda x: boxed(np.sign, x))
     sqrt = staticmethod(lambda x: boxed(np.sqrt, x))
     sum = staticmethod(lambda x, dtype: boxed(np.sum, x, dtype=dtype))
-    sum_of_squares = staticmethod(lambda x: boxed(np.sum, x * x))
+    sum_of_squares = staticmethod(lambda x, dtype: boxed(np.sum, x * x, dtype=dtype))
     sum_of_rows = staticmethod(lambda x: boxed(np.sum, x, axis=1, keepdims=True))
     nan_unless_finite = staticmethod(
         lambda x: x * (1 if np.isfinite(x.numbers).all() else float("nan"))

@@ -11,14 +11,16 @@ from taut.kernels.operations import Operations, PullBack
 
 def _absolute_values(xp: Operations, x: Any) -> Any:
     def differentiated(x: Any) -> tuple[Any, PullBack]:
-        return xp.sum(xp.absolute(x), x.dtype), lambda scale: scale * xp.sign(x)
+        total = xp.sum(xp.absolute(x), xp.sum_dtype(x))
+        return total, lambda scale: xp.cast(scale, x.dtype) * xp.sign(x)
 
     return xp.custom_gradient(differentiated, x)
 
 
 def _squares(xp: Operations, x: Any) -> Any:
     def differentiated(x: Any) -> tuple[Any, PullBack]:
-        return xp.sum_of_squares(x), lambda scale: 2 * scale * x
+        total = xp.sum_of_squares(x, xp.sum_dtype(x))
+        return total, lambda scale: xp.cast(2 * scale, x.dtype) * x
 
     return xp.custom_gradient(differentiated, x)
 

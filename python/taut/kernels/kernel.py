@@ -87,7 +87,7 @@ class Kernel:
         Its dtype is what the library sums in. `presence` is that of the factors.
         """
         is_sum = self.bound_by == "memory"  # of elements; else of products, which may be narrower
-        numbers = xp.cast(x, xp.sum_dtype(x) if is_sum else xp.value_dtype(x))
+        numbers = xp.cast(x, xp.gradient_dtype(x) if is_sum else xp.value_dtype(x))
         options = factors[len(self.numbers) :]
         total = None
         for term, factor, is_present in zip(self.terms, factors, presence, strict=False):

@@ -22,6 +22,12 @@ class Operations(Protocol):
     def sum_dtype(self, x: Any) -> Any:
         """Returns float64 wherever x's device has it."""
 
+    def gradient_dtype(self, x: Any) -> Any:
+        """Returns the dtype in which gradients of sums over x are added before they are rounded.
+
+        Sum's own, unless that takes passes over memory that x's own would not: then a penalty's.
+        """
+
     def cast(self, x: Any, dtype: Any) -> Any:
         """Returns x in another dtype."""
 
@@ -52,8 +58,8 @@ class Operations(Protocol):
     def sum(self, x: Any, dtype: Any) -> Any:
         """Returns the sum of all elements, taken in a dtype."""
 
-    def sum_of_squares(self, x: Any) -> Any:
-        """Returns the sum of the squares of all elements, in the dtype of x."""
+    def sum_of_squares(self, x: Any, dtype: Any) -> Any:
+        """Returns the sum of the squares of all elements, which are cast to a dtype first."""
 
     def sum_of_rows(self, x: Any) -> Any:
         """Returns the sum of each row, as a column."""

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from taut.arrays.formula import FormulaLibrary
 from taut.arrays.library import Factors
-from taut.arrays.tensorflow import eager, operations
+from taut.arrays.tensorflow import calls, operations
 from taut.kernels import Kernel
 
 _SPARSE = (tf.SparseTensor, tf.RaggedTensor, tf.IndexedSlices)
@@ -30,8 +30,8 @@ class TensorFlow(FormulaLibrary):
         """Returns the penalty of x as a 0-d tensor, which tapes differentiate."""
         x = _as_tensor(x)
         kernel.check(factors, x.shape)
-        if kernel.bound_by == "arithmetic" and eager.is_memory(x):
-            return eager.value(x, kernel=kernel, factors=factors)
+        if calls.is_called(kernel, x):
+            return calls.value(x, kernel, factors)
         return operations.value(kernel, x, factors)
 
     def value_and_grad(
@@ -40,8 +40,8 @@ class TensorFlow(FormulaLibrary):
         """Returns the penalty of x, and `scale` times its gradient."""
         x = _as_tensor(x)
         kernel.check(factors, x.shape)
-        if kernel.bound_by == "arithmetic" and eager.is_memory(x):
-            return eager.value_and_grad(x, kernel, factors, scale)
+        if tf.executing_eagerly() and calls.is_called(kernel, x):
+            return calls.value_and_grad(x, kernel, factors, scale)
         return self.differentiate(
             lambda weight: operations.value(kernel, weight, factors), x, scale
         )

@@ -44,6 +44,11 @@ def sum_dtype(x: Any) -> Any:
     return tf.float64
 
 
+def gradient_dtype(x: Any) -> Any:
+    """Returns float64 where XLA fuses what is done in it, else the dtype of a penalty."""
+    return tf.float64 if is_compiled() else value_dtype(x)
+
+
 def cast(x: Any, dtype: Any) -> Any:
     """Returns x in another dtype."""
     return tf.cast(x, dtype)
@@ -93,13 +98,14 @@ def sqrt(x: Any) -> Any:
 def sum(x: Any, dtype: Any) -> Any:
     """Returns the sum of all elements, taken in a dtype."""
     x = tf.cast(x, dtype)
-    return tf.reduce_sum(_folded(x) if _is_compiled() else x)
+    return tf.reduce_sum(_folded(x) if is_compiled() else x)
 
 
-def sum_of_squares(x: Any) -> Any:
-    """Returns the sum of the squares of all elements, in the dtype of x."""
-    if _is_compiled():
-        return sum(x * x, x.dtype)
+def sum_of_squares(x: Any, dtype: Any) -> Any:
+    """Returns the sum of the squares of all elements, which are cast to a dtype first."""
+    x = tf.cast(x, dtype)
+    if is_compiled():
+        return sum(x * x, dtype)
     row = tf.reshape(x, (1, -1))  # read once, and not written
     return tf.reshape(tf.matmul(row, row, transpose_b=True), ())
 
@@ -162,6 +168,6 @@ def _folded(x: Any) -> Any:
     return tf.concat([total, flat[_SLICES * whole :]], 0) if count % _SLICES else total
 
 
-def _is_compiled() -> bool:
+def is_compiled() -> bool:
     """Returns whether what is traced will be compiled by XLA."""
     return bool(GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()))

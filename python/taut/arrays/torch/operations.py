@@ -57,6 +57,11 @@ def sum_dtype(x: Tensor) -> torch.dtype:
     return torch.float32 if x.device.type == "mps" else torch.float64
 
 
+def gradient_dtype(x: Tensor) -> torch.dtype:
+    """Returns the dtype of sums: compilers fuse what is done in it."""
+    return sum_dtype(x)
+
+
 def cast(x: Tensor, dtype: torch.dtype) -> Tensor:
     """Returns x in another dtype."""
     return x.to(dtype)
@@ -107,8 +112,9 @@ def sum(x: Tensor, dtype: torch.dtype) -> Tensor:
     return x.sum(dtype=dtype)
 
 
-def sum_of_squares(x: Tensor) -> Tensor:
-    """Returns the sum of the squares of all elements, in the dtype of x."""
+def sum_of_squares(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Returns the sum of the squares of all elements, which are cast to a dtype first."""
+    x = x.to(dtype)
     return (x * x).sum()
 
 
