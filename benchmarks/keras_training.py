@@ -16,7 +16,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import taut
 import timing
 from taut import regularizers
 
@@ -25,7 +24,7 @@ FACTOR = 1e-4
 LAYERS = 4
 BATCH = 32  # fit's own default
 WIDTHS = [256, 1024]
-# How Keras may run a step, as arguments of `compile`. For TensorFlow on the CPU, graphs are its default.
+# How Keras may run a step, as arguments of `compile`. Graphs are its default for TensorFlow.
 WAYS: dict[str, dict[str, dict[str, Any]]] = {
     "torch": {"eager": {}},
     "jax": {"jit": {}},
@@ -35,7 +34,7 @@ WAYS: dict[str, dict[str, dict[str, Any]]] = {
         "eager": {"run_eagerly": True, "jit_compile": False},
     },
 }
-PENALTIES = {"L1": "L1", "L2": "L2", "orthogonal": "OrthogonalRegularizer"}
+PENALTIES = {"L2": "L2", "orthogonal": "OrthogonalRegularizer"}
 
 
 def make_step(width: int, regularizer: Any, way: dict[str, Any]) -> Callable[[], float]:

@@ -146,6 +146,12 @@ def test_a_factor_of_0_is_skipped(path):
     assert L1L2(0.5, 0.0)(tf.constant([1.0, -2.0])) == 1.5
 
 
+@pytest.mark.parametrize("length", [0, 1, 15, 16, 17, 23, 64])
+def test_lengths_around_the_slices_that_xla_adds(length):
+    for name in ("L1", "L2"):
+        check("XLA", REGULARIZERS[name], random_array(length, "float32"))
+
+
 def test_sums_do_not_overflow_or_stick():
     halves, ones = tf.fill([1000], tf.constant(100.0, tf.float16)), tf.ones(1_000_000, tf.bfloat16)
     for function in (lambda regularizer: regularizer, tf.function):

@@ -32,7 +32,8 @@ def _mean_cosine_of_rows(xp: Operations, count: Any, x: Any) -> tuple[Any, PullB
     """Returns the mean, and its gradient by two products in all, where differentiating takes three.
 
     With S the signs of the dot products and X the unit vectors, the gradient with respect to X is
-    S X; and what is projected away of its i-th row, <x_i, (S X)_i>, is the row's own sum of |cosine|.
+    2 S X; and <x_i, (S X)_i>, which is projected away of its i-th row, is the row's own sum of
+    |cosine|.
     """
     # Divided by a power of two, which is exact, so that no dot product leaves the range and its
     # sign is that of the raw one.

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.eager.record import could_possibly_record
 
 from taut.arrays.tensorflow import operations
 from taut.arrays.tensorflow.operations import value_dtype
 from taut.arrays.tensorflow.steps import is_in_step
+from taut.arrays.tensorflow.tracing import may_be_recorded
 from taut.kernels import Kernel
 
 Factors = tuple[Any, ...]
@@ -55,7 +55,7 @@ def _eager(x: Any, kernel: Kernel, factors: Factors) -> tuple[Any, PullBack]:
             # A tape's jacobian traces this, with a scale that is not known yet.
             return operations.gradient(kernel, x, factors, scale)
         _, grad = value_and_grad(x, kernel, factors, scale)
-        return _slope(grad, x, scale, kernel, factors) if could_possibly_record() else grad
+        return _slope(grad, x, scale, kernel, factors) if may_be_recorded() else grad
 
     return tf.constant(kernel.value(_numbers(x), factors), value_dtype(x)), pull_back
 
@@ -68,7 +68,7 @@ def _numbers(x: Any) -> Any:
 def _in_step(x: Any, kernel: Kernel, factors: Factors) -> tuple[Any, PullBack]:
     # In a step there is a tape only where it will be asked for a gradient.
     dtype = value_dtype(x)
-    if kernel.bound_by == "memory" or not could_possibly_record():
+    if kernel.bound_by == "memory" or not may_be_recorded():
         total = tf.numpy_function(
             lambda x: np.asarray(kernel.value(x, factors), dtype.as_numpy_dtype),
             [x],
