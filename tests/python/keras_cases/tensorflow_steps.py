@@ -152,11 +152,14 @@ def test_other_graphs_have_operations_alone(called):
     for each in (keras.Sequential([Inner()]), model):
         each.compile("sgd", "mse", jit_compile=each is model)
         each.train_on_batch(*data())
-    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
-    with strategy.scope():
-        distributed = make_model(OrthogonalRegularizer(0.7))
-        distributed.compile("sgd", "mse")
-    distributed.fit(*data(), verbose=0)
+    for strategy in (
+        tf.distribute.MirroredStrategy(["CPU:0"]),
+        tf.distribute.OneDeviceStrategy("CPU:0"),
+    ):
+        with strategy.scope():
+            distributed = make_model(OrthogonalRegularizer(0.7))
+            distributed.compile("sgd", "mse")
+        distributed.fit(*data(), verbose=0)
     assert not called
 
 
