@@ -11,7 +11,8 @@ from taut.kernels.operations import Operations, PullBack
 
 def _absolute_values(xp: Operations, x: Any) -> Any:
     def differentiated(x: Any) -> tuple[Any, PullBack]:
-        total = xp.sum(xp.absolute(x), xp.sum_dtype(x))
+        wide = xp.cast(x, xp.sum_dtype(x))
+        total = xp.sum(xp.absolute(wide), wide.dtype)
         return total, lambda scale: xp.cast(scale, x.dtype) * xp.sign(x)
 
     return xp.custom_gradient(differentiated, x)

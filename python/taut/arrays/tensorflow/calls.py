@@ -19,19 +19,15 @@ from taut.kernels import Kernel
 Factors = tuple[Any, ...]
 PullBack = Callable[[Any], Any]
 
-# From so many elements on, one pass of the core over memory takes less time in a step than the
-# passes of TensorFlow's operations, in spite of some 25 µs that a call takes. Measured between
-# 256 x 256, where it takes longer by as much, and 1024 x 1024.
-_FEWEST_ELEMENTS = 1 << 19
-
 
 def is_called(kernel: Kernel, x: Any) -> bool:
-    """Returns whether the kernel is called for x: now, or whenever the graph runs."""
+    """Returns whether the kernel is called for x: now, or whenever the graph runs.
+
+    A graph calls none that is bound by memory: that would cost what it saves, some 25 µs.
+    """
     if tf.executing_eagerly():
         return "/device:CPU:" in x.device
-    if kernel.bound_by == "memory" and (x.shape.num_elements() or 0) < _FEWEST_ELEMENTS:
-        return False
-    return is_in_step()
+    return kernel.bound_by == "arithmetic" and is_in_step()
 
 
 def value(x: Any, kernel: Kernel, factors: Factors) -> Any:
@@ -68,21 +64,19 @@ def _numbers(x: Any) -> Any:
 def _in_step(x: Any, kernel: Kernel, factors: Factors) -> tuple[Any, PullBack]:
     # In a step there is a tape only where it will be asked for a gradient.
     dtype = value_dtype(x)
-    if kernel.bound_by == "memory" or not may_be_recorded():
-        total = tf.numpy_function(
-            lambda x: np.asarray(kernel.value(x, factors), dtype.as_numpy_dtype),
-            [x],
-            dtype,
-            stateful=False,
-        )
-        total.set_shape(())
-        return total, lambda scale: operations.gradient(kernel, x, factors, scale)
+    as_number = dtype.as_numpy_dtype
+
+    def value_alone(x: Any) -> Any:
+        return as_number(kernel.value(x, factors))
 
     def both(x: Any) -> tuple[Any, Any]:
-        slope = np.empty(x.shape, dtype.as_numpy_dtype)
-        total = kernel.value_and_grad(x, slope, factors, 1.0)
-        return np.asarray(total, dtype.as_numpy_dtype), slope
+        slope = np.empty(x.shape, as_number)
+        return as_number(kernel.value_and_grad(x, slope, factors, 1.0)), slope
 
+    if not may_be_recorded():
+        total = tf.numpy_function(value_alone, [x], dtype, stateful=False)
+        total.set_shape(())
+        return total, lambda scale: operations.gradient(kernel, x, factors, scale)
     total, slope = tf.numpy_function(both, [x], [dtype, dtype], stateful=False)
     total.set_shape(())
     slope.set_shape(x.shape)
