@@ -104,11 +104,13 @@ class Operations:
     sqrt = staticmethod(lambda x: boxed(np.sqrt, x))
     sum = staticmethod(lambda x, dtype: boxed(np.sum, x, dtype=dtype))
     sum_of_squares = staticmethod(lambda x, dtype: boxed(np.sum, x * x, dtype=dtype))
-    sum_of_rows = staticmethod(lambda x: boxed(np.sum, x, axis=1, keepdims=True))
+    sums = staticmethod(lambda x, axis: boxed(np.sum, x, axis=axis, keepdims=True))
     nan_unless_finite = staticmethod(
         lambda x: x * (1 if np.isfinite(x.numbers).all() else float("nan"))
     )
-    powers_of_two = staticmethod(lambda x: boxed(np.ones_like, boxed(np.max, x, 1, keepdims=True)))
+    powers_of_two = staticmethod(
+        lambda x, axis: boxed(np.ones_like, boxed(np.max, x, axis, keepdims=True))
+    )
     without_diagonal = staticmethod(lambda x: x * (1 - np.eye(len(x.numbers))))
     no_penalty = staticmethod(lambda x: Box(np.zeros(())))
     custom_gradient = staticmethod(lambda function, x: function(x)[0])

@@ -61,16 +61,16 @@ class Operations(Protocol):
     def sum_of_squares(self, x: Any, dtype: Any) -> Any:
         """Returns the sum of the squares of all elements, which are cast to a dtype first."""
 
-    def sum_of_rows(self, x: Any) -> Any:
-        """Returns the sum of each row, as a column."""
+    def sums(self, x: Any, axis: int) -> Any:
+        """Returns the sums along an axis of a matrix, which stays, with the extent 1."""
 
     def nan_unless_finite(self, x: Any) -> Any:
         """Returns x, or NaN everywhere if one element is NaN or Inf."""
 
-    def powers_of_two(self, x: Any) -> Any:
-        """Returns for each row the power of two at or below its largest |x|, as a column.
+    def powers_of_two(self, x: Any, axis: int) -> Any:
+        """Returns the power of two at or below the largest |x| along an axis, as `sums` has it.
 
-        It is 1 for a row of zeros and for what is not finite. No derivative goes through it.
+        It is 1 where all are zeros or one is not finite. No derivative goes through it.
         """
 
     def without_diagonal(self, x: Any) -> Any:

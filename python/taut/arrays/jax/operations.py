@@ -114,9 +114,9 @@ def sum_of_squares(x: Array, dtype: Any) -> Array:
     return (x * x).sum()
 
 
-def sum_of_rows(x: Array) -> Array:
-    """Returns the sum of each row, as a column."""
-    return x.sum(1, keepdims=True)
+def sums(x: Array, axis: int) -> Array:
+    """Returns the sums along an axis of a matrix, which stays."""
+    return x.sum(axis, keepdims=True)
 
 
 def nan_unless_finite(x: Array) -> Array:
@@ -124,13 +124,13 @@ def nan_unless_finite(x: Array) -> Array:
     return x * jnp.where(jnp.isfinite(x).all(), 1, jnp.nan).astype(x.dtype)
 
 
-def powers_of_two(x: Array) -> Array:
-    """Returns for each row the power of two at or below its largest |x|, or 1.
+def powers_of_two(x: Array, axis: int) -> Array:
+    """Returns the power of two at or below the largest |x| along an axis, or 1.
 
     It is 1 for subnormals, too, and none is so large that its reciprocal would be subnormal: XLA
     multiplies where it should divide, and takes subnormals for 0.
     """
-    largest = lax.stop_gradient(jnp.abs(x).max(1, keepdims=True))
+    largest = lax.stop_gradient(jnp.abs(x).max(axis, keepdims=True))
     unsigned = jnp.dtype(f"uint{largest.dtype.itemsize * 8}")
     exponent = jnp.array(jnp.inf, largest.dtype).view(unsigned)
     powers = (largest.view(unsigned) & exponent).view(largest.dtype)

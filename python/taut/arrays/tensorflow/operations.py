@@ -122,9 +122,9 @@ def sum_of_squares(x: Any, dtype: Any) -> Any:
     return tf.reshape(tf.matmul(row, row, transpose_b=True), ())
 
 
-def sum_of_rows(x: Any) -> Any:
-    """Returns the sum of each row, as a column."""
-    return tf.reduce_sum(x, 1, keepdims=True)
+def sums(x: Any, axis: int) -> Any:
+    """Returns the sums along an axis of a matrix, which stays."""
+    return tf.reduce_sum(x, axis, keepdims=True)
 
 
 def nan_unless_finite(x: Any) -> Any:
@@ -132,14 +132,14 @@ def nan_unless_finite(x: Any) -> Any:
     return x * tf.where(tf.reduce_all(tf.math.is_finite(x)), tf.ones((), x.dtype), float("nan"))
 
 
-def powers_of_two(x: Any) -> Any:
-    """Returns for each row the power of two at or below its largest |x|, or 1.
+def powers_of_two(x: Any, axis: int) -> Any:
+    """Returns the power of two at or below the largest |x| along an axis, or 1.
 
     It is 1 for subnormals, too, and none is so large that its reciprocal would be subnormal: XLA
     multiplies where it should divide, and takes subnormals for 0.
     """
     integer, exponent_bits = _EXPONENT_BITS[x.dtype]
-    largest = tf.reduce_max(tf.abs(x), 1, keepdims=True)
+    largest = tf.reduce_max(tf.abs(x), axis, keepdims=True)
     bits = tf.bitwise.bitwise_and(tf.bitcast(largest, integer), exponent_bits)
     powers = tf.bitcast(bits, x.dtype)  # through which no tape sees
     is_usable = (powers > 0) & tf.math.is_finite(powers)

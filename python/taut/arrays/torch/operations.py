@@ -118,9 +118,9 @@ def sum_of_squares(x: Tensor, dtype: torch.dtype) -> Tensor:
     return (x * x).sum()
 
 
-def sum_of_rows(x: Tensor) -> Tensor:
-    """Returns the sum of each row, as a column."""
-    return x.sum(1, keepdim=True)
+def sums(x: Tensor, axis: int) -> Tensor:
+    """Returns the sums along an axis of a matrix, which stays."""
+    return x.sum(axis, keepdim=True)
 
 
 def nan_unless_finite(x: Tensor) -> Tensor:
@@ -128,9 +128,9 @@ def nan_unless_finite(x: Tensor) -> Tensor:
     return x * torch.where(torch.isfinite(x).all(), 1.0, torch.nan).to(x.dtype)
 
 
-def powers_of_two(x: Tensor) -> Tensor:
-    """Returns for each row the power of two at or below its largest |x|, or 1."""
-    largest = x.detach().abs().amax(1, keepdim=True)
+def powers_of_two(x: Tensor, axis: int) -> Tensor:
+    """Returns the power of two at or below the largest |x| along an axis, or 1."""
+    largest = x.detach().abs().amax(axis, keepdim=True)
     mantissas, _ = torch.frexp(largest)
     usable = torch.isfinite(largest) & (largest > 0)
     return torch.where(usable, largest / (2 * mantissas), torch.ones_like(largest))
