@@ -16,13 +16,15 @@ if keras.backend.backend() != "tensorflow":
     pytest.skip("there are no graphs", allow_module_level=True)
 
 import tensorflow as tf
+from taut.arrays.tensorflow import calls
 
 WIDTH = 24
 
 
 @pytest.fixture
 def called(monkeypatch):
-    """Returns a list of what is asked of the core from now on."""
+    """Has kernels of any size called, and returns a list of what is asked of the core."""
+    monkeypatch.setattr(calls, "_FEWEST_ELEMENTS", 0)
     asked = []
 
     def recorded(kernel, name):
@@ -57,11 +59,6 @@ REGULARIZERS = {
 }
 
 
-def is_called(name, how=""):
-    """Returns whether steps call a regularizer's kernel: graphs, those that arithmetic bounds."""
-    return how == "eager" or name in ("rows", "columns")
-
-
 WAYS = {"graph": {}, "loop": {"steps_per_execution": 2}, "eager": {"run_eagerly": True}}
 
 
@@ -74,7 +71,7 @@ def test_steps_go_the_way_of_keras(called, name, how):
         model.compile(keras.optimizers.SGD(0.1), "mse", **WAYS[how])
         model.fit(*data(), epochs=2, batch_size=8, verbose=0, shuffle=False)
         weights.append(model.get_weights()[0])
-    assert bool(called) == is_called(name, how)
+    assert called
     np.testing.assert_allclose(*weights, rtol=1e-4, atol=1e-5)
 
 
@@ -97,12 +94,22 @@ def test_weights_of_half_precision(called, name, dtype):
     model.compile(keras.optimizers.SGD(0.25), "mse")
     before = model.layers[0].kernel.numpy()
     model.train_on_batch(0 * data()[0], 0 * data()[1])  # so that the loss is the penalty alone
-    assert bool(called) == is_called(name)
+    assert called
     _, grad = regularizer.value_and_grad(before)
     exact = before.astype(np.float64) - 0.25 * grad.astype(np.float64)
     after = model.layers[0].kernel.numpy().astype(np.float64)
     epsilon = {"float16": 2.0**-10, "bfloat16": 2.0**-7}[dtype]
     np.testing.assert_allclose(after, exact, atol=2 * epsilon * np.abs(before).max())
+
+
+def test_a_small_penalty_that_memory_bounds_is_left_to_tensorflow(monkeypatch):
+    asked = []
+    kernel = dataclasses.replace(L2._kernel, value=lambda *arguments: asked.append(arguments))
+    monkeypatch.setattr(L2, "_kernel", kernel)
+    model = make_model(L2(0.1))
+    model.compile("sgd", "mse")
+    model.train_on_batch(*data())
+    assert not asked
 
 
 class Sharpness(keras.Model):
@@ -129,7 +136,7 @@ def test_second_derivatives_in_a_step(called, name):
         model.compile("sgd", "mse", run_eagerly=run_eagerly)
         model.train_on_batch(*data())
         results.append(model.layers[-1].kernel.numpy())
-    assert called  # eagerly at least
+    assert called
     np.testing.assert_allclose(*results, rtol=1e-4, atol=1e-6)
 
 
