@@ -20,8 +20,8 @@ Factors = tuple[Any, ...]
 PullBack = Callable[[Any], Any]
 
 # From so many elements on, a step calls a kernel that is bound by memory, for its value: there is
-# more to be saved than the 50 µs that a call takes. TensorFlow's operations took 20 µs for 256 x 256
-# and 320 µs for 1024 x 1024, where the core took 50; at 512 x 512 a step was slower by the call.
+# more to be saved than the 50 µs that a call takes. TensorFlow's operations took 20 µs for 256 x
+# 256 and 320 µs for 1024 x 1024, where the core took 50; at 512 x 512 a call was not yet worth it.
 _FEWEST_ELEMENTS = 1 << 19
 
 
@@ -65,17 +65,20 @@ def _numbers(x: Any) -> Any:
 
 
 def _in_step(x: Any, kernel: Kernel, factors: Factors) -> tuple[Any, PullBack]:
-    # In a step there is a tape only where it will be asked for a gradient; that of a kernel bound by
-    # memory is one product, which TensorFlow takes as quickly.
+    # In a step there is a tape only where it will be asked for a gradient. That of a kernel bound by
+    # memory is a pass, which TensorFlow takes as quickly.
     dtype = value_dtype(x)
-    as_number = dtype.as_numpy_dtype
+
+    def rounded(total: float) -> Any:
+        with np.errstate(over="ignore"):  # beyond float32's range it is Inf
+            return dtype.as_numpy_dtype(total)
 
     def value_alone(x: Any) -> Any:
-        return as_number(kernel.value(x, factors))
+        return rounded(kernel.value(x, factors))
 
     def both(x: Any) -> tuple[Any, Any]:
-        slope = np.empty(x.shape, as_number)
-        return as_number(kernel.value_and_grad(x, slope, factors, 1.0)), slope
+        slope = np.empty(x.shape, dtype.as_numpy_dtype)
+        return rounded(kernel.value_and_grad(x, slope, factors, 1.0)), slope
 
     if kernel.bound_by == "memory" or not may_be_recorded():
         total = tf.numpy_function(value_alone, [x], dtype, stateful=False)
