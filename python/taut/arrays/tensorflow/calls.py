@@ -65,8 +65,8 @@ def _numbers(x: Any) -> Any:
 
 
 def _in_step(x: Any, kernel: Kernel, factors: Factors) -> tuple[Any, PullBack]:
-    # In a step there is a tape only where it will be asked for a gradient. That of a kernel bound by
-    # memory is a pass, which TensorFlow takes as quickly.
+    # In a step there is a tape only where it will be asked for a gradient. That of a kernel bound
+    # by memory is a pass, which TensorFlow takes as quickly.
     dtype = value_dtype(x)
 
     def rounded(total: float) -> Any:
