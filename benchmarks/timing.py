@@ -3,11 +3,11 @@
 import argparse
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping
 
 import taut
-import torch
 from rich.console import Console
 from rich.table import Table
 
@@ -17,8 +17,11 @@ Contestants = Mapping[str, Callable[[], object]]
 def begin(threads: int) -> None:
     """Gives taut and torch so many threads, and prints what takes part."""
     taut.set_num_threads(threads)
-    torch.set_num_threads(threads)
-    print(f"{processor()}; {threads} threads; torch {torch.__version__}")
+    print(f"{processor()}; {threads} threads")
+    if "torch" in sys.modules:  # else it stays out: its threads would stand beside another's
+        torch = sys.modules["torch"]
+        torch.set_num_threads(threads)
+        print(f"torch {torch.__version__}")
     taut.show_config()
 
 

@@ -1,18 +1,29 @@
 """L1 and L2: `l1 * sum(|x|) + l2 * sum(x**2)`, with the gradient `l1 * sign(x) + 2 * l2 * x`."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from taut import _core
 from taut.kernels.kernel import Kernel
-from taut.kernels.operations import Operations
+from taut.kernels.operations import Operations, PullBack
 
 
 def _absolute_values(xp: Operations, x: Any) -> Any:
-    return xp.sum(xp.absolute(x), xp.sum_dtype(x))
+    def differentiated(x: Any) -> tuple[Any, PullBack]:
+        wide = xp.cast(x, xp.sum_dtype(x))
+        total = xp.sum(xp.absolute(wide), wide.dtype)
+        return total, lambda scale: xp.cast(scale, x.dtype) * xp.sign(x)
+
+    return xp.custom_gradient(differentiated, x)
 
 
 def _squares(xp: Operations, x: Any) -> Any:
-    return xp.sum(x * x, xp.sum_dtype(x))
+    def differentiated(x: Any) -> tuple[Any, PullBack]:
+        total = xp.sum_of_squares(x, xp.sum_dtype(x))
+        return total, lambda scale: xp.cast(2 * scale, x.dtype) * x
+
+    return xp.custom_gradient(differentiated, x)
 
 
 ELEMENTWISE = Kernel(

@@ -118,7 +118,7 @@ class Kernel:
             terms: What computes the terms; the kernel's own unless given.
         """
         is_sum = self.bound_by == "memory"  # of elements; else of products, which may be narrower
-        numbers = xp.cast(x, xp.sum_dtype(x) if is_sum else xp.value_dtype(x))
+        numbers = xp.cast(x, xp.gradient_dtype(x) if is_sum else xp.value_dtype(x))
         options = factors[len(self.numbers) :]
         total = None
         for term, factor, is_present in zip(terms or self.terms, factors, presence, strict=False):

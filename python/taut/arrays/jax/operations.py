@@ -5,6 +5,7 @@ float64 under `jax_enable_x64`; without it JAX has none, and they are taken in f
 """
 
 import sys
+from functools import partial
 from typing import Any
 
 import jax
@@ -12,6 +13,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from taut.kernels import Kernel, Presence
+from taut.kernels.operations import Differentiated
 
 
 def value(
@@ -51,6 +53,11 @@ def sum_dtype(x: Any) -> Any:
     return jnp.result_type(float)
 
 
+def gradient_dtype(x: Any) -> Any:
+    """Returns the dtype of sums: XLA fuses what is done in it."""
+    return sum_dtype(x)
+
+
 def cast(x: Any, dtype: Any) -> Array:
     """Returns x in another dtype."""
     return jnp.asarray(x, dtype)
@@ -64,6 +71,11 @@ def shape(x: Array) -> tuple[int, ...]:
 def transpose(x: Array) -> Array:
     """Returns a matrix with its axes exchanged."""
     return x.T
+
+
+def matmul(x: Array, y: Array) -> Array:
+    """Returns the product of two matrices; by default, some platforms would round them."""
+    return jnp.matmul(x, y, precision=lax.Precision.HIGHEST)
 
 
 def where(condition: Array, x: Any, y: Any) -> Array:
@@ -81,6 +93,11 @@ def absolute(x: Array) -> Array:
     return x * lax.stop_gradient(jnp.sign(x))
 
 
+def sign(x: Array) -> Array:
+    """Returns -1, 0 or 1, and NaN for NaN."""
+    return jnp.sign(x)
+
+
 def sqrt(x: Array) -> Array:
     """Returns square roots."""
     return jnp.sqrt(x)
@@ -91,9 +108,15 @@ def sum(x: Array, dtype: Any) -> Array:
     return x.sum(dtype=dtype)
 
 
-def sum_of_rows(x: Array) -> Array:
-    """Returns the sum of each row, as a column."""
-    return x.sum(1, keepdims=True)
+def sum_of_squares(x: Array, dtype: Any) -> Array:
+    """Returns the sum of the squares of all elements, which are cast to a dtype first."""
+    x = x.astype(dtype)
+    return (x * x).sum()
+
+
+def sums(x: Array, axis: int) -> Array:
+    """Returns the sums along an axis of a matrix, which stays."""
+    return x.sum(axis, keepdims=True)
 
 
 def are_finite(x: Array) -> Array:
@@ -111,23 +134,18 @@ def nan_unless_finite(x: Array) -> Array:
     return x * jnp.where(are_finite(x), 1, jnp.nan).astype(x.dtype)
 
 
-def powers_of_two(x: Array) -> Array:
-    """Returns for each row the power of two at or below its largest |x|, or 1.
+def powers_of_two(x: Array, axis: int) -> Array:
+    """Returns the power of two at or below the largest |x| along an axis, or 1.
 
     It is 1 for subnormals, too, and none is so large that its reciprocal would be subnormal: XLA
     multiplies where it should divide, and takes subnormals for 0.
     """
-    largest = lax.stop_gradient(jnp.abs(x).max(1, keepdims=True))
+    largest = lax.stop_gradient(jnp.abs(x).max(axis, keepdims=True))
     unsigned = jnp.dtype(f"uint{largest.dtype.itemsize * 8}")
     exponent = jnp.array(jnp.inf, largest.dtype).view(unsigned)
     powers = (largest.view(unsigned) & exponent).view(largest.dtype)
     powers = jnp.where((powers > 0) & jnp.isfinite(powers), powers, 1)
     return jnp.minimum(powers, 1 / jnp.finfo(powers.dtype).tiny)
-
-
-def products(x: Array) -> Array:
-    """Returns the dot products of all rows; by default, some platforms would round them."""
-    return jnp.matmul(x, x.T, precision=lax.Precision.HIGHEST)
 
 
 def without_diagonal(x: Array) -> Array:
@@ -138,3 +156,17 @@ def without_diagonal(x: Array) -> Array:
 def no_penalty(x: Array) -> Array:
     """Returns 0 with a zero gradient, whatever is in x."""
     return jnp.zeros((), x.dtype)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def custom_gradient(function: Differentiated, x: Array) -> Array:
+    """Returns the value of a function that knows its derivative."""
+    total: Array = function(x)[0]
+    return total
+
+
+@custom_gradient.defjvp  # type: ignore[untyped-decorator]
+def _custom_gradient_jvp(function: Differentiated, primals: Any, tangents: Any) -> Any:
+    total, pull_back = function(*primals)
+    slope = pull_back(jnp.ones_like(total))
+    return total, (slope * tangents[0]).sum(dtype=total.dtype)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from taut.kernels import Kernel
+from taut.kernels.operations import Differentiated
 
 
 def value(kernel: Kernel, x: Tensor, factors: tuple[Any, ...]) -> Tensor:
@@ -56,6 +57,11 @@ def sum_dtype(x: Tensor) -> torch.dtype:
     return torch.float32 if x.device.type == "mps" else torch.float64
 
 
+def gradient_dtype(x: Tensor) -> torch.dtype:
+    """Returns the dtype of sums: compilers fuse what is done in it."""
+    return sum_dtype(x)
+
+
 def cast(x: Tensor, dtype: torch.dtype) -> Tensor:
     """Returns x in another dtype."""
     return x.to(dtype)
@@ -71,6 +77,11 @@ def transpose(x: Tensor) -> Tensor:
     return x.T
 
 
+def matmul(x: Tensor, y: Tensor) -> Tensor:
+    """Returns the product of two matrices."""
+    return x @ y
+
+
 def where(condition: Tensor, x: Any, y: Any) -> Tensor:
     """Returns x where the condition holds, y elsewhere."""
     return torch.where(condition, x, y)
@@ -83,7 +94,12 @@ def zeros_like(x: Tensor) -> Tensor:
 
 def absolute(x: Tensor) -> Tensor:
     """Returns |x|; torch's sign of NaN is 0, and so would be the derivative of its own."""
-    return x * torch.where(torch.isnan(x), x, torch.sign(x)).detach()
+    return x * sign(x)
+
+
+def sign(x: Tensor) -> Tensor:
+    """Returns -1, 0 or 1, and NaN for NaN."""
+    return torch.where(torch.isnan(x), x, torch.sign(x)).detach()
 
 
 def sqrt(x: Tensor) -> Tensor:
@@ -96,9 +112,15 @@ def sum(x: Tensor, dtype: torch.dtype) -> Tensor:
     return x.sum(dtype=dtype)
 
 
-def sum_of_rows(x: Tensor) -> Tensor:
-    """Returns the sum of each row, as a column."""
-    return x.sum(1, keepdim=True)
+def sum_of_squares(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Returns the sum of the squares of all elements, which are cast to a dtype first."""
+    x = x.to(dtype)
+    return (x * x).sum()
+
+
+def sums(x: Tensor, axis: int) -> Tensor:
+    """Returns the sums along an axis of a matrix, which stays."""
+    return x.sum(axis, keepdim=True)
 
 
 def are_finite(x: Tensor) -> Tensor:
@@ -116,17 +138,12 @@ def nan_unless_finite(x: Tensor) -> Tensor:
     return x * torch.where(are_finite(x), 1.0, torch.nan).to(x.dtype)
 
 
-def powers_of_two(x: Tensor) -> Tensor:
-    """Returns for each row the power of two at or below its largest |x|, or 1."""
-    largest = x.detach().abs().amax(1, keepdim=True)
+def powers_of_two(x: Tensor, axis: int) -> Tensor:
+    """Returns the power of two at or below the largest |x| along an axis, or 1."""
+    largest = x.detach().abs().amax(axis, keepdim=True)
     mantissas, _ = torch.frexp(largest)
     usable = torch.isfinite(largest) & (largest > 0)
     return torch.where(usable, largest / (2 * mantissas), torch.ones_like(largest))
-
-
-def products(x: Tensor) -> Tensor:
-    """Returns the dot products of all rows."""
-    return x @ x.T
 
 
 def without_diagonal(x: Tensor) -> Tensor:
@@ -137,3 +154,12 @@ def without_diagonal(x: Tensor) -> Tensor:
 def no_penalty(x: Tensor) -> Tensor:
     """Returns 0 with a zero gradient, whatever is in x."""
     return torch.where(torch.zeros_like(x, dtype=torch.bool), x, torch.zeros_like(x)).sum()
+
+
+def custom_gradient(function: Differentiated, x: Tensor) -> Tensor:
+    """Returns the value of a function, which torch differentiates itself.
+
+    Its derivative would have to be an operator of torch's, with rules for torch.func.
+    """
+    total: Tensor = function(x)[0]
+    return total
