@@ -184,7 +184,7 @@ class GramPlan final : public Plan {
   // Few vectors are cut into small tiles, so that there is work for every thread; of many, a tile is
   // as large as its cache allows, since it is read anew for each.
   std::size_t tile_side() const {
-    if (vectors_ <= kGramTile) return kGramSmallTile;
+    if (vectors_ <= 2 * kGramTile) return kGramSmallTile;
     return vectors_ <= 6 * kGramTile ? 2 * kGramSmallTile : kGramTile;
   }
   std::size_t padded_weights() const { return round_up(std::max(padded_, vectors_), kGramWeights); }
