@@ -130,21 +130,25 @@ class FinishedVectors {
         }
         x.transpose();
         g.transpose();
-        TAUT_UNROLL
-        for (std::size_t i = 0; i < kLanes; ++i) {
-          if (i >= left) break;
-          double slopes[kLanes];
-          TAUT_UNROLL
-          for (std::size_t part = 0; part < kLanes; part += kDoubles) {
-            store(slopes + part, slope(part_of(x.lines[i], part), part_of(g.lines[i], part),
-                                       load<Doubles>(negative_projections_ + v + part),
-                                       load<Doubles>(factors_ + v + part)));
-          }
-          write_line<G>(slopes, vectors, target.accumulate, at(target, v, c + i),
-                        target.vector_stride);
+        for (std::size_t i = 0; i < kLanes && i < left; ++i) {
+          write_turned(x.lines[i], g.lines[i], v, vectors, c + i, target);
         }
       }
     }
+  }
+
+  // One coordinate of as many vectors as there are lanes.
+  [[gnu::always_inline]] void write_turned(typename Square<T>::V x, typename Square<T>::V g,
+                                           std::size_t v, std::size_t vectors, std::size_t c,
+                                           const GramTarget& target) const {
+    double slopes[kLanesOf<T>];
+    TAUT_UNROLL
+    for (std::size_t part = 0; part < kLanesOf<T>; part += kDoubles) {
+      store(slopes + part, slope(part_of(x, part), part_of(g, part),
+                                 load<Doubles>(negative_projections_ + v + part),
+                                 load<Doubles>(factors_ + v + part)));
+    }
+    write_line<G>(slopes, vectors, target.accumulate, at(target, v, c), target.vector_stride);
   }
 
   [[gnu::always_inline]] Doubles slope(Doubles direction, Doubles gradient,
