@@ -122,7 +122,7 @@ TEMPLATE_TEST_CASE("orthogonal penalties have the same bits around every edge", 
       check_threads_and_levels<TestType>({taut::OrthogonalRegularizer{}, 40, length});
     }
   }
-  check_threads_and_levels<TestType>({taut::OrthogonalRegularizer{}, 5, 600'000});
+  check_threads_and_levels<TestType>({taut::OrthogonalRegularizer{}, 5, 300'000});
 }
 
 }  // namespace

@@ -175,7 +175,7 @@ class GramPlan final : public Plan {
   // for one thread, as their tile is in either case. Longer than memory are vectors that a stride
   // of 0 repeats.
   bool is_streamed() const {
-    constexpr std::size_t kSmallCopies = std::size_t{32} << 20;
+    constexpr std::size_t kSmallCopies = std::size_t{16} << 20;
     const std::size_t bytes_of_coordinate = (padded_ + 2 * panel_vectors_) * kernel_.compute_size;
     return vectors_ <= kGramSmallTile && length_ > kSmallCopies / bytes_of_coordinate &&
            length_ < kMostMemory / bytes_of_coordinate;
