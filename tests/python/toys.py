@@ -94,6 +94,7 @@ class Operations:
     cast = staticmethod(lambda x, dtype: boxed(np.asarray, x, dtype=dtype))
     shape = staticmethod(lambda x: x.shape)
     transpose = staticmethod(lambda x: boxed(np.transpose, x))
+    reshape = staticmethod(lambda x, shape: boxed(np.reshape, x, shape))
     where = staticmethod(lambda condition, x, y: boxed(np.where, condition, x, y))
     zeros_like = staticmethod(lambda x: boxed(np.zeros_like, x))
     absolute = staticmethod(lambda x: boxed(np.abs, x))

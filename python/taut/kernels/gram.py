@@ -2,9 +2,12 @@
 
 The rows of x are divided by `max(norm, 1e-7)`; a pair whose dot product is 0 adds nothing to a
 gradient. Fewer than two vectors have a penalty of 0; NaN or Inf in one makes it and the whole
-gradient NaN.
+gradient NaN. With `flatten` x may have more axes than two: its rows are the first axis by the rest
+then, its columns the rest by the last axis.
 """
 
+import functools
+import operator
 from typing import Any
 
 from taut import _core
@@ -14,8 +17,17 @@ from taut.kernels.operations import Operations
 _NORM_FLOOR = 1e-7
 
 
-def _mean_cosine(xp: Operations, x: Any, mode: str) -> Any:
-    vectors = x if mode == "rows" else xp.transpose(x)
+def as_rows(xp: Operations, x: Any, mode: str) -> Any:
+    """Returns the rows or the columns of x as the rows of a matrix; x may have more axes than 2."""
+    first, *middle, last = xp.shape(x)
+    if middle:
+        inner = functools.reduce(operator.mul, middle)
+        x = xp.reshape(x, (first, inner * last) if mode == "rows" else (first * inner, last))
+    return x if mode == "rows" else xp.transpose(x)
+
+
+def _mean_cosine(xp: Operations, x: Any, mode: str, flatten: bool) -> Any:
+    vectors = as_rows(xp, x, mode)
     count, length = xp.shape(vectors)
     if _is_known(length) and length == 0:
         return xp.no_penalty(x)
@@ -62,6 +74,7 @@ GRAM = Kernel(
     accumulate_grad=_core.gram_accumulate_grad,
     bound_by="arithmetic",
     rank=2,
-    options={"mode": ("rows", "columns")},
+    flattens=lambda mode, flatten: flatten,
+    options={"mode": ("rows", "columns"), "flatten": (False, True)},
     is_batched=True,
 )

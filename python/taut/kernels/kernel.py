@@ -17,6 +17,10 @@ _LARGEST = sys.float_info.max
 _NUMBERS = (float, int)
 
 
+def _never(*options: Any) -> bool:
+    return False
+
+
 @dataclass(frozen=True, eq=False)
 class Kernel:
     """A penalty: the sum of one term for each number among its factors.
@@ -41,7 +45,8 @@ class Kernel:
             be written and read. One that is bound by arithmetic is called by compiled code, too,
             and gives its gradient along with its value, where one will be asked for.
         rank: How many axes x must have; None for any number.
-        options: The names of the other factors, and what each may be.
+        flattens: `(*options)`: whether x may have more axes, which are read as one.
+        options: The names of the other factors, and what each may be: strings, or bools.
         is_batched: Whether the core's functions of many tensors know the kernel by its name.
     """
 
@@ -55,7 +60,8 @@ class Kernel:
     prox: Callable[..., None] | None = None
     bound_by: Literal["memory", "arithmetic"] = "memory"
     rank: int | None = None
-    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    flattens: Callable[..., bool] = _never
+    options: Mapping[str, tuple[str, ...] | tuple[bool, ...]] = field(default_factory=dict)
     is_batched: bool = False
 
     def check(self, factors: Sequence[Any], shape: Sequence[Any]) -> None:
@@ -75,11 +81,23 @@ class Kernel:
             chosen = factors[len(self.numbers) :]
             for (name, allowed), option in zip(self.options.items(), chosen, strict=True):
                 check_option(name, option, allowed)
-        if self.rank is not None and len(shape) != self.rank:
-            raise ValueError(
-                f"Inputs to {self.title} must have rank {self.rank}. "
-                f"Received: inputs.shape={tuple(shape)}"
-            )
+        self.check_rank(factors, shape)
+
+    def check_rank(self, factors: Sequence[Any], shape: Sequence[Any]) -> None:
+        """Checks how many axes x has, in the core's words, which are Keras's.
+
+        Raises:
+            ValueError: If the options ask for another number.
+        """
+        if self.rank is None or len(shape) == self.rank:
+            return
+        may_be_more = self.flattens(*factors[len(self.numbers) :])
+        if may_be_more and len(shape) > self.rank:
+            return
+        raise ValueError(
+            f"Inputs to {self.title} must have rank {self.rank}{' or more' * may_be_more}. "
+            f"Received: inputs.shape={tuple(shape)}"
+        )
 
     def presence(self, factors: Sequence[Any]) -> Presence:
         """Returns which terms count; of factors that live, nobody can tell."""

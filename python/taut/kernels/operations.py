@@ -25,6 +25,9 @@ class Operations(Protocol):
     def transpose(self, x: Any) -> Any:
         """Returns a matrix with its axes exchanged."""
 
+    def reshape(self, x: Any, shape: tuple[Any, ...]) -> Any:
+        """Returns x with other extents, each as `shape` gives them."""
+
     def where(self, condition: Any, x: Any, y: Any) -> Any:
         """Returns x where the condition holds, y elsewhere; one of both may be a number."""
 

@@ -66,6 +66,11 @@ def transpose(x: Array) -> Array:
     return x.T
 
 
+def reshape(x: Array, shape: tuple[int, ...]) -> Array:
+    """Returns x with other extents."""
+    return x.reshape(shape)
+
+
 def where(condition: Array, x: Any, y: Any) -> Array:
     """Returns x where the condition holds, y elsewhere."""
     return jnp.where(condition, x, y)

@@ -58,6 +58,11 @@ def transpose(x: Any) -> Any:
     return tf.transpose(x)
 
 
+def reshape(x: Any, shape: tuple[Any, ...]) -> Any:
+    """Returns x with other extents."""
+    return tf.reshape(x, shape)
+
+
 def where(condition: Any, x: Any, y: Any) -> Any:
     """Returns x where the condition holds, y elsewhere."""
     return tf.where(condition, x, y)

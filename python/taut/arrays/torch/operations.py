@@ -71,6 +71,11 @@ def transpose(x: Tensor) -> Tensor:
     return x.T
 
 
+def reshape(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Returns x with other extents."""
+    return x.reshape(shape)
+
+
 def where(condition: Tensor, x: Any, y: Any) -> Tensor:
     """Returns x where the condition holds, y elsewhere."""
     return torch.where(condition, x, y)
