@@ -1,8 +1,11 @@
 """Penalties whose parameters have been looked up: leaves, shared out over groups."""
 
+from __future__ import annotations
+
+import functools
 from collections.abc import Callable, Hashable, Mapping
 from operator import is_
-from typing import Any, Literal, NamedTuple
+from typing import Any, Concatenate, Literal, NamedTuple, ParamSpec, TypeVar
 
 from numpy import ndarray
 
@@ -17,6 +20,24 @@ from taut.rules import Plan
 from taut.tree import Parameters
 
 By = Literal["name", "rule"]
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+def _explained(
+    method: Callable[Concatenate[BoundPenalties, _P], _T],
+) -> Callable[Concatenate[BoundPenalties, _P], _T]:
+    """Makes a method say which parameter has a wrong rank, and what to write for it."""
+
+    @functools.wraps(method)
+    def explained(self: BoundPenalties, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        try:
+            return method(self, *args, **kwargs)
+        except ValueError:
+            self._check_ranks()
+            raise
+
+    return explained
 
 
 class BoundPenalties:
@@ -73,11 +94,13 @@ class BoundPenalties:
         count = sum(len(group.names) for group in shares.groups)
         return f"<bound penalties of {count} parameters, {len(shares.left_out)} left out>"
 
+    @_explained
     def __call__(self) -> Any:
         """Returns the sum of all penalties."""
         shares = self._current_shares()
         return _total([group.total() for group in shares.groups], shares)
 
+    @_explained
     def breakdown(self, by: By = "name") -> dict[str, Any]:
         """Returns the penalty of each parameter that has a rule, or the sum of each rule."""
         shares, plan = self._current_shares(), self._plan
@@ -94,6 +117,7 @@ class BoundPenalties:
             return sums
         raise ValueError(f'Expected by="name" or by="rule". Received: by={by!r}')
 
+    @_explained
     def accumulate_grad(self, grads: Parameters | None = None, scale: float = 1.0) -> Any:
         """Adds `scale` times each penalty's gradient to the gradient of the same name, in place."""
         if grads is None and self._batch is not None:
@@ -115,6 +139,7 @@ class BoundPenalties:
                 group.keep_gradients(own)
         return _total(totals, shares)
 
+    @_explained
     def value_and_grad(self, scale: float = 1.0) -> tuple[Any, dict[str, Any]]:
         """Returns the sum of all penalties, and `scale` times their gradients by name.
 
@@ -131,6 +156,7 @@ class BoundPenalties:
             grads.update(zip(group.names, own, strict=True))
         return _total(totals, shares), {name: grads[name] for name in self._plan.patterns}
 
+    @_explained
     def prox(self, step: float) -> None:
         """Replaces each parameter that has a penalty by its proximal step, in place."""
         shares = self._current_shares()
@@ -141,7 +167,13 @@ class BoundPenalties:
         for group in shares.groups:
             group.prox(step)
 
-    def _current_shares(self) -> "_Shares":
+    def _check_ranks(self) -> None:
+        """Raises a ValueError for the first parameter whose rank its penalty cannot take."""
+        for group in self._shares.groups:
+            for name, x in zip(group.names, group.arrays, strict=True):
+                self._plan.check_rank(name, x)
+
+    def _current_shares(self) -> _Shares:
         """Returns who computes what: shared anew if something was frozen since, or is no longer.
 
         What this returns does not change, whatever other threads do meanwhile.
@@ -156,7 +188,7 @@ class BoundPenalties:
     def _frozen_names(self) -> set[str]:
         return {name for name, is_frozen, x in self._freezable if is_frozen(x)}
 
-    def _share(self, frozen: set[str]) -> "_Shares":
+    def _share(self, frozen: set[str]) -> _Shares:
         """Returns who computes what, without what is frozen and memory that appeared before."""
         members: dict[type[Group], list[_Term]] = {}
         left_out: dict[str, Any] = {}
@@ -186,7 +218,7 @@ class FollowingPenalties(BoundPenalties):
         super().__init__(plan_of(leaves), leaves)
         self._plan_of, self._params, self._leaves = plan_of, params, leaves
 
-    def _current_shares(self) -> "_Shares":
+    def _current_shares(self) -> _Shares:
         leaves = tree.leaves(self._params)
         if not _are_same(leaves, self._leaves):
             self._look_up(self._plan_of(leaves), leaves, all_arrays=False)

@@ -8,7 +8,7 @@ from taut.arrays.group import number
 from taut.kernels import Kernel
 from taut.regularizers import get
 from taut.regularizers._base import Regularizer, as_regularizer
-from taut.regularizers._kernel import has_prox, kernel_of
+from taut.regularizers._kernel import KernelRegularizer, has_prox, kernel_of
 
 Rule = tuple[str, Callable[..., Any] | None]
 
@@ -82,6 +82,24 @@ class Plan:
         self.names = list(self.terms)
         self.is_core = all(kernel and kernel.is_batched for _, kernel in self.terms.values())
         self.numbered = number([regularizer for regularizer, _ in self.terms.values()])
+
+    def check_rank(self, name: str, x: Any) -> None:
+        """Checks that a parameter has as many axes as its penalty takes.
+
+        Raises:
+            ValueError: If not, which says what to write for that parameter.
+        """
+        regularizer, kernel = self.terms[name]
+        if kernel is None or not isinstance(regularizer, KernelRegularizer):
+            return
+        factors = regularizer._factors()
+        try:
+            kernel.check_rank(factors, x.shape)
+        except ValueError as error:
+            ways = [f'a rule of its own before this one: ("{name}", None)']
+            if "flatten" in kernel.options and kernel.rank and len(x.shape) > kernel.rank:
+                ways.insert(0, "flatten=True, which reads it as a matrix")
+            raise ValueError(f"{name}: {error}. Write {', or '.join(ways)}") from None
 
     def require_prox(self) -> None:
         """Raises a NotImplementedError if a regularizer has no proximal step."""
