@@ -13,9 +13,11 @@ from taut import tree
 from taut._core import BoundBatch
 from taut.arrays import library_of, native
 from taut.arrays.exchanged import Exchanged
+from taut.arrays.factors import Factor
 from taut.arrays.group import CoreGroup, Group, add, pick
 from taut.kernels import Kernel
 from taut.regularizers._base import Regularizer, has_gradient
+from taut.regularizers._kernel import has_prox, has_proximal
 from taut.rules import Plan
 from taut.tree import Parameters
 
@@ -160,12 +162,44 @@ class BoundPenalties:
     def prox(self, step: float) -> None:
         """Replaces each parameter that has a penalty by its proximal step, in place."""
         shares = self._current_shares()
-        self._plan.require_prox()
+        self._plan.require_prox(has_prox)
         for term in self._terms:
             if term.name not in shares.left_out:
                 library_of(term.given).check_writable([term.name], [term.given])
         for group in shares.groups:
             group.prox(step)
+
+    @_explained
+    def proximal(self, step: Factor) -> dict[str, Any]:
+        """Returns the proximal steps by name, of what has a penalty; nothing is written.
+
+        What is frozen is there as it is. Of memory that several names have, all of them have the
+        step, in one new memory.
+        """
+        shares = self._shares_with_ties()
+        self._plan.require_prox(has_proximal)
+        stepped = dict(shares.left_out)
+        for group in shares.groups:
+            stepped.update(zip(group.names, group.proximal(step), strict=True))
+            for name, x in zip(group.names, group.arrays, strict=True):
+                if tied := shares.ties.get(name):
+                    others = [shares.left_out[other] for other in tied]
+                    all_of_them = library_of(x).tied(stepped[name], x, list(map(native, others)))
+                    stepped.update(zip((name, *tied), all_of_them, strict=True))
+        return {name: stepped[name] for name in self._plan.patterns}
+
+    def _shares_with_ties(self) -> _Shares:
+        """Returns who computes what, of NumPy's arrays alone too, whose ties the core finds."""
+        shares = self._current_shares()
+        if not self._terms:
+            pairs = [
+                pair
+                for group in shares.groups
+                for pair in zip(group.names, group.arrays, strict=True)
+            ]
+            self._terms = [_term(name, *self._plan.terms[name], x) for name, x in pairs]
+            self._shares = shares = self._share(set())
+        return shares
 
     def _check_ranks(self) -> None:
         """Raises a ValueError for the first parameter whose rank its penalty cannot take."""
@@ -192,17 +226,21 @@ class BoundPenalties:
         """Returns who computes what, without what is frozen and memory that appeared before."""
         members: dict[type[Group], list[_Term]] = {}
         left_out: dict[str, Any] = {}
-        seen = set()
+        counted: dict[Hashable, str] = {}  # names by their memory
         for term in self._terms:
-            if term.name in frozen or (term.memory is not None and term.memory in seen):
+            if term.name in frozen or (term.memory is not None and term.memory in counted):
                 left_out[term.name] = term.x
                 continue
-            seen.add(term.memory)
+            counted[term.memory] = term.name
             members.setdefault(term.group_class, []).append(term)
+        ties: dict[str, list[str]] = {}
+        for term in self._terms:
+            if term.name in left_out and term.memory is not None and term.memory in counted:
+                ties.setdefault(counted[term.memory], []).append(term.name)
         groups = [_group(cls, terms) for cls, terms in members.items()]
         # Those of the core last: if one of your own fails, the core has not written anything.
         groups.sort(key=lambda group: isinstance(group, CoreGroup))
-        return _Shares(frozen, groups, left_out)
+        return _Shares(frozen, groups, left_out, ties)
 
 
 class FollowingPenalties(BoundPenalties):
@@ -247,6 +285,7 @@ class _Shares(NamedTuple):
     frozen: set[str]
     groups: list[Group]
     left_out: dict[str, Any]  # frozen, or counted under another name
+    ties: dict[str, list[str]]  # by that name: those that are left out since it counts
 
 
 def _term(name: str, regularizer: Regularizer, kernel: Kernel | None, given: Any) -> _Term:
@@ -279,7 +318,7 @@ def _shares_of_arrays(plan: Plan, leaves: dict[str, Any]) -> _Shares:
     """Returns the one group of NumPy's arrays alone; the core sees what appears twice."""
     arrays = pick(leaves, plan.names)
     group = CoreGroup(plan.names, (), arrays, plan.numbered)
-    return _Shares(set(), [group] if arrays else [], {})
+    return _Shares(set(), [group] if arrays else [], {}, {})
 
 
 def _pick_gradients(groups: list[Group], given: Mapping[str, Any] | None) -> list[list[Any]]:

@@ -8,7 +8,7 @@ from taut.arrays.group import number
 from taut.kernels import Kernel
 from taut.regularizers import get
 from taut.regularizers._base import Regularizer, as_regularizer
-from taut.regularizers._kernel import KernelRegularizer, has_prox, kernel_of
+from taut.regularizers._kernel import KernelRegularizer, kernel_of
 
 Rule = tuple[str, Callable[..., Any] | None]
 
@@ -101,10 +101,10 @@ class Plan:
                 ways.insert(0, "flatten=True, which reads it as a matrix")
             raise ValueError(f"{name}: {error}. Write {', or '.join(ways)}") from None
 
-    def require_prox(self) -> None:
+    def require_prox(self, has: Callable[[Regularizer], bool]) -> None:
         """Raises a NotImplementedError if a regularizer has no proximal step."""
         for name, (regularizer, _) in self.terms.items():
-            if not has_prox(regularizer):
+            if not has(regularizer):
                 raise NotImplementedError(
                     f"{name}: {regularizer!r} has no proximal step. Penalties for prox have rules "
                     "of their own, with L1, L2 and L1L2"

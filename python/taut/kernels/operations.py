@@ -19,6 +19,12 @@ class Operations(Protocol):
     def cast(self, x: Any, dtype: Any) -> Any:
         """Returns x in another dtype."""
 
+    def rounded(self, x: Any, dtype: Any) -> Any:
+        """Returns x in another dtype, rounded once; many libraries go from float64 by float32.
+
+        But for subnormal numbers of bfloat16.
+        """
+
     def shape(self, x: Any) -> tuple[Any, ...]:
         """Returns the extents: ints where they are known, else 0-d arrays."""
 

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from taut.kernels import Kernel
 
+_CUT = (1 << 29) - 1  # the bits that float64 has beyond float32's
 _EXPONENT_BITS = {tf.float64: (tf.int64, 0x7FF0000000000000), tf.float32: (tf.int32, 0x7F800000)}
 
 
@@ -45,6 +46,20 @@ def sum_dtype(x: Any) -> Any:
 def cast(x: Any, dtype: Any) -> Any:
     """Returns x in another dtype."""
     return tf.cast(x, dtype)
+
+
+def rounded(x: Any, dtype: Any) -> Any:
+    """Returns x in another dtype, rounded once."""
+    if x.dtype != tf.float64 or dtype.size > 2:
+        return tf.cast(x, dtype)
+    # In float32's precision, with the last bit set if anything was cut off: what is rounded to a
+    # shorter type afterwards is so as in one step.
+    constant = tf.stop_gradient(x)
+    bits = tf.bitcast(constant, tf.int64)
+    kept, cut = tf.bitwise.bitwise_and(bits, ~_CUT), tf.bitwise.bitwise_and(bits, _CUT)
+    odd = tf.bitwise.bitwise_or(kept, tf.bitwise.bitwise_and(cut + _CUT, _CUT + 1))
+    change = tf.bitcast(odd, tf.float64) - constant
+    return tf.cast(tf.cast(tf.where(tf.abs(change) > 0, x + change, x), tf.float32), dtype)
 
 
 def shape(x: Any) -> tuple[Any, ...]:
