@@ -186,4 +186,7 @@ def has_prox(regularizer: Regularizer) -> bool:
 
 def has_proximal(regularizer: Regularizer) -> bool:
     """Returns whether there is a proximal step that is returned."""
-    return has_prox(regularizer) or type(regularizer).proximal is not Regularizer.proximal
+    is_own = kernel_of(regularizer) is None
+    return has_prox(regularizer) or (
+        is_own and type(regularizer).proximal is not Regularizer.proximal
+    )
