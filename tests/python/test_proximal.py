@@ -250,6 +250,45 @@ def test_tensorflow_differentiates_it():
         np.testing.assert_allclose(slopes, np.array([1, 1, 1, 0, 0]) / 2.26, rtol=tolerance)
 
 
+# ---- rounded once --------------------------------------------------------------------------------
+
+
+def every_half(dtype):
+    """Returns all numbers of a half type, but for bfloat16's tiny ones, which may be subnormal."""
+    x = np.arange(2**16, dtype=np.uint16).view(DTYPES[dtype])
+    with np.errstate(invalid="ignore"):  # of NaNs that signal
+        x = x[np.isfinite(x)]
+    tiny = (np.abs(oracle.as_doubles(x)) < 2.0**-100) & (dtype == "bfloat16")
+    return np.where(tiny, np.zeros_like(x), x)
+
+
+def by_library(name, step, x):
+    """Returns what a library's own operations give, in float64."""
+    if name == "jax":
+        return np.asarray(step(require("jax").numpy.asarray(x)))
+    if name == "tensorflow":
+        return step(require("tensorflow").constant(x)).numpy()
+    require("torch")
+    from tensors import to_array, to_tensor, torch
+
+    return to_array(torch.vmap(step)(to_tensor(x)))
+
+
+@pytest.mark.usefixtures("doubles")
+@pytest.mark.parametrize("library", ["torch", "jax", "tensorflow"])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_types_are_rounded_once(dtype, library):
+    x = every_half(dtype)
+    # 1 less this is next to the middle of two numbers, where float32 has the middle itself.
+    threshold = oracle.EPSILON[dtype] / 2 + 2.0**-40
+    for regularizer in (L1(threshold), L1L2(threshold, 0.3), L2(0.7)):
+        wanted = expected(x, regularizer, 1.0)
+        stepped = by_library(library, lambda x, r=regularizer: r.proximal(x, 1.0), x)
+        assert_same_bits(stepped, wanted)
+    moved = expected(x, L1(threshold), 1.0)[x == 1]
+    assert moved != np.float32(1 - threshold).astype(x.dtype)  # which is rounded twice
+
+
 # ---- any numbers ---------------------------------------------------------------------------------
 
 
