@@ -25,7 +25,7 @@ Regularizer elementwise_of(const py::tuple& factors) {
 }
 
 Regularizer gram_of(const py::tuple& factors) {
-  check_length(factors, 2);
+  check_length(factors, 3);
   const auto mode = factors[1].cast<std::string_view>();
   if (mode != "rows" && mode != "columns") {
     throw InvalidArgument(
@@ -33,8 +33,8 @@ Regularizer gram_of(const py::tuple& factors) {
         "Received: mode=" +
         std::string(mode));
   }
-  return OrthogonalRegularizer{number_at(factors, 0),
-                               mode == "rows" ? Mode::kRows : Mode::kColumns};
+  return OrthogonalRegularizer{number_at(factors, 0), mode == "rows" ? Mode::kRows : Mode::kColumns,
+                               factors[2].cast<bool>()};
 }
 
 const Kernel& kernel_named(std::string_view name) {

@@ -49,7 +49,8 @@ def backend(request):
 QUICK = [
     CASES / f"{name}.py"
     for name in (
-        *("deviations", "layers", "live_factors", "patching", "rooms", "saving", "seed_page"),
+        *("deviations", "layers", "live_factors", "patching", "proximal", "rooms", "saving"),
+        "seed_page",
         "training",
     )
 ]

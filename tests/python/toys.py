@@ -19,6 +19,10 @@ def make_kernel(name, bound_by):
     def term(xp, x, power):
         return xp.sum(xp.absolute(x) if power == "one" else x * x, xp.sum_dtype(x))
 
+    def proximal(xp, x, step, strength, power):
+        factors = factors_of((strength, power))
+        return kernels.ELEMENTWISE.proximal(xp, x, step, *factors)
+
     return kernels.register(
         kernels.Kernel(
             name=name,
@@ -33,6 +37,7 @@ def make_kernel(name, bound_by):
                 x, grad, factors_of(factors), scale
             ),
             prox=lambda x, factors, step: _core.elementwise_prox(x, factors_of(factors), step),
+            proximal=proximal,
             bound_by=bound_by,
             rank=2,
             options={"power": ("one", "two")},
@@ -93,9 +98,11 @@ class Operations:
     sum_dtype = staticmethod(lambda x: np.float64)
     gradient_dtype = staticmethod(lambda x: np.float64)
     cast = staticmethod(lambda x, dtype: boxed(np.asarray, x, dtype=dtype))
+    rounded = staticmethod(lambda x, dtype: boxed(np.asarray, x, dtype=dtype))
     shape = staticmethod(lambda x: x.shape)
     transpose = staticmethod(lambda x: boxed(np.transpose, x))
     matmul = staticmethod(lambda x, y: boxed(np.matmul, x, y))
+    reshape = staticmethod(lambda x, shape: boxed(np.reshape, x, shape))
     where = staticmethod(lambda condition, x, y: boxed(np.where, condition, x, y))
     zeros_like = staticmethod(lambda x: boxed(np.zeros_like, x))
     absolute = staticmethod(lambda x: boxed(np.abs, x))

@@ -11,8 +11,8 @@
 // calls but a thread's first allocates, unless a view has more than 8 dimensions.
 //
 // All of them throw InvalidArgument, before anything is written, for a factor that is negative or
-// not finite and for an orthogonal penalty of anything but a matrix. They may be called from many
-// threads at once.
+// not finite and for an orthogonal penalty of anything but a matrix, or what it may read as one
+// (see `flatten`). They may be called from many threads at once.
 
 #ifndef TAUT_PENALTY_HPP_
 #define TAUT_PENALTY_HPP_

@@ -14,6 +14,7 @@
 #include "kernels/kernels.hpp"
 #include "plans/fill.hpp"
 #include "plans/registry.hpp"
+#include "plans/vectors.hpp"
 #include "views/check.hpp"
 
 namespace taut {
@@ -36,11 +37,6 @@ constexpr double kCopiesPerNanosecond = 1.5;
 // Throws std::bad_alloc for what no memory can have.
 std::size_t round_up(std::size_t number, std::size_t multiple) {
   return checked_product(divide_up(number, multiple), multiple);
-}
-
-// The vectors of a matrix.
-std::size_t vector_axis(const OrthogonalRegularizer& regularizer) {
-  return regularizer.mode == Mode::kRows ? 0 : 1;
 }
 
 // The signs of a strip in one direction.
@@ -94,21 +90,21 @@ struct Strip {
 
 class GramPlan final : public Plan {
  public:
-  GramPlan(const OrthogonalRegularizer& regularizer, const Problem& problem, const Call& call)
-      : factor_(regularizer.factor),
+  GramPlan(double factor, const Problem& problem, const Vectors& vectors, const Call& call)
+      : factor_(factor),
         kernel_(call.kernels().gram[static_cast<std::size_t>(problem.dtype)]),
         problem_(problem),
-        vector_axis_(vector_axis(regularizer)),
-        vectors_(problem.x->extent(vector_axis_)),
-        length_(problem.x->extent(1 - vector_axis_)),
+        target_(vectors.arrays[1]),
+        vectors_(vectors.count),
+        length_(vectors.length),
         padded_(round_up(vectors_, kernel_.vector_multiple)),
         panel_vectors_(round_up(vectors_, kGramSignGroup)),
         tile_(tile_side()),
         streams_(is_streamed()),
         sums_{call.arena().take<double>(strip(0).tiles()),
               call.arena().take<double>(strip(0).tiles())} {
-    matrix_.source = {problem.x->data(), problem.x->stride(vector_axis_),
-                      problem.x->stride(1 - vector_axis_)};
+    const Vectors::Array& x = vectors.arrays[0];
+    matrix_.source = {x.data, x.vector_stride, x.coordinate_stride};
     matrix_.vectors = vectors_;
     matrix_.length = length_;
     matrix_.padded_vectors = padded_;
@@ -241,7 +237,7 @@ class GramPlan final : public Plan {
   double factor_;
   const GramKernel& kernel_;
   const Problem& problem_;
-  std::size_t vector_axis_;
+  Vectors::Array target_;  // the gradient
   std::size_t vectors_;
   std::size_t length_;
   std::size_t padded_;
@@ -375,9 +371,8 @@ void GramPlan::fill_with_nan(std::size_t piece, std::size_t pieces) {
 }
 
 GramTarget GramPlan::target() const {
-  const View& gradient = *problem_.gradient;
-  return {gradient.data(), gradient.stride(vector_axis_), gradient.stride(1 - vector_axis_),
-          gradient.dtype() == DType::kFloat32, problem_.task == Task::kAccumulate};
+  return {target_.data, target_.vector_stride, target_.coordinate_stride,
+          problem_.gradient->dtype() == DType::kFloat32, problem_.task == Task::kAccumulate};
 }
 
 // What the gradients of the vectors [begin, end) are multiplied with, beside their reciprocals.
@@ -397,14 +392,22 @@ double GramPlan::coefficient(std::size_t begin, std::size_t end) {
   return scale * factor / pairs();
 }
 
+class GramPlanMaker final : public VectorPlanMaker {
+ public:
+  explicit GramPlanMaker(double factor) : factor_(factor) {}
+  Plan& make(const Problem& problem, const Vectors& vectors, const Call& call) const override {
+    return call.arena().make<GramPlan>(factor_, problem, vectors, call);
+  }
+
+ private:
+  double factor_;
+};
+
 }  // namespace
 
 void check(const OrthogonalRegularizer& regularizer, Task task, const ConstView& x, double) {
   check_factor("factor", regularizer.factor);
-  if (x.rank() != 2) {
-    throw InvalidArgument(
-        "Inputs to OrthogonalRegularizer must have rank 2. Received: inputs.shape=" + shape_of(x));
-  }
+  check_matrix("OrthogonalRegularizer", regularizer.flatten, x);
   if (task == Task::kProx) {
     throw InvalidArgument("OrthogonalRegularizer has no proximal step in closed form");
   }
@@ -412,11 +415,12 @@ void check(const OrthogonalRegularizer& regularizer, Task task, const ConstView&
 
 Plan& make_plan(const OrthogonalRegularizer& regularizer, const Problem& problem,
                 const Call& call) {
-  const std::size_t axis = vector_axis(regularizer);
-  if (regularizer.factor == 0 || problem.x->extent(axis) < 2 || problem.x->extent(1 - axis) == 0) {
+  const ConstView& x = *problem.x;
+  if (regularizer.factor == 0 || count_of_vectors(x, regularizer.mode) < 2 ||
+      length_of_vectors(x, regularizer.mode) == 0) {
     return make_zero_plan(problem, call);
   }
-  return call.arena().make<GramPlan>(regularizer, problem, call);
+  return make_vector_plan(problem, regularizer.mode, call, GramPlanMaker(regularizer.factor));
 }
 
 }  // namespace taut

@@ -26,6 +26,14 @@ def _squares(xp: Operations, x: Any) -> Any:
     return xp.custom_gradient(differentiated, x)
 
 
+def _shrunk(xp: Operations, x: Any, step: Any, l1: Any, l2: Any) -> Any:
+    threshold = step * l1
+    # So that -0 keeps its sign if it is not moved.
+    nearer = xp.where(x > 0, x - threshold, -(-x - threshold))
+    is_gone = (x <= threshold) & (x >= -threshold) & (threshold > 0)
+    return xp.where(is_gone, xp.zeros_like(x), nearer) * (1 / (1 + 2 * (step * l2)))
+
+
 ELEMENTWISE = Kernel(
     name="elementwise",
     title="L1L2",
@@ -35,6 +43,7 @@ ELEMENTWISE = Kernel(
     value_and_grad=_core.elementwise_value_and_grad,
     accumulate_grad=_core.elementwise_accumulate_grad,
     prox=_core.elementwise_prox,
+    proximal=_shrunk,
     bound_by="memory",
     is_batched=True,
 )

@@ -2,11 +2,14 @@
 
 The rows of x are divided by `max(norm, 1e-7)`; a pair whose dot product is 0 adds nothing to a
 gradient. Fewer than two vectors have a penalty of 0; NaN or Inf in one makes it and the whole
-gradient NaN.
+gradient NaN. With `flatten` x may have more axes than two: its rows are the first axis by the rest
+then, its columns the rest by the last axis.
 """
 
 from __future__ import annotations
 
+import functools
+import operator
 from typing import Any
 
 from taut import _core
@@ -16,7 +19,17 @@ from taut.kernels.operations import Operations, PullBack
 _NORM_FLOOR = 1e-7
 
 
-def _mean_cosine(xp: Operations, x: Any, mode: str) -> Any:
+def as_matrix(xp: Operations, x: Any, mode: str) -> Any:
+    """Returns x as a matrix: for rows the first axis by the rest, for columns the rest by the last."""
+    first, *middle, last = xp.shape(x)
+    if not middle:
+        return x
+    inner = functools.reduce(operator.mul, middle)
+    return xp.reshape(x, (first, inner * last) if mode == "rows" else (first * inner, last))
+
+
+def _mean_cosine(xp: Operations, x: Any, mode: str, flatten: bool) -> Any:
+    x = as_matrix(xp, x, mode)
     along = 1 if mode == "rows" else 0  # the axis that a vector's elements lie on
     extents = xp.shape(x)
     count, length = extents[1 - along], extents[along]
@@ -86,6 +99,7 @@ GRAM = Kernel(
     accumulate_grad=_core.gram_accumulate_grad,
     bound_by="arithmetic",
     rank=2,
-    options={"mode": ("rows", "columns")},
+    flattens=lambda mode, flatten: flatten,
+    options={"mode": ("rows", "columns"), "flatten": (False, True)},
     is_batched=True,
 )

@@ -1,5 +1,6 @@
 """What a kernel is: its factors, its checks, the core's functions, and its formula."""
 
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,10 @@ Term = Callable[..., Any]
 
 _LARGEST = sys.float_info.max
 _NUMBERS = (float, int)
+
+
+def _never(*options: Any) -> bool:
+    return False
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,12 +41,15 @@ class Kernel:
         value_and_grad: `(x, grad, factors, scale)`: the penalty; grad = scale * gradient.
         accumulate_grad: `(x, grad, factors, scale)`: the penalty; grad += scale * gradient.
         prox: `(x, factors, step)`: the proximal step, in place; None if it has no closed form.
+        proximal: `(xp, x, step, *numbers, *options)`: the same in operations, as a new array of x's
+            dtype, which is float64 wherever there is one. A number may be a 0-d array of it.
         bound_by: What its time goes into. One that is bound by the memory is left to a compiler
             wherever there is one, which fuses its terms as well, and keeps no gradient, which would
             be written and read. One that is bound by arithmetic is called by compiled code, too,
             and gives its gradient along with its value, where one will be asked for.
         rank: How many axes x must have; None for any number.
-        options: The names of the other factors, and what each may be.
+        flattens: `(*options)`: whether x may have more axes, which are read as one.
+        options: The names of the other factors, and what each may be: strings, or bools.
         is_batched: Whether the core's functions of many tensors know the kernel by its name.
     """
 
@@ -53,10 +61,16 @@ class Kernel:
     value_and_grad: Callable[..., float]
     accumulate_grad: Callable[..., float]
     prox: Callable[..., None] | None = None
+    proximal: Term | None = None
     bound_by: Literal["memory", "arithmetic"] = "memory"
     rank: int | None = None
-    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    flattens: Callable[..., bool] = _never
+    options: Mapping[str, tuple[str, ...] | tuple[bool, ...]] = field(default_factory=dict)
     is_batched: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.prox is None) != (self.proximal is None):
+            raise ValueError(f"The kernel {self.name!r} needs both prox and proximal, or neither")
 
     def check(self, factors: Sequence[Any], shape: Sequence[Any]) -> None:
         """Checks what the kernel is given, where the core does not.
@@ -75,11 +89,33 @@ class Kernel:
             chosen = factors[len(self.numbers) :]
             for (name, allowed), option in zip(self.options.items(), chosen, strict=True):
                 check_option(name, option, allowed)
-        if self.rank is not None and len(shape) != self.rank:
-            raise ValueError(
-                f"Inputs to {self.title} must have rank {self.rank}. "
-                f"Received: inputs.shape={tuple(shape)}"
-            )
+        self.check_rank(factors, shape)
+
+    def check_rank(self, factors: Sequence[Any], shape: Sequence[Any]) -> None:
+        """Checks how many axes x has, in the core's words, which are Keras's.
+
+        Raises:
+            ValueError: If the options ask for another number.
+        """
+        if self.rank is None or len(shape) == self.rank:
+            return
+        may_be_more = self.flattens(*factors[len(self.numbers) :])
+        if may_be_more and len(shape) > self.rank:
+            return
+        raise ValueError(
+            f"Inputs to {self.title} must have rank {self.rank}{' or more' * may_be_more}. "
+            f"Received: inputs.shape={tuple(shape)}"
+        )
+
+    def check_step(self, factors: Sequence[Any], step: Any) -> None:
+        """Checks that a proximal step is no further than the core can go.
+
+        Raises:
+            ValueError: If the product of a number and the step is beyond float64's range.
+        """
+        known = [each for each in factors[: len(self.numbers)] if isinstance(each, _NUMBERS)]
+        if isinstance(step, _NUMBERS) and not all(math.isfinite(2 * (step * n)) for n in known):
+            raise ValueError("step times a factor is beyond the range of float64")
 
     def presence(self, factors: Sequence[Any]) -> Presence:
         """Returns which terms count; of factors that live, nobody can tell."""
@@ -130,6 +166,26 @@ class Kernel:
                 product = factor * term(xp, numbers, *options)
             total = product if total is None else total + product
         return xp.no_penalty(numbers) if total is None else total
+
+    def stepped(self, xp: Operations, x: Any, factors: Sequence[Any], step: Any) -> Any:
+        """Returns the proximal step of x in an array library's own operations.
+
+        It is computed in what the library sums in, and rounded once to x's dtype.
+
+        Args:
+            xp: The library's operations.
+            x: An array of the library.
+            factors: Floats, or 0-d arrays of the library; and options.
+            step: A float, or a 0-d array of the library.
+        """
+        assert self.proximal is not None
+        wide = xp.cast(x, xp.sum_dtype(x))
+        numbers = [
+            each if isinstance(each, _NUMBERS) else xp.cast(each, wide.dtype)
+            for each in (step, *factors[: len(self.numbers)])
+        ]
+        options = factors[len(self.numbers) :]
+        return xp.rounded(self.proximal(xp, wide, *numbers, *options), x.dtype)
 
 
 def _product_or_zero(

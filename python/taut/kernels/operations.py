@@ -31,6 +31,12 @@ class Operations(Protocol):
     def cast(self, x: Any, dtype: Any) -> Any:
         """Returns x in another dtype."""
 
+    def rounded(self, x: Any, dtype: Any) -> Any:
+        """Returns x in another dtype, rounded once; many libraries go from float64 by float32.
+
+        But for subnormal numbers of bfloat16.
+        """
+
     def shape(self, x: Any) -> tuple[Any, ...]:
         """Returns the extents: ints where they are known, else 0-d arrays."""
 
@@ -39,6 +45,9 @@ class Operations(Protocol):
 
     def matmul(self, x: Any, y: Any) -> Any:
         """Returns the product of two matrices, in their dtype and no narrower one."""
+
+    def reshape(self, x: Any, shape: tuple[Any, ...]) -> Any:
+        """Returns x with other extents, each as `shape` gives them."""
 
     def where(self, condition: Any, x: Any, y: Any) -> Any:
         """Returns x where the condition holds, y elsewhere; one of both may be a number."""

@@ -15,6 +15,8 @@ from jax import Array, lax
 from taut.kernels import Kernel, Presence
 from taut.kernels.operations import Differentiated
 
+_CUT = (1 << 29) - 1  # the bits that float64 has beyond float32's
+
 
 def value(
     x: Array,
@@ -63,6 +65,19 @@ def cast(x: Any, dtype: Any) -> Array:
     return jnp.asarray(x, dtype)
 
 
+def rounded(x: Array, dtype: Any) -> Array:
+    """Returns x in another dtype, rounded once."""
+    if x.dtype != jnp.dtype("float64") or jnp.dtype(dtype).itemsize > 2:
+        return cast(x, dtype)
+    # In float32's precision, with the last bit set if anything was cut off: what is rounded to a
+    # shorter type afterwards is so as in one step.
+    constant = lax.stop_gradient(x)
+    bits = constant.view(jnp.int64)
+    odd = (bits & ~_CUT) | (((bits & _CUT) + _CUT) & (_CUT + 1))
+    change = odd.view(x.dtype) - constant
+    return cast(cast(jnp.where(abs(change) > 0, x + change, x), "float32"), dtype)
+
+
 def shape(x: Array) -> tuple[int, ...]:
     """Returns the extents."""
     return x.shape  # type: ignore[no-any-return]
@@ -76,6 +91,11 @@ def transpose(x: Array) -> Array:
 def matmul(x: Array, y: Array) -> Array:
     """Returns the product of two matrices; by default, some platforms would round them."""
     return jnp.matmul(x, y, precision=lax.Precision.HIGHEST)
+
+
+def reshape(x: Array, shape: tuple[int, ...]) -> Array:
+    """Returns x with other extents."""
+    return x.reshape(shape)
 
 
 def where(condition: Array, x: Any, y: Any) -> Array:

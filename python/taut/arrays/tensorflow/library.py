@@ -47,6 +47,10 @@ class TensorFlow(FormulaLibrary):
         own = operands(factors, self)
         return self.differentiate(lambda weight: operations.value(kernel, weight, own), x, scale)
 
+    def proximal(self, kernel: Kernel, x: Any, factors: Factors, step: Any) -> Any:
+        """Returns the proximal step of x as a tensor, which tapes differentiate."""
+        return super().proximal(kernel, _as_tensor(x), factors, step)
+
     def differentiate(
         self, function: Callable[[Any], Any], x: Any, scale: float
     ) -> tuple[Any, Any]:

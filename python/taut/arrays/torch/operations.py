@@ -14,6 +14,8 @@ from torch import Tensor
 from taut.kernels import Kernel
 from taut.kernels.operations import Differentiated
 
+_CUT = (1 << 29) - 1  # the bits that float64 has beyond float32's
+
 
 def value(kernel: Kernel, x: Tensor, factors: tuple[Any, ...]) -> Tensor:
     """Returns the penalty: float64 for float64, else float32."""
@@ -67,6 +69,18 @@ def cast(x: Tensor, dtype: torch.dtype) -> Tensor:
     return x.to(dtype)
 
 
+def rounded(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Returns x in another dtype, rounded once."""
+    if x.dtype != torch.float64 or dtype.itemsize > 2:
+        return x.to(dtype)
+    # In float32's precision, with the last bit set if anything was cut off: what is rounded to a
+    # shorter type afterwards is so as in one step.
+    bits = x.detach().view(torch.int64)
+    odd = (bits & ~_CUT) | (((bits & _CUT) + _CUT) & (_CUT + 1))
+    change = odd.view(torch.float64) - x.detach()
+    return torch.where(change.abs() > 0, x + change, x).float().to(dtype)
+
+
 def shape(x: Tensor) -> tuple[int, ...]:
     """Returns the extents."""
     return tuple(x.shape)
@@ -80,6 +94,11 @@ def transpose(x: Tensor) -> Tensor:
 def matmul(x: Tensor, y: Tensor) -> Tensor:
     """Returns the product of two matrices."""
     return x @ y
+
+
+def reshape(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Returns x with other extents."""
+    return x.reshape(shape)
 
 
 def where(condition: Tensor, x: Any, y: Any) -> Tensor:
