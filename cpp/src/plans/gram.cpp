@@ -177,8 +177,8 @@ class GramPlan final : public Plan {
            length_ < kMostMemory / bytes_of_coordinate;
   }
 
-  // Few vectors are cut into small tiles, so that there is work for every thread; of many, a tile is
-  // as large as its cache allows, since it is read anew for each.
+  // Few vectors are cut into small tiles, so that there is work for every thread; of many, a tile
+  // is as large as its cache allows, since it is read anew for each.
   std::size_t tile_side() const {
     if (vectors_ <= 2 * kGramTile) return kGramSmallTile;
     return vectors_ <= 6 * kGramTile ? 2 * kGramSmallTile : kGramTile;

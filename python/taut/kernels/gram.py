@@ -20,7 +20,10 @@ _NORM_FLOOR = 1e-7
 
 
 def as_matrix(xp: Operations, x: Any, mode: str) -> Any:
-    """Returns x as a matrix: for rows the first axis by the rest, for columns the rest by the last."""
+    """Returns x as the matrix of its rows or columns.
+
+    The rows are the first axis by the rest, the columns the rest by the last axis.
+    """
     first, *middle, last = xp.shape(x)
     if not middle:
         return x
