@@ -43,18 +43,30 @@ def compare(title: str, rounds: int, contestants: Contestants, calls: int = 1) -
     print_ratios(title, interleave(twice, rounds, calls), baseline)
 
 
+# What verified the contestants may have left threads that spin, beside which taut works alone for a
+# while.
+_SETTLING = 0.5  # seconds
+
+
 def interleave(contestants: Contestants, rounds: int, calls: int = 1) -> dict[str, list[float]]:
-    """Returns the seconds per call of each contestant in each round, after two rounds unseen."""
+    """Returns the seconds per call of each contestant in each round, after some rounds unseen."""
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
-    for round_number in range(rounds + 2):
+
+    def run_round() -> None:
         for name, call in contestants.items():
             start = time.perf_counter()
             for _ in range(calls):
                 call()
-            elapsed = (time.perf_counter() - start) / calls
-            if round_number >= 2:
-                seconds[name].append(elapsed)
-    return seconds
+            seconds[name].append((time.perf_counter() - start) / calls)
+
+    begin = time.perf_counter()
+    unseen = 0
+    while unseen < 2 or time.perf_counter() - begin < _SETTLING:
+        run_round()
+        unseen += 1
+    for _ in range(rounds):
+        run_round()
+    return {name: times[unseen:] for name, times in seconds.items()}
 
 
 def ratios(seconds: Mapping[str, list[float]], baseline: str) -> dict[str, float]:
