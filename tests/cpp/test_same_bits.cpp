@@ -99,7 +99,8 @@ void check_threads_and_levels(const Case& test) {
   }
 }
 
-TEMPLATE_TEST_CASE("orthogonal penalties of every size have the same bits", "", float, double) {
+TEMPLATE_TEST_CASE("orthogonal penalties of every size have the same bits", "[large]", float,
+                   double) {
   for (std::size_t vectors = 1; vectors <= 400; ++vectors) {
     const std::size_t length = 1 + vectors * 7 % 40;
     const taut::OrthogonalRegularizer rows;
@@ -111,7 +112,8 @@ TEMPLATE_TEST_CASE("orthogonal penalties of every size have the same bits", "", 
 }
 
 // Where tiles, strips, panels and depth blocks end, and where a stream begins.
-TEMPLATE_TEST_CASE("orthogonal penalties have the same bits around every edge", "", float, double) {
+TEMPLATE_TEST_CASE("orthogonal penalties have the same bits around every edge", "[large]", float,
+                   double) {
   for (const std::size_t edge : {576, 1152, 2304}) {
     for (const std::size_t vectors : {edge - 1, edge, edge + 1}) {
       check_threads_and_levels<TestType>({taut::OrthogonalRegularizer{}, vectors, 3});
