@@ -37,6 +37,16 @@ class SoftOrthogonalReference {
   Real at(std::size_t vector, std::size_t coordinate) const {
     return x_[place(vector, coordinate)];
   }
+  // The coordinates in which a vector is not 0: to the others, nothing is to be added.
+  std::vector<std::size_t> coordinates() const {
+    std::vector<std::size_t> coordinates;
+    for (std::size_t k = 0; k < length_; ++k) {
+      bool any = false;
+      for (std::size_t i = 0; i < vectors_ && !any; ++i) any = at(i, k) != 0;
+      if (any) coordinates.push_back(k);
+    }
+    return coordinates;
+  }
   void turn() {
     std::swap(vectors_, length_);
     std::swap(vector_stride_, coordinate_stride_);
@@ -44,13 +54,14 @@ class SoftOrthogonalReference {
 
   void set_exact() {
     result_.gradient.assign(x_.size(), 0);
+    const std::vector<std::size_t> coordinates = this->coordinates();
     for (std::size_t i = 0; i < vectors_; ++i) {
       for (std::size_t j = 0; j < vectors_; ++j) {
         if (i == j && !diagonal_) continue;
         Real h = i == j ? -1 : 0;
-        for (std::size_t k = 0; k < length_; ++k) h += at(i, k) * at(j, k);
+        for (const std::size_t k : coordinates) h += at(i, k) * at(j, k);
         result_.value += h * h;
-        for (std::size_t k = 0; k < length_; ++k) result_.gradient[place(i, k)] += 4 * h * at(j, k);
+        for (const std::size_t k : coordinates) result_.gradient[place(i, k)] += 4 * h * at(j, k);
       }
     }
   }
@@ -64,13 +75,14 @@ class SoftOrthogonalReference {
     // What vanishes: below the range, or beside the largest number when all have been scaled.
     const Real lost = length * (static_cast<Real>(compute_.smallest()) +
                                 std::ldexp(largest_ * largest_, compute_.min_exponent + 48));
+    const std::vector<std::size_t> coordinates = this->coordinates();
     Real squares = 0;
     for (std::size_t i = 0; i < vectors_; ++i) {
       for (std::size_t j = 0; j < vectors_; ++j) {
         if (i == j && !diagonal_ && !subtracts_norms) continue;
         Real h = i == j && diagonal_ ? -1 : 0;
         Real absolute = -h;
-        for (std::size_t k = 0; k < length_; ++k) {
+        for (const std::size_t k : coordinates) {
           h += at(i, k) * at(j, k);
           absolute += std::abs(at(i, k) * at(j, k));
         }
@@ -79,7 +91,7 @@ class SoftOrthogonalReference {
         squares += h * h;
         result_.value_tolerance += 2 * std::abs(h) * bound + bound * bound;
         const Real slack = 4 * (bound + (vectors + 8) * roundoff * std::abs(h));
-        for (std::size_t k = 0; k < length_; ++k) {
+        for (const std::size_t k : coordinates) {
           result_.gradient_tolerance[place(i, k)] +=
               slack * std::abs(at(j, k)) + 4 * static_cast<Real>(compute_.smallest());
         }
