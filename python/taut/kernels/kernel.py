@@ -41,7 +41,7 @@ class Kernel:
             be written and read. One that is bound by arithmetic is called by compiled code, too,
             and gives its gradient along with its value, where one will be asked for.
         rank: How many axes x must have; None for any number.
-        options: The names of the other factors, and what each may be.
+        options: The names of the other factors, and what each may be: strings, or True and False.
         is_batched: Whether the core's functions of many tensors know the kernel by its name.
     """
 
@@ -55,7 +55,7 @@ class Kernel:
     prox: Callable[..., None] | None = None
     bound_by: Literal["memory", "arithmetic"] = "memory"
     rank: int | None = None
-    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    options: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     is_batched: bool = False
 
     def check(self, factors: Sequence[Any], shape: Sequence[Any]) -> None:

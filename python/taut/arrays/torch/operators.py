@@ -39,7 +39,7 @@ def define(kernel: Kernel) -> None:
     name, slope_name = kernel.name, f"{kernel.name}_slope"
     typed = [
         *(f"float {each}" for each in kernel.numbers),
-        *(f"str {each}" for each in kernel.options),
+        *(f"{type(allowed[0]).__name__} {each}" for each, allowed in kernel.options.items()),
     ]
     factors = ", ".join(typed)
     none = (None,) * (len(kernel.numbers) + len(kernel.options))
