@@ -72,9 +72,12 @@ class SoftOrthogonalReference {
     const Real roundoff = compute_.roundoff();
     const auto length = static_cast<Real>(length_);
     const auto vectors = static_cast<Real>(vectors_);
+    // Chains of up to 128 rounded multiply-adds, up to 32 of which are added: the rest is float64.
+    const Real additions = std::min(length, Real{128} + 32);
     // What vanishes: below the range, or beside the largest number when all have been scaled.
-    const Real lost = length * (static_cast<Real>(compute_.smallest()) +
-                                std::ldexp(largest_ * largest_, compute_.min_exponent + 48));
+    const Real beside = std::ldexp(largest_, compute_.min_exponent);
+    const Real vanished = static_cast<Real>(compute_.smallest()) + beside * largest_ * largest_;
+    const Real lost = length * (static_cast<Real>(compute_.smallest()) + 2 * beside * largest_);
     const std::vector<std::size_t> coordinates = this->coordinates();
     Real squares = 0;
     for (std::size_t i = 0; i < vectors_; ++i) {
@@ -86,14 +89,13 @@ class SoftOrthogonalReference {
           h += at(i, k) * at(j, k);
           absolute += std::abs(at(i, k) * at(j, k));
         }
-        // A chain of `length` rounded additions, and the rounding of what is added.
-        const Real bound = (length + 8) * roundoff * absolute + lost;
+        const Real bound = (additions + 8) * roundoff * absolute + lost;
         squares += h * h;
         result_.value_tolerance += 2 * std::abs(h) * bound + bound * bound;
         const Real slack = 4 * (bound + (vectors + 8) * roundoff * std::abs(h));
         for (const std::size_t k : coordinates) {
           result_.gradient_tolerance[place(i, k)] +=
-              slack * std::abs(at(j, k)) + 4 * static_cast<Real>(compute_.smallest());
+              slack * std::abs(at(j, k)) + 4 * vanished + 4 * std::abs(h) * beside;
         }
       }
     }
@@ -105,8 +107,8 @@ class SoftOrthogonalReference {
         result_.gradient_tolerance[place(i, k)] += 16 * roundoff * norm * std::abs(at(i, k));
       }
     }
-    const Real additions = (16 * vectors + length + 8) * kRoundoff64;
-    result_.value_tolerance += additions * (squares + result_.value) + 4 * kSmallest64;
+    const Real sums = (16 * vectors + length + 8) * kRoundoff64;
+    result_.value_tolerance += sums * (squares + result_.value) + 4 * kSmallest64;
   }
 
   std::size_t vectors_;

@@ -42,7 +42,8 @@ constexpr SoftOrthogonalKernel soft_orthogonal_kernel() {
       .pack = soft_pack<Storage>,
       .scale = soft_scale<T>,
       .pack_turned = soft_pack_turned<Storage>,
-      .tile = soft_tile<T>,
+      .multiply_window = soft_multiply_window<T>,
+      .finish_tile = soft_finish_tile<T>,
       .multiply = soft_multiply<Storage>,
       .scratch = kSoftScratch<T>,
   };

@@ -263,10 +263,15 @@ struct SoftOrthogonalKernel {
   // vectors, of which there is a whole number of `vector_multiple`, unless `squares` is null.
   void (*pack_turned)(const GramMatrix& turned, std::size_t begin, double factor, double* squares);
 
-  // Σ h² over a tile of H and over the one that mirrors it. Writes both to the strip unless that is
-  // null.
-  double (*tile)(const GramMatrix& matrix, const GramTile& tile, SoftDiagonal diagonal, double one,
-                 const SoftStrip* strip, void* scratch);
+  // The dot products of a tile, as far as one of the matrix's windows has them, to Compute[row]
+  // [column], with rows of kGramTile numbers.
+  void (*multiply_window)(const GramMatrix& window, const GramTile& tile, void* products);
+
+  // Adds up the products of so many windows, `stride` bytes apart. Returns Σ h² over a tile of H
+  // and over the one that mirrors it. Writes both to the strip unless that is null.
+  double (*finish_tile)(const void* products, std::size_t windows, std::size_t stride,
+                        const GramTile& tile, SoftDiagonal diagonal, double one,
+                        const SoftStrip* strip, void* scratch);
 
   // The others from 0 on begin the sums; later ones go on where they were left.
   void (*multiply)(const SoftProduct& product, void* scratch);

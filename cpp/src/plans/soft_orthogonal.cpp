@@ -28,6 +28,11 @@ namespace {
 constexpr std::size_t kSoftStrip = 6 * kGramTile;
 static_assert(kSoftStrip % kGramDepthBlock == 0);
 
+// Coordinates whose products are summed at once. What the windows of longer vectors give is kept,
+// less than a third of the matrix, and added up afterwards: so there is work for every thread where
+// there are few vectors, and no long chain of additions in float32.
+constexpr std::size_t kSoftWindow = 32 * kGramDepthBlock;
+
 // Sums of products of three such numbers are far from the ends of float32's range.
 constexpr double kSoftLargest = 0x1p20;
 constexpr double kSoftSmallest = 0x1p-20;
@@ -77,17 +82,19 @@ class SoftOrthogonalPlan final : public Plan {
         matrix_(copies_of(route_.vector_axis)),
         turned_(copies_of(1 - route_.vector_axis)),
         tile_(tile_side(matrix_.vectors)),
-        block_(tile_side(turned_.vectors)) {
-    if (matrix_.vectors > 0) set_needs(2 + strips() * (has_gradient() ? 2 : 1), kernel_.scratch);
+        block_(tile_side(turned_.vectors)),
+        tile_sums_(call.arena().take<double>(tiles_before(strips()))) {
+    if (matrix_.vectors > 0) set_needs(2 + strips() * steps_of_strip(), kernel_.scratch);
   }
 
   void place(Block& block) override {
-    std::size_t tiles = 0;
-    for (std::size_t index = 0; index < strips(); ++index) tiles += strip(index).tiles();
-    tile_sums_ = {block.take<double>(tiles), tiles};
     matrix_.rows = take(block, matrix_.padded_vectors, matrix_.length);
     if (is_turned()) turned_.rows = take(block, turned_.padded_vectors, turned_.length);
     if (subtracts_norms()) norms_ = block.take<double>(turned_.padded_vectors);
+    if (windows() > 1) {
+      const std::size_t products = checked_product(strip(0).tiles(), windows());
+      products_ = block.take<std::byte>(checked_product(products, bytes_of_products()));
+    }
     if (!has_gradient()) return;
     const std::size_t height = strip(0).end;
     const std::size_t below = matrix_.vectors - height;
@@ -103,15 +110,20 @@ class SoftOrthogonalPlan final : public Plan {
   double combine() override;
 
  private:
-  enum class Step { kPack, kTurn, kTiles, kMultiply };
+  enum class Step { kPack, kTurn, kWindows, kTiles, kMultiply };
   struct Place {
     Step step;
     std::size_t strip;
   };
   Place place_of(std::size_t phase) const {
     if (phase < 2) return {phase == 0 ? Step::kPack : Step::kTurn, 0};
-    if (!has_gradient()) return {Step::kTiles, phase - 2};
-    return {phase % 2 == 0 ? Step::kTiles : Step::kMultiply, (phase - 2) / 2};
+    const std::size_t strip = (phase - 2) / steps_of_strip();
+    const std::size_t step = (phase - 2) % steps_of_strip();
+    if (windows() > 1 && step == 0) return {Step::kWindows, strip};
+    return {step == (windows() > 1 ? 1 : 0) ? Step::kTiles : Step::kMultiply, strip};
+  }
+  std::size_t steps_of_strip() const {
+    return std::size_t{1} + (windows() > 1 ? 1 : 0) + (has_gradient() ? 1 : 0);
   }
 
   bool has_gradient() const { return problem_.has_gradient(); }
@@ -122,6 +134,26 @@ class SoftOrthogonalPlan final : public Plan {
     const std::size_t begin = index * kSoftStrip;
     return {begin, std::min(matrix_.vectors, begin + kSoftStrip), matrix_.vectors, tile_};
   }
+  std::size_t tiles_before(std::size_t strip_index) const {
+    std::size_t tiles = 0;
+    for (std::size_t index = 0; index < strip_index; ++index) tiles += strip(index).tiles();
+    return tiles;
+  }
+  std::size_t bytes_of_products() const { return tile_ * kGramTile * shape_.compute_size; }
+
+  std::size_t windows() const { return divide_up(matrix_.length, kSoftWindow); }
+  // The matrix of a window's coordinates, whose copies are behind those of the windows before.
+  GramMatrix window(std::size_t index) const {
+    const std::size_t begin = index * kSoftWindow;
+    GramMatrix window = matrix_;
+    window.length = std::min(kSoftWindow, matrix_.length - begin);
+    window.source.data = static_cast<const std::byte*>(matrix_.source.data) +
+                         static_cast<std::ptrdiff_t>(begin) * matrix_.source.coordinate_stride;
+    window.rows = static_cast<std::byte*>(matrix_.rows) +
+                  begin * matrix_.padded_vectors * shape_.compute_size;
+    return window;
+  }
+
   std::size_t groups(const GramMatrix& matrix) const {
     return divide_up(matrix.padded_vectors, shape_.register_columns);
   }
@@ -152,7 +184,9 @@ class SoftOrthogonalPlan final : public Plan {
 
   void pack(std::size_t piece);
   void turn(std::size_t piece);
+  void multiply_window(std::size_t strip_index, std::size_t piece);
   void compute_tile(std::size_t strip_index, std::size_t piece, std::byte* scratch);
+  void add_fourth_powers();
   void multiply(std::size_t strip_index, std::size_t piece, std::byte* scratch);
   SoftStrip strip_store(const Strip& rows) const {
     return {rows.begin, rows.end, store_.own, store_.own_stride, store_.below, store_.below_stride};
@@ -170,8 +204,10 @@ class SoftOrthogonalPlan final : public Plan {
   std::size_t tile_;   // vectors along each side of a tile of H
   std::size_t block_;  // coordinates of a block of the gradient
   SoftStrip store_{};
+  std::byte* products_ = nullptr;     // of a strip's tiles, window by window
   void* sums_ = nullptr;              // of the strips before
   double* norms_ = nullptr;           // squared, of x's vectors
+  double fourth_powers_ = 0;          // of all norms
   std::span<double> tile_sums_;       // of all tiles
   std::atomic<double> largest_{0.0};  // of all magnitudes; Inf where one is NaN
 };
@@ -183,13 +219,17 @@ Plan::Phase SoftOrthogonalPlan::phase(std::size_t index) const {
   const auto height = static_cast<double>(rows.end - rows.begin);
   const auto right = static_cast<double>(matrix_.vectors - rows.begin);
   const double copies = static_cast<double>(matrix_.vectors) * length / kCopiesPerNanosecond;
+  const double products = height * (right - height / 2) * length / kMultiplyAddsPerNanosecond;
   switch (step) {
     case Step::kPack:
-      return {groups(matrix_), copies};
+      return {groups(matrix_) * windows(), copies};
     case Step::kTurn:
-      return {groups(matrix_) + (is_turned() ? groups(turned_) : 0), is_turned() ? copies : 0};
+      return {groups(matrix_) * windows() + (is_turned() ? groups(turned_) : 0),
+              is_turned() ? copies : 0};
+    case Step::kWindows:
+      return {rows.tiles() * windows(), products};
     case Step::kTiles:
-      return {rows.tiles(), height * (right - height / 2) * length / kMultiplyAddsPerNanosecond};
+      return {rows.tiles(), windows() > 1 ? height * right / kCopiesPerNanosecond : products};
     case Step::kMultiply:
       return {divide_up(matrix_.vectors - rows.begin, tile_) * blocks(),
               height * (2 * right - height) * length / kMultiplyAddsPerNanosecond};
@@ -204,6 +244,8 @@ void SoftOrthogonalPlan::run(std::size_t phase, std::size_t piece, std::byte* sc
       return pack(piece);
     case Step::kTurn:
       return turn(piece);
+    case Step::kWindows:
+      return multiply_window(strip_index, piece);
     case Step::kTiles:
       return compute_tile(strip_index, piece, scratch);
     case Step::kMultiply:
@@ -212,7 +254,9 @@ void SoftOrthogonalPlan::run(std::size_t phase, std::size_t piece, std::byte* sc
 }
 
 void SoftOrthogonalPlan::pack(std::size_t piece) {
-  const double largest = kernel_.pack(matrix_, piece * shape_.register_columns);
+  const std::size_t group = piece % groups(matrix_);
+  const double largest =
+      kernel_.pack(window(piece / groups(matrix_)), group * shape_.register_columns);
   double before = largest_;
   while (before < largest && !largest_.compare_exchange_weak(before, largest)) {
   }
@@ -221,24 +265,41 @@ void SoftOrthogonalPlan::pack(std::size_t piece) {
 void SoftOrthogonalPlan::turn(std::size_t piece) {
   if (!is_finite()) return;
   const double factor = std::ldexp(1.0, shift());
-  if (piece >= groups(matrix_)) {
-    const std::size_t group = piece - groups(matrix_);
-    kernel_.pack_turned(turned_, group * shape_.register_columns, factor, norms_);
+  const std::size_t copied = groups(matrix_) * windows();
+  if (piece >= copied) {
+    kernel_.pack_turned(turned_, (piece - copied) * shape_.register_columns, factor, norms_);
   } else if (factor != 1) {
-    kernel_.scale(matrix_, piece * shape_.register_columns, factor);
+    const std::size_t group = piece % groups(matrix_);
+    kernel_.scale(window(piece / groups(matrix_)), group * shape_.register_columns, factor);
   }
+}
+
+void SoftOrthogonalPlan::multiply_window(std::size_t strip_index, std::size_t piece) {
+  if (!is_finite()) return;
+  const GramTile tile = strip(strip_index).tile_at(piece / windows());
+  kernel_.multiply_window(window(piece % windows()), tile, products_ + piece * bytes_of_products());
 }
 
 void SoftOrthogonalPlan::compute_tile(std::size_t strip_index, std::size_t piece,
                                       std::byte* scratch) {
   if (!is_finite()) return;
+  if (subtracts_norms() && strip_index == 0 && piece == 0) add_fourth_powers();
   const Strip rows = strip(strip_index);
+  const GramTile tile = rows.tile_at(piece);
+  const std::byte* products = scratch;
+  if (windows() == 1) {
+    kernel_.multiply_window(matrix_, tile, scratch);
+  } else {
+    products = products_ + piece * windows() * bytes_of_products();
+  }
   const SoftStrip store = strip_store(rows);
-  std::size_t tiles_before = 0;
-  for (std::size_t index = 0; index < strip_index; ++index) tiles_before += strip(index).tiles();
-  tile_sums_[tiles_before + piece] =
-      kernel_.tile(matrix_, rows.tile_at(piece), route_.diagonal, std::ldexp(1.0, 2 * shift()),
-                   has_gradient() ? &store : nullptr, scratch);
+  tile_sums_[tiles_before(strip_index) + piece] =
+      kernel_.finish_tile(products, windows(), bytes_of_products(), tile, route_.diagonal,
+                          std::ldexp(1.0, 2 * shift()), has_gradient() ? &store : nullptr, scratch);
+}
+
+void SoftOrthogonalPlan::add_fourth_powers() {
+  for (std::size_t i = 0; i < turned_.vectors; ++i) fourth_powers_ += norms_[i] * norms_[i];
 }
 
 // The strip's vectors look to all from the strip on, those below look to the strip.
@@ -312,11 +373,7 @@ double SoftOrthogonalPlan::combine() {
   if (!is_finite()) return std::numeric_limits<double>::quiet_NaN();
   double sum = 0;
   for (const double of_tile : tile_sums_) sum += of_tile;
-  if (subtracts_norms()) {
-    double fourth_powers = 0;
-    for (std::size_t i = 0; i < turned_.vectors; ++i) fourth_powers += norms_[i] * norms_[i];
-    sum = std::max(0.0, sum - fourth_powers);
-  }
+  if (subtracts_norms()) sum = std::max(0.0, sum - fourth_powers_);
   return std::ldexp(factor_ * sum, -4 * shift()) + factor_ * route_.constant;
 }
 

@@ -107,10 +107,39 @@ inline void write_strip(const GramTile& place, const T* tile, const SoftStrip& s
 }
 
 template <typename T>
-double soft_tile(const GramMatrix& matrix, const GramTile& place, SoftDiagonal diagonal, double one,
-                 const SoftStrip* strip, void* scratch) {
+void soft_multiply_window(const GramMatrix& window, const GramTile& place, void* products) {
+  multiply_tile(window, place, false, static_cast<T*>(products));
+}
+
+// tile = the sum of the windows' products, in float64: a chain of float32 additions over the length
+// of very long vectors would lose digits.
+template <typename T>
+inline void sum_windows(const char* products, std::size_t windows, std::size_t stride,
+                        const GramTile& place, T* tile) {
+  using V = Vector<T, kDoubles>;
+  const std::size_t columns = round_up(place.columns, kLanesOf<T>);
+  for (std::size_t i = 0; i < round_up(place.rows, GramShape<T>::kRows); ++i) {
+    const std::size_t first = place.diagonal() ? i - i % kLanesOf<T> : 0;
+    for (std::size_t j = first; j < columns; j += kDoubles) {
+      const char* from = products + (i * kGramTile + j) * sizeof(T);
+      Doubles sum = load_doubles(reinterpret_cast<const T*>(from));
+      for (std::size_t window = 1; window < windows; ++window) {
+        from += stride;
+        sum += load_doubles(reinterpret_cast<const T*>(from));
+      }
+      store(tile + i * kGramTile + j, __builtin_convertvector(sum, V));
+    }
+  }
+}
+
+template <typename T>
+double soft_finish_tile(const void* products, std::size_t windows, std::size_t stride,
+                        const GramTile& place, SoftDiagonal diagonal, double one,
+                        const SoftStrip* strip, void* scratch) {
   T* tile = static_cast<T*>(scratch);
-  multiply_tile(matrix, place, false, tile);
+  if (products != scratch) {
+    sum_windows(static_cast<const char*>(products), windows, stride, place, tile);
+  }
   if (place.diagonal()) complete_diagonal(place, diagonal, one, tile);
   clear_edges(place, tile);
   if (strip != nullptr) write_strip(place, tile, *strip);
