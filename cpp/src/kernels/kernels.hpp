@@ -246,7 +246,7 @@ struct SoftProduct {
   std::size_t targets;
   std::size_t coordinate;
   std::size_t coordinates;
-  void* sums;  // Compute[target][coordinate], where sums over several strips are kept; or null
+  void* sums;  // Compute[target - `target`][coordinate], which are kept between strips; or null
   std::size_t sum_stride;
   const SoftFinish* finish;  // with the last strip; else null
 };

@@ -102,7 +102,9 @@ class SoftOrthogonalPlan final : public Plan {
     store_.below_stride = round_up(below, shape_.vector_multiple);
     store_.own = take(block, matrix_.vectors, store_.own_stride);
     store_.below = take(block, height, store_.below_stride);
-    if (strips() > 1) sums_ = take(block, matrix_.vectors, turned_.padded_vectors);
+    if (strips() > 1) {
+      sums_ = static_cast<std::byte*>(take(block, below, turned_.padded_vectors));
+    }
   }
 
   Phase phase(std::size_t index) const override;
@@ -191,6 +193,11 @@ class SoftOrthogonalPlan final : public Plan {
   SoftStrip strip_store(const Strip& rows) const {
     return {rows.begin, rows.end, store_.own, store_.own_stride, store_.below, store_.below_stride};
   }
+  // The vectors of the first strip have theirs at once.
+  void* sums_of(std::size_t target) const {
+    if (target < kSoftStrip) return nullptr;
+    return sums_ + (target - kSoftStrip) * turned_.padded_vectors * shape_.compute_size;
+  }
   SoftFinish finish() const;
   void fill_with_nan(std::size_t piece, std::size_t pieces);
 
@@ -205,7 +212,7 @@ class SoftOrthogonalPlan final : public Plan {
   std::size_t block_;  // coordinates of a block of the gradient
   SoftStrip store_{};
   std::byte* products_ = nullptr;     // of a strip's tiles, window by window
-  void* sums_ = nullptr;              // of the strips before
+  std::byte* sums_ = nullptr;         // of the strips before, for the vectors below the first
   double* norms_ = nullptr;           // squared, of x's vectors
   double fourth_powers_ = 0;          // of all norms
   std::span<double> tile_sums_;       // of all tiles
@@ -326,7 +333,7 @@ void SoftOrthogonalPlan::multiply(std::size_t strip_index, std::size_t piece, st
       .targets = std::min(tile_, (is_own ? rows.end : matrix_.vectors) - target),
       .coordinate = coordinate,
       .coordinates = std::min(block_, turned_.vectors - coordinate),
-      .sums = sums_,
+      .sums = sums_of(target),
       .sum_stride = turned_.padded_vectors,
       .finish = is_own ? &how : nullptr,
   };

@@ -142,7 +142,7 @@ void soft_multiply(const SoftProduct& product, void* scratch) {
   T* tile = static_cast<T*>(scratch);
   T* sums = static_cast<T*>(product.sums);
   if (sums != nullptr) {
-    sums += product.target * product.sum_stride + product.coordinate;
+    sums += product.coordinate;
     if (product.others_begin > 0) copy_block(product, sums, product.sum_stride, tile, kGramTile);
   }
   multiply_block(product, tile);
