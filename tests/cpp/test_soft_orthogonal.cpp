@@ -248,8 +248,8 @@ TEMPLATE_TEST_CASE("orthonormal vectors have a penalty of rounding's square", ""
       std::vector<TestType> square = orthonormal<TestType>(vectors, vectors, false);
       square.resize(square.size() + 3 * vectors);
       const Size size{vectors + 3, vectors};
-      const SoftOrthogonalRegularizer rows{1, Mode::kRows, false};
-      CHECK(taut::value(rows, matrix(square, size)) <= most);
+      const SoftOrthogonalRegularizer of_rows{1, Mode::kRows, false};
+      CHECK(taut::value(of_rows, matrix(square, size)) <= most);
       const auto columns = taut::ConstView::matrix(square.data(), size.columns, size.rows, 1,
                                                    static_cast<std::ptrdiff_t>(size.columns));
       CHECK(taut::value(SoftOrthogonalRegularizer{1, Mode::kColumns, false}, columns) <= most);
