@@ -24,7 +24,8 @@ namespace {
 //   x [b..., n, d]       of taut's dtypes, row-major as XLA's default layout is
 //   factor [b...]        float64 or float32
 //   mode                 "rows" or "columns"
-//   flatten              whether x may have more axes than n and d
+//   flatten              of the orthogonal penalty: whether x may have more axes than n and d
+//   diagonal             of soft orthogonality alone
 //   value [b...]         float64 or float32
 //   gradient [b..., n, d]  of x's dtype, or float32 for the half types: it is still to be scaled
 
@@ -100,17 +101,18 @@ class Tensors {
   std::vector<std::ptrdiff_t> strides_;  // bytes
 };
 
-// Calls compute(regularizer, i) for each tensor of a batch, for its penalty.
+Mode mode_of(std::string_view mode) { return mode == "columns" ? Mode::kColumns : Mode::kRows; }
+
+// Sets each penalty of a batch to compute(factor, i).
 template <typename Compute>
-ffi::Error for_each_tensor(const ffi::AnyBuffer& factor, std::string_view mode, bool flatten,
-                           const ffi::AnyBuffer& value, Compute compute) {
+ffi::Error for_each_tensor(const ffi::AnyBuffer& factor, const ffi::AnyBuffer& value,
+                           Compute compute) {
   try {
     const Numbers factors(factor);
     const Numbers values(value);
     if (factors.count() != values.count()) throw InvalidArgument("a penalty for each factor");
-    const Mode which = mode == "columns" ? Mode::kColumns : Mode::kRows;
     for (std::size_t i = 0; i < values.count(); ++i) {
-      values.set(i, compute(OrthogonalRegularizer{factors.get(i), which, flatten}, i));
+      values.set(i, compute(factors.get(i), i));
     }
     return ffi::Error::Success();
   } catch (const InvalidArgument& error) {
@@ -126,20 +128,36 @@ ffi::Error for_each_tensor(const ffi::AnyBuffer& factor, std::string_view mode, 
 
 ffi::Error gram_value(ffi::AnyBuffer x, ffi::AnyBuffer factor, std::string_view mode, bool flatten,
                       ffi::Result<ffi::AnyBuffer> value) {
-  return for_each_tensor(factor, mode, flatten, *value,
-                         [&](const OrthogonalRegularizer& regularizer, std::size_t i) {
-                           return taut::value(regularizer, Tensors(x, *value)[i]);
-                         });
+  return for_each_tensor(factor, *value, [&](double number, std::size_t i) {
+    return taut::value(OrthogonalRegularizer{number, mode_of(mode), flatten},
+                       Tensors(x, *value)[i]);
+  });
 }
 
 ffi::Error gram_value_and_grad(ffi::AnyBuffer x, ffi::AnyBuffer factor, std::string_view mode,
                                bool flatten, ffi::Result<ffi::AnyBuffer> value,
                                ffi::Result<ffi::AnyBuffer> gradient) {
-  return for_each_tensor(factor, mode, flatten, *value,
-                         [&](const OrthogonalRegularizer& regularizer, std::size_t i) {
-                           return taut::value_and_grad(regularizer, Tensors(x, *value)[i],
-                                                       Tensors(*gradient, *value)[i]);
-                         });
+  return for_each_tensor(factor, *value, [&](double number, std::size_t i) {
+    return taut::value_and_grad(OrthogonalRegularizer{number, mode_of(mode), flatten},
+                                Tensors(x, *value)[i], Tensors(*gradient, *value)[i]);
+  });
+}
+
+ffi::Error soft_orthogonal_value(ffi::AnyBuffer x, ffi::AnyBuffer factor, std::string_view mode,
+                                 bool diagonal, ffi::Result<ffi::AnyBuffer> value) {
+  return for_each_tensor(factor, *value, [&](double number, std::size_t i) {
+    return taut::value(SoftOrthogonalRegularizer{number, mode_of(mode), diagonal}, Tensors(x, *value)[i]);
+  });
+}
+
+ffi::Error soft_orthogonal_value_and_grad(ffi::AnyBuffer x, ffi::AnyBuffer factor,
+                                          std::string_view mode, bool diagonal,
+                                          ffi::Result<ffi::AnyBuffer> value,
+                                          ffi::Result<ffi::AnyBuffer> gradient) {
+  return for_each_tensor(factor, *value, [&](double number, std::size_t i) {
+    return taut::value_and_grad(SoftOrthogonalRegularizer{number, mode_of(mode), diagonal},
+                                Tensors(x, *value)[i], Tensors(*gradient, *value)[i]);
+  });
 }
 
 XLA_FFI_DEFINE_HANDLER(kGramValue, gram_value,
@@ -159,12 +177,33 @@ XLA_FFI_DEFINE_HANDLER(kGramValueAndGrad, gram_value_and_grad,
                            .Ret<ffi::AnyBuffer>()
                            .Ret<ffi::AnyBuffer>());
 
+XLA_FFI_DEFINE_HANDLER(kSoftOrthogonalValue, soft_orthogonal_value,
+                       ffi::Ffi::Bind()
+                           .Arg<ffi::AnyBuffer>()
+                           .Arg<ffi::AnyBuffer>()
+                           .Attr<std::string_view>("mode")
+                           .Attr<bool>("diagonal")
+                           .Ret<ffi::AnyBuffer>());
+
+XLA_FFI_DEFINE_HANDLER(kSoftOrthogonalValueAndGrad, soft_orthogonal_value_and_grad,
+                       ffi::Ffi::Bind()
+                           .Arg<ffi::AnyBuffer>()
+                           .Arg<ffi::AnyBuffer>()
+                           .Attr<std::string_view>("mode")
+                           .Attr<bool>("diagonal")
+                           .Ret<ffi::AnyBuffer>()
+                           .Ret<ffi::AnyBuffer>());
+
 }  // namespace
 
 void register_jax(py::module_& module) {
   py::dict handlers;
   handlers["taut_gram_value"] = py::capsule(reinterpret_cast<void*>(kGramValue));
   handlers["taut_gram_value_and_grad"] = py::capsule(reinterpret_cast<void*>(kGramValueAndGrad));
+  handlers["taut_soft_orthogonal_value"] =
+      py::capsule(reinterpret_cast<void*>(kSoftOrthogonalValue));
+  handlers["taut_soft_orthogonal_value_and_grad"] =
+      py::capsule(reinterpret_cast<void*>(kSoftOrthogonalValueAndGrad));
   module.attr("jax_handlers") = handlers;
 }
 

@@ -10,13 +10,21 @@ import pytest
 import taut
 from frameworks import require
 from taut import regularizers
-from taut.regularizers import L1, L1L2, L2, OrthogonalRegularizer
+from taut.regularizers import L1, L1L2, L2, OrthogonalRegularizer, SoftOrthogonalRegularizer
 from toys import Box, Called, Fused
 
 X = np.random.default_rng(0).standard_normal((5, 7)).astype(np.float32)
 NUMBER = 0.3
-CLASSES = [L1, L2, lambda factor: L1L2(factor, factor), OrthogonalRegularizer, Fused, Called]
-IDS = ["L1", "L2", "L1L2", "orthogonal", "fused toy", "called toy"]
+CLASSES = [
+    L1,
+    L2,
+    lambda factor: L1L2(factor, factor),
+    OrthogonalRegularizer,
+    SoftOrthogonalRegularizer,
+    Fused,
+    Called,
+]
+IDS = ["L1", "L2", "L1L2", "orthogonal", "soft orthogonal", "fused toy", "called toy"]
 LIBRARIES = ["numpy", "torch", "torch parameter", "jax", "tensorflow", "tensorflow variable"]
 
 REFUSED = r"Invalid value for argument .*non-negative float"

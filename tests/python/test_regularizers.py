@@ -9,9 +9,24 @@ import numpy as np
 import pytest
 import taut
 from taut import regularizers
-from taut.regularizers import L1, L1L2, L2, ActivityRegularizer, OrthogonalRegularizer, Regularizer
+from taut.regularizers import (
+    L1,
+    L1L2,
+    L2,
+    ActivityRegularizer,
+    OrthogonalRegularizer,
+    Regularizer,
+    SoftOrthogonalRegularizer,
+)
 
-FACTORS = [(L1, "l1"), (L2, "l2"), (L1L2, "l1"), (L1L2, "l2"), (OrthogonalRegularizer, "factor")]
+FACTORS = [
+    (L1, "l1"),
+    (L2, "l2"),
+    (L1L2, "l1"),
+    (L1L2, "l2"),
+    (OrthogonalRegularizer, "factor"),
+    (SoftOrthogonalRegularizer, "factor"),
+]
 
 
 def test_defaults():

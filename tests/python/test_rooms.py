@@ -7,7 +7,7 @@ import pytest
 import taut
 from frameworks import require
 from taut import arrays, kernels, regularizers
-from taut.regularizers import L1, L2, OrthogonalRegularizer
+from taut.regularizers import L1, L2, OrthogonalRegularizer, SoftOrthogonalRegularizer
 from taut.regularizers._kernel import KernelRegularizer
 from toys import Box, Called, Fused
 
@@ -118,7 +118,9 @@ def Module(penalty):  # noqa: N802
 
 
 @pytest.mark.parametrize(
-    "penalty", [L1(0.5), L2(0.5), OrthogonalRegularizer(0.5), *PENALTIES], ids=repr
+    "penalty",
+    [L1(0.5), L2(0.5), OrthogonalRegularizer(0.5), SoftOrthogonalRegularizer(0.5), *PENALTIES],
+    ids=repr,
 )
 def test_the_toy_library_with_every_kernel(penalty):
     box = Box(X.astype(np.float64))

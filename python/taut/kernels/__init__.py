@@ -9,10 +9,12 @@ from taut.kernels.elementwise import ELEMENTWISE
 from taut.kernels.gram import GRAM
 from taut.kernels.kernel import Kernel, Presence
 from taut.kernels.operations import Operations
+from taut.kernels.soft_orthogonal import SOFT_ORTHOGONAL
 
 __all__ = [
     "ELEMENTWISE",
     "GRAM",
+    "SOFT_ORTHOGONAL",
     "Kernel",
     "Operations",
     "Presence",
@@ -58,3 +60,4 @@ def subscribe(subscriber: Callable[[Kernel], None]) -> None:
 
 register(ELEMENTWISE)
 register(GRAM)
+register(SOFT_ORTHOGONAL)

@@ -14,13 +14,23 @@ from taut.regularizers._elementwise import L1, L1L2, L2, l1_l2
 from taut.regularizers._gram import OrthogonalRegularizer
 from taut.regularizers._registry import register_serializable
 from taut.regularizers._serialization import deserialize, get, serialize
+from taut.regularizers._soft_orthogonal import SoftOrthogonalRegularizer
 
-for _cls in (Regularizer, L1, L2, L1L2, OrthogonalRegularizer, ActivityRegularizer):
+for _cls in (
+    Regularizer,
+    L1,
+    L2,
+    L1L2,
+    OrthogonalRegularizer,
+    SoftOrthogonalRegularizer,
+    ActivityRegularizer,
+):
     _cls.__module__ = __name__  # where users, pickles and saved models look for them
 
 l1 = L1
 l2 = L2
 orthogonal_regularizer = OrthogonalRegularizer
+soft_orthogonal_regularizer = SoftOrthogonalRegularizer
 
 __all__ = [
     "L1",
@@ -29,6 +39,7 @@ __all__ = [
     "ActivityRegularizer",
     "OrthogonalRegularizer",
     "Regularizer",
+    "SoftOrthogonalRegularizer",
     "deserialize",
     "get",
     "l1",
@@ -37,4 +48,5 @@ __all__ = [
     "orthogonal_regularizer",
     "register_serializable",
     "serialize",
+    "soft_orthogonal_regularizer",
 ]
