@@ -31,7 +31,7 @@ std::vector<Placement> placements() {
   std::vector<Placement> all;
   std::array<std::size_t, 4> order{0, 1, 2, 3};
   do {
-    for (const std::size_t padding : {0, 3}) {
+    for (const std::size_t padding : {std::size_t{0}, std::size_t{3}}) {
       for (const bool reversed : {false, true}) all.push_back({order, padding, reversed});
     }
   } while (std::next_permutation(order.begin(), order.end()));
