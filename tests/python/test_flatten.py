@@ -7,7 +7,7 @@ import oracle
 import pytest
 import taut
 from arrays import DTYPES, LAYOUTS, arrays, random_array
-from frameworks import require
+from frameworks import LIBRARIES, require, to_library
 from hypothesis import given
 from hypothesis import strategies as st
 from penalty_checks import check_gram
@@ -114,19 +114,6 @@ def test_it_is_an_argument_as_the_others_are():
 # ---- Penalties -----------------------------------------------------------------------------------
 
 PARAMS = {"dense.weight": (5, 4), "conv.weight": SHAPE, "norm.weight": (6,)}
-
-
-def to_library(name, x):
-    if name == "numpy":
-        return x
-    if name == "torch":
-        return require("torch").from_numpy(x.copy())
-    if name == "jax":
-        return require("jax").numpy.asarray(x)
-    return require("tensorflow").constant(x)
-
-
-LIBRARIES = ["numpy", "torch", "jax", "tensorflow"]
 
 
 def params_of(library, *names):
