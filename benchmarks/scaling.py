@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import taut
@@ -50,8 +50,16 @@ def contestants() -> dict[str, Callable[[], object]]:
     return calls
 
 
+def print_row(name: str, cells: Iterable[str], rest: str) -> None:
+    print(f"{name:26}" + "".join(f"{cell:>9}" for cell in cells) + f"   {rest}")
+
+
+def print_speed_ups(name: str, speed_ups: Iterable[float], of: str) -> None:
+    print_row(name, (f"{each:.2f}" for each in speed_ups), f"of {of}")
+
+
 def measure(threads: list[int], rounds: int) -> None:
-    print(f"{'':26}" + "".join(f"{count:>9}" for count in threads) + "   threads")
+    print_row("", map(str, threads), "threads")
     for name, call in contestants().items():
         begin = time.perf_counter()
         call()
@@ -68,9 +76,7 @@ def measure(threads: list[int], rounds: int) -> None:
                 seconds[count].append((time.perf_counter() - begin) / repeats)
         alone = statistics.median(seconds[threads[0]])
         speed_ups = [alone / statistics.median(times) for times in seconds.values()]
-        print(
-            f"{name:26}" + "".join(f"{x:9.2f}" for x in speed_ups) + f"   of {alone * 1e6:.0f} µs"
-        )
+        print_speed_ups(name, speed_ups, f"{alone * 1e6:.0f} µs")
 
 
 def time_of_phase(pieces: list[float], workers: int) -> float:
@@ -98,7 +104,7 @@ def time_of_phase(pieces: list[float], workers: int) -> float:
 def model() -> None:
     import native
 
-    print(f"{'':26}" + "".join(f"{count:>9}" for count in MODELLED_THREADS) + "   threads")
+    print_row("", map(str, MODELLED_THREADS), "threads")
     with tempfile.TemporaryDirectory() as directory:
         program = native.build("pieces", directory) / "pieces"
         for rows, columns in SHAPES:
@@ -111,12 +117,9 @@ def model() -> None:
                 alone / sum(time_of_phase(pieces, workers) + BARRIER for pieces in phases)
                 for workers in MODELLED_THREADS
             ]
-            name = f"orthogonal, {rows} x {columns}"
-            print(
-                f"{name:26}"
-                + "".join(f"{x:9.2f}" for x in speed_ups)
-                + f"   of {alone / 1e3:.0f} µs, pieces: {', '.join(str(len(p)) for p in phases)}"
-            )
+            counts = ", ".join(str(len(pieces)) for pieces in phases)
+            of = f"{alone / 1e3:.0f} µs, pieces: {counts}"
+            print_speed_ups(f"orthogonal, {rows} x {columns}", speed_ups, of)
 
 
 def main() -> int:

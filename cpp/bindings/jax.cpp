@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels.hpp"
 #include "taut/taut.hpp"
 #include "xla/ffi/api/ffi.h"
 
@@ -23,9 +24,7 @@ namespace {
 //
 //   x [b..., n, d]       of taut's dtypes, row-major as XLA's default layout is
 //   factor [b...]        float64 or float32
-//   mode                 "rows" or "columns"
-//   flatten              of the orthogonal penalty: whether x may have more axes than n and d
-//   diagonal             of soft orthogonality alone
+//   the kernel's options as attributes, all of them: with flatten, x may have more axes than n, d
 //   value [b...]         float64 or float32
 //   gradient [b..., n, d]  of x's dtype, or float32 for the half types: it is still to be scaled
 
@@ -101,8 +100,6 @@ class Tensors {
   std::vector<std::ptrdiff_t> strides_;  // bytes
 };
 
-Mode mode_of(std::string_view mode) { return mode == "columns" ? Mode::kColumns : Mode::kRows; }
-
 // Sets each penalty of a batch to compute(factor, i).
 template <typename Compute>
 ffi::Error for_each_tensor(const ffi::AnyBuffer& factor, const ffi::AnyBuffer& value,
@@ -111,9 +108,7 @@ ffi::Error for_each_tensor(const ffi::AnyBuffer& factor, const ffi::AnyBuffer& v
     const Numbers factors(factor);
     const Numbers values(value);
     if (factors.count() != values.count()) throw InvalidArgument("a penalty for each factor");
-    for (std::size_t i = 0; i < values.count(); ++i) {
-      values.set(i, compute(factors.get(i), i));
-    }
+    for (std::size_t i = 0; i < values.count(); ++i) values.set(i, compute(factors.get(i), i));
     return ffi::Error::Success();
   } catch (const InvalidArgument& error) {
     return ffi::Error(ffi::ErrorCode::kInvalidArgument, error.what());
@@ -126,84 +121,74 @@ ffi::Error for_each_tensor(const ffi::AnyBuffer& factor, const ffi::AnyBuffer& v
   }
 }
 
-ffi::Error gram_value(ffi::AnyBuffer x, ffi::AnyBuffer factor, std::string_view mode, bool flatten,
-                      ffi::Result<ffi::AnyBuffer> value) {
+// The options of a kernel, as its record in Python has them.
+class Options {
+ public:
+  explicit Options(const ffi::Dictionary& attributes) : attributes_(attributes) {}
+  Mode mode() const {
+    return get<std::string_view>("mode") == "columns" ? Mode::kColumns : Mode::kRows;
+  }
+  bool is(std::string_view name) const { return get<bool>(name); }
+
+ private:
+  template <typename T>
+  T get(std::string_view name) const {
+    const ffi::ErrorOr<T> found = attributes_.get<T>(name);
+    if (!found) throw InvalidArgument(found.error().message());
+    return *found;
+  }
+  const ffi::Dictionary& attributes_;
+};
+
+Regularizer gram_of(double factor, const Options& options) {
+  return OrthogonalRegularizer{factor, options.mode(), options.is("flatten")};
+}
+Regularizer soft_orthogonal_of(double factor, const Options& options) {
+  return SoftOrthogonalRegularizer{factor, options.mode(), options.is("diagonal"),
+                                   options.is("flatten")};
+}
+
+using RegularizerOf = Regularizer (*)(double factor, const Options& options);
+
+template <RegularizerOf kRegularizerOf>
+ffi::Error compute_value(ffi::AnyBuffer x, ffi::AnyBuffer factor, ffi::Result<ffi::AnyBuffer> value,
+                         ffi::Dictionary attributes) {
   return for_each_tensor(factor, *value, [&](double number, std::size_t i) {
-    return taut::value(OrthogonalRegularizer{number, mode_of(mode), flatten},
-                       Tensors(x, *value)[i]);
+    return taut::value(kRegularizerOf(number, Options(attributes)), Tensors(x, *value)[i]);
   });
 }
 
-ffi::Error gram_value_and_grad(ffi::AnyBuffer x, ffi::AnyBuffer factor, std::string_view mode,
-                               bool flatten, ffi::Result<ffi::AnyBuffer> value,
-                               ffi::Result<ffi::AnyBuffer> gradient) {
+template <RegularizerOf kRegularizerOf>
+ffi::Error compute_value_and_grad(ffi::AnyBuffer x, ffi::AnyBuffer factor,
+                                  ffi::Result<ffi::AnyBuffer> value,
+                                  ffi::Result<ffi::AnyBuffer> gradient,
+                                  ffi::Dictionary attributes) {
   return for_each_tensor(factor, *value, [&](double number, std::size_t i) {
-    return taut::value_and_grad(OrthogonalRegularizer{number, mode_of(mode), flatten},
-                                Tensors(x, *value)[i], Tensors(*gradient, *value)[i]);
+    return taut::value_and_grad(kRegularizerOf(number, Options(attributes)), Tensors(x, *value)[i],
+                                Tensors(*gradient, *value)[i]);
   });
 }
 
-ffi::Error soft_orthogonal_value(ffi::AnyBuffer x, ffi::AnyBuffer factor, std::string_view mode,
-                                 bool diagonal, ffi::Result<ffi::AnyBuffer> value) {
-  return for_each_tensor(factor, *value, [&](double number, std::size_t i) {
-    return taut::value(SoftOrthogonalRegularizer{number, mode_of(mode), diagonal}, Tensors(x, *value)[i]);
-  });
+template <RegularizerOf kRegularizerOf>
+void add_handlers(std::string_view kernel, py::dict& handlers) {
+  using Buffer = ffi::AnyBuffer;
+  XLA_FFI_DEFINE_HANDLER(value, compute_value<kRegularizerOf>,
+                         ffi::Ffi::Bind().Arg<Buffer>().Arg<Buffer>().Ret<Buffer>().Attrs());
+  XLA_FFI_DEFINE_HANDLER(
+      value_and_grad, compute_value_and_grad<kRegularizerOf>,
+      ffi::Ffi::Bind().Arg<Buffer>().Arg<Buffer>().Ret<Buffer>().Ret<Buffer>().Attrs());
+  const std::string name = "taut_" + std::string(kernel);
+  handlers[py::str(name + "_value")] = py::capsule(reinterpret_cast<void*>(value));
+  handlers[py::str(name + "_value_and_grad")] =
+      py::capsule(reinterpret_cast<void*>(value_and_grad));
 }
-
-ffi::Error soft_orthogonal_value_and_grad(ffi::AnyBuffer x, ffi::AnyBuffer factor,
-                                          std::string_view mode, bool diagonal,
-                                          ffi::Result<ffi::AnyBuffer> value,
-                                          ffi::Result<ffi::AnyBuffer> gradient) {
-  return for_each_tensor(factor, *value, [&](double number, std::size_t i) {
-    return taut::value_and_grad(SoftOrthogonalRegularizer{number, mode_of(mode), diagonal},
-                                Tensors(x, *value)[i], Tensors(*gradient, *value)[i]);
-  });
-}
-
-XLA_FFI_DEFINE_HANDLER(kGramValue, gram_value,
-                       ffi::Ffi::Bind()
-                           .Arg<ffi::AnyBuffer>()
-                           .Arg<ffi::AnyBuffer>()
-                           .Attr<std::string_view>("mode")
-                           .Attr<bool>("flatten")
-                           .Ret<ffi::AnyBuffer>());
-
-XLA_FFI_DEFINE_HANDLER(kGramValueAndGrad, gram_value_and_grad,
-                       ffi::Ffi::Bind()
-                           .Arg<ffi::AnyBuffer>()
-                           .Arg<ffi::AnyBuffer>()
-                           .Attr<std::string_view>("mode")
-                           .Attr<bool>("flatten")
-                           .Ret<ffi::AnyBuffer>()
-                           .Ret<ffi::AnyBuffer>());
-
-XLA_FFI_DEFINE_HANDLER(kSoftOrthogonalValue, soft_orthogonal_value,
-                       ffi::Ffi::Bind()
-                           .Arg<ffi::AnyBuffer>()
-                           .Arg<ffi::AnyBuffer>()
-                           .Attr<std::string_view>("mode")
-                           .Attr<bool>("diagonal")
-                           .Ret<ffi::AnyBuffer>());
-
-XLA_FFI_DEFINE_HANDLER(kSoftOrthogonalValueAndGrad, soft_orthogonal_value_and_grad,
-                       ffi::Ffi::Bind()
-                           .Arg<ffi::AnyBuffer>()
-                           .Arg<ffi::AnyBuffer>()
-                           .Attr<std::string_view>("mode")
-                           .Attr<bool>("diagonal")
-                           .Ret<ffi::AnyBuffer>()
-                           .Ret<ffi::AnyBuffer>());
 
 }  // namespace
 
 void register_jax(py::module_& module) {
   py::dict handlers;
-  handlers["taut_gram_value"] = py::capsule(reinterpret_cast<void*>(kGramValue));
-  handlers["taut_gram_value_and_grad"] = py::capsule(reinterpret_cast<void*>(kGramValueAndGrad));
-  handlers["taut_soft_orthogonal_value"] =
-      py::capsule(reinterpret_cast<void*>(kSoftOrthogonalValue));
-  handlers["taut_soft_orthogonal_value_and_grad"] =
-      py::capsule(reinterpret_cast<void*>(kSoftOrthogonalValueAndGrad));
+  add_handlers<gram_of>(kGram.name, handlers);
+  add_handlers<soft_orthogonal_of>(kSoftOrthogonal.name, handlers);
   module.attr("jax_handlers") = handlers;
 }
 

@@ -41,9 +41,9 @@ Regularizer gram_of(const py::tuple& factors) {
 }
 
 Regularizer soft_orthogonal_of(const py::tuple& factors) {
-  check_length(factors, 3);
+  check_length(factors, 4);
   return SoftOrthogonalRegularizer{number_at(factors, 0), mode_at(factors, 1),
-                                   factors[2].cast<bool>()};
+                                   factors[2].cast<bool>(), factors[3].cast<bool>()};
 }
 
 const Kernel& kernel_named(std::string_view name) {

@@ -20,9 +20,10 @@ struct Kernel {
   std::size_t work;  // per element: in a matrix, each meets those of many other vectors
 };
 
-Regularizer elementwise_of(const pybind11::tuple& factors);      // (l1, l2)
-Regularizer gram_of(const pybind11::tuple& factors);             // (factor, mode, flatten)
-Regularizer soft_orthogonal_of(const pybind11::tuple& factors);  // (factor, mode, diagonal)
+Regularizer elementwise_of(const pybind11::tuple& factors);  // (l1, l2)
+Regularizer gram_of(const pybind11::tuple& factors);         // (factor, mode, flatten)
+// (factor, mode, diagonal, flatten)
+Regularizer soft_orthogonal_of(const pybind11::tuple& factors);
 
 inline constexpr Kernel kElementwise{"elementwise", elementwise_of, 1};
 inline constexpr Kernel kGram{"gram", gram_of, 64};

@@ -19,7 +19,7 @@ class View:
 _Array = NDArray[Any] | View
 _Elementwise = tuple[float, float]  # (l1, l2)
 _Gram = tuple[float, str, bool]  # (factor, mode, flatten)
-_SoftOrthogonal = tuple[float, str, bool]  # (factor, mode, diagonal)
+_SoftOrthogonal = tuple[float, str, bool, bool]  # (factor, mode, diagonal, flatten)
 
 def elementwise_value(x: _Array, factors: _Elementwise) -> float: ...
 def elementwise_accumulate_grad(

@@ -1,6 +1,7 @@
 // Any number of threads gives the same bits, and so does every level that has fused multiply-add.
 // Processors are compared by test_recorded_bits.cpp.
 
+#include <array>
 #include <optional>
 
 #include "check_penalty.hpp"
@@ -114,12 +115,12 @@ TEMPLATE_TEST_CASE("orthogonal penalties of every size have the same bits", "[la
 // Where tiles, strips, panels and depth blocks end, and where a stream begins.
 TEMPLATE_TEST_CASE("orthogonal penalties have the same bits around every edge", "[large]", float,
                    double) {
-  for (const std::size_t edge : {576, 1152, 2304}) {
+  for (const std::size_t edge : std::array<std::size_t, 3>{576, 1152, 2304}) {
     for (const std::size_t vectors : {edge - 1, edge, edge + 1}) {
       check_threads_and_levels<TestType>({taut::OrthogonalRegularizer{}, vectors, 3});
     }
   }
-  for (const std::size_t edge : {16, 64, 128, 512}) {
+  for (const std::size_t edge : std::array<std::size_t, 4>{16, 64, 128, 512}) {
     for (const std::size_t length : {edge - 1, edge, edge + 1}) {
       check_threads_and_levels<TestType>({taut::OrthogonalRegularizer{}, 40, length});
     }

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import taut
-from frameworks import require
+from frameworks import LIBRARIES, require, to_library
 from taut import arrays, kernels, regularizers
 from taut.regularizers import L1, L2, OrthogonalRegularizer, SoftOrthogonalRegularizer
 from taut.regularizers._kernel import KernelRegularizer
@@ -24,19 +24,6 @@ def expected(penalty, x=X):
 def proximal_of(penalty, x=X):
     twin = L1(penalty.strength) if penalty.power == "one" else L2(penalty.strength)
     return twin.proximal(x, 0.5)
-
-
-def to_library(name, x):
-    if name == "numpy":
-        return x
-    if name == "torch":
-        return require("torch").from_numpy(x.copy())
-    if name == "jax":
-        return require("jax").numpy.asarray(x)
-    return require("tensorflow").constant(x)
-
-
-LIBRARIES = ["numpy", "torch", "jax", "tensorflow"]
 
 
 @pytest.mark.parametrize("library", LIBRARIES)

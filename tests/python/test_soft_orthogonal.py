@@ -39,6 +39,17 @@ SHAPES = [
 ]
 
 
+def check_value(value, expected, factor):
+    """Compares a value with what the oracle expects."""
+    exact = np.longdouble(factor) * expected.value
+    rounding = 4 * oracle.EPSILON["float64"] * exact + oracle.SMALLEST["float64"]
+    tolerance = np.longdouble(factor) * expected.value_tolerance + rounding
+    if math.isinf(value):
+        assert exact + tolerance > 1.797e308
+    else:
+        assert abs(value - exact) <= tolerance
+
+
 def check(x, mode="rows", diagonal=True, factor=0.7, scale=1.0, grad=None):
     """Compares the value and both gradients of one matrix with the oracle."""
     regularizer = SoftOrthogonalRegularizer(factor, mode, diagonal)
@@ -48,12 +59,7 @@ def check(x, mode="rows", diagonal=True, factor=0.7, scale=1.0, grad=None):
         expected.grad_tolerance[...] = 0
     value = regularizer(x)
     assert type(value) is float
-    exact = np.longdouble(factor) * expected.value
-    rounding = 4 * oracle.EPSILON["float64"] * exact + oracle.SMALLEST["float64"]
-    if math.isinf(value):
-        assert exact > 1.797e308
-    else:
-        assert abs(value - exact) <= np.longdouble(factor) * expected.value_tolerance + rounding
+    check_value(value, expected, factor)
 
     slope = np.longdouble(factor) * scale * expected.grad
     slack = np.longdouble(factor) * abs(scale) * expected.grad_tolerance

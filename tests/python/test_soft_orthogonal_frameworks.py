@@ -22,7 +22,7 @@ def matrices(dtype):
 
 def check(regularizer, x, value, grad, scale, sum_dtype="float64"):
     """Checks a value, and `scale` times its gradient, that operations in some order gave."""
-    factor, mode, diagonal = regularizer._factors()
+    factor, mode, diagonal, _ = regularizer._factors()
     expected = oracle.soft_orthogonal(x, mode, diagonal)
     coarse = oracle.EPSILON[sum_dtype if x.dtype == np.float64 else "float32"] * 4 * sum(x.shape)
     # No framework says in which order it adds up: so the larger of both Gram matrices counts.

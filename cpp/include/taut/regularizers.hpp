@@ -42,11 +42,13 @@ struct OrthogonalRegularizer {
 // is not finite makes the value and the whole gradient NaN; beside one beyond 2²⁰, those below
 // 2⁻¹²⁶ of it (float64: 2⁻¹⁰²²) may count for nothing. Products are those of WᵀW wherever there are
 // more vectors than coordinates; without the diagonal, twice as many, and errors are then relative
-// to ‖WᵀW‖²: larger than the value where all but few of the vectors are next to nothing.
+// to ‖WᵀW‖²: larger than the value where all but few of the vectors are next to nothing. `flatten`
+// is OrthogonalRegularizer's.
 struct SoftOrthogonalRegularizer {
   double factor = 0.01;
   Mode mode = Mode::kRows;
   bool diagonal = true;
+  bool flatten = false;
 };
 
 using Regularizer = std::variant<L1, L2, L1L2, OrthogonalRegularizer, SoftOrthogonalRegularizer>;

@@ -130,7 +130,7 @@ class GramPlan final : public Plan {
   }
 
  private:
-  enum class Step { kPack, kTiles, kSigns, kFinish, kStreamTiles, kStreamFinish };
+  enum class Step { kPack, kTiles, kSigns, kFinish, kStreamTile, kStreamFinish };
   struct Place {
     Step step;
     std::size_t strip;
@@ -142,7 +142,7 @@ class GramPlan final : public Plan {
     return problem_.has_gradient() ? 2 + 2 * strips() : 1 + strips();
   }
   Place place_of(std::size_t phase) const {
-    if (streams_) return {phase == 0 ? Step::kStreamTiles : Step::kStreamFinish, 0};
+    if (streams_) return {phase == 0 ? Step::kStreamTile : Step::kStreamFinish, 0};
     if (phase == 0) return {Step::kPack, 0};
     if (!problem_.has_gradient()) return {Step::kTiles, phase - 1};
     if (phase == count_phases() - 1) return {Step::kFinish, 0};
@@ -159,7 +159,11 @@ class GramPlan final : public Plan {
            length_ < kMostMemory / bytes_of_coordinate;
   }
 
-  std::size_t padded_weights() const { return round_up(std::max(padded_, vectors_), kGramWeights); }
+  std::size_t padded_weights() const { return round_up(padded_, kGramWeights); }
+  // What tiles read beyond the last vector counts for nothing.
+  void clear_padding() {
+    std::fill(matrix_.weights + padded_, matrix_.weights + padded_weights(), 0.0);
+  }
   std::size_t strips() const { return divide_up(vectors_, kGramStrip); }
   Strip strip(std::size_t index) const {
     const std::size_t begin = index * kGramStrip;
@@ -204,7 +208,7 @@ class GramPlan final : public Plan {
            divide_up(vectors_ - strip.end, targets_per_piece());
   }
   void finish(std::size_t piece);
-  void stream_tiles(std::byte* scratch);
+  void stream_tile(std::byte* scratch);
   void stream_finish(std::byte* scratch);
   void fill_with_nan(std::size_t piece, std::size_t pieces);
   GramTarget target() const;
@@ -245,7 +249,7 @@ Plan::Phase GramPlan::phase(std::size_t index) const {
               height * (2 * right - height) * length / kSignsPerNanosecond};
     case Step::kFinish:
       return {divide_up(vectors_, kFinishedVectors), copies};
-    case Step::kStreamTiles:
+    case Step::kStreamTile:
     case Step::kStreamFinish:
       return {1, copies + height * right / 2 * length / kMultiplyAddsPerNanosecond};
   }
@@ -263,17 +267,15 @@ void GramPlan::run(std::size_t phase, std::size_t piece, std::byte* scratch) {
       return multiply_signs(strip(strip_index), piece, scratch);
     case Step::kFinish:
       return finish(piece);
-    case Step::kStreamTiles:
-      return stream_tiles(scratch);
+    case Step::kStreamTile:
+      return stream_tile(scratch);
     case Step::kStreamFinish:
       return stream_finish(scratch);
   }
 }
 
 void GramPlan::pack(std::size_t piece) {
-  if (piece == 0) {  // what tiles read beyond the last vector counts for nothing
-    std::fill(matrix_.weights + padded_, matrix_.weights + padded_weights(), 0.0);
-  }
+  if (piece == 0) clear_padding();
   if (!kernel_.pack(matrix_, piece * kernel_.register_columns)) finite_ = false;
 }
 
@@ -283,8 +285,8 @@ void GramPlan::tile(std::size_t strip_index, std::size_t piece, std::byte* scrat
   if (piece == 0 && strip_index > 0) add_to_total(strip_index - 1);
   const Strip rows = strip(strip_index);
   const GramTile tile = rows.tile_at(piece);
-  const GramSigns row_signs = row_store_.signs(rows.end - rows.begin, rows.begin, rows.begin);
-  const GramSigns column_signs = column_store_.signs(vectors_ - rows.end, rows.end, rows.begin);
+  const GramSigns row_signs = signs_of_rows(rows);
+  const GramSigns column_signs = signs_of_columns(rows);
   const bool has_gradient = problem_.has_gradient();
   sums_[strip_index % 2][piece] = kernel_.tile(
       matrix_, tile, has_gradient ? &row_signs : nullptr,
@@ -314,15 +316,14 @@ void GramPlan::finish(std::size_t piece) {
   kernel_.finish(matrix_, begin, end, coefficient(begin, end), target());
 }
 
-void GramPlan::stream_tiles(std::byte* scratch) {
-  std::fill(matrix_.weights + padded_, matrix_.weights + padded_weights(), 0.0);
+void GramPlan::stream_tile(std::byte* scratch) {
+  clear_padding();
   for (std::size_t begin = 0; begin < vectors_; begin += kernel_.register_columns) {
     if (!kernel_.stream_pack(matrix_, begin)) finite_ = false;
   }
   if (!finite_) return;
   const GramSigns signs = signs_of_rows(strip(0));
-  sums_[0][0] =
-      kernel_.stream_tiles(matrix_, tile_, problem_.has_gradient() ? &signs : nullptr, scratch);
+  sums_[0][0] = kernel_.stream_tile(matrix_, problem_.has_gradient() ? &signs : nullptr, scratch);
 }
 
 void GramPlan::stream_finish(std::byte* scratch) {

@@ -15,11 +15,13 @@
 #include <cmath>
 #include <limits>
 #include <span>
+#include <utility>
 
 #include "kernels/kernels.hpp"
 #include "plans/fill.hpp"
 #include "plans/registry.hpp"
 #include "plans/strip.hpp"
+#include "plans/vectors.hpp"
 #include "views/check.hpp"
 
 namespace taut {
@@ -42,45 +44,48 @@ constexpr int kMostShift = 1000;  // whose power of two float64 has, and the rec
 constexpr double kMultiplyAddsPerNanosecond = 40;
 constexpr double kCopiesPerNanosecond = 0.5;
 
+// The same numbers, read as the vectors' coordinates.
+Vectors turned(const Vectors& vectors) {
+  Vectors turned{vectors.length, vectors.count, vectors.arrays};
+  for (Vectors::Array& array : turned.arrays) {
+    std::swap(array.vector_stride, array.coordinate_stride);
+  }
+  return turned;
+}
+
 // Throws std::bad_alloc for what no memory can have.
 std::size_t round_up(std::size_t number, std::size_t multiple) {
   return checked_product(divide_up(number, multiple), multiple);
 }
 
-// Which of x's axes the vectors V are along, and what stands on the diagonal of H.
+// Whether the vectors V are W's own or its coordinates, and what stands on the diagonal of H.
 struct Route {
-  std::size_t vector_axis;
+  bool is_across;
   SoftDiagonal diagonal;
   double constant;  // is added to Σ H²
 
-  Route(const SoftOrthogonalRegularizer& regularizer, const ConstView& x) {
-    vector_axis = regularizer.mode == Mode::kRows ? 0 : 1;
-    const std::size_t vectors = x.extent(vector_axis);
-    const std::size_t length = x.extent(1 - vector_axis);
-    diagonal = regularizer.diagonal ? SoftDiagonal::kLessOne : SoftDiagonal::kNone;
-    constant = 0;
-    const bool is_tall = vectors > length && (regularizer.diagonal || vectors - length >= length);
-    if (!is_tall) return;
-    vector_axis = 1 - vector_axis;
-    if (regularizer.diagonal) {
-      constant = static_cast<double>(vectors - length);
-    } else {
-      diagonal = SoftDiagonal::kWhole;
-    }
-  }
+  Route(const SoftOrthogonalRegularizer& regularizer, const Vectors& w)
+      : is_across(w.count > w.length && (regularizer.diagonal || w.count - w.length >= w.length)),
+        diagonal(regularizer.diagonal ? SoftDiagonal::kLessOne
+                 : is_across          ? SoftDiagonal::kWhole
+                                      : SoftDiagonal::kNone),
+        constant(is_across && regularizer.diagonal ? static_cast<double>(w.count - w.length) : 0) {}
+
+  Vectors vectors(const Vectors& w) const { return is_across ? turned(w) : w; }
 };
 
 class SoftOrthogonalPlan final : public Plan {
  public:
   SoftOrthogonalPlan(const SoftOrthogonalRegularizer& regularizer, const Problem& problem,
-                     const Call& call)
+                     const Vectors& w, const Call& call)
       : factor_(regularizer.factor),
         kernel_(call.kernels().soft_orthogonal[static_cast<std::size_t>(problem.dtype)]),
         shape_(call.kernels().gram[static_cast<std::size_t>(problem.dtype)]),
         problem_(problem),
-        route_(regularizer, *problem.x),
-        matrix_(copies_of(route_.vector_axis)),
-        turned_(copies_of(1 - route_.vector_axis)),
+        route_(regularizer, w),
+        target_(route_.vectors(w).arrays[1]),
+        matrix_(copies_of(route_.vectors(w))),
+        turned_(copies_of(turned(route_.vectors(w)))),
         tile_(tile_side(matrix_.vectors)),
         block_(tile_side(turned_.vectors)),
         tile_sums_(call.arena().take<double>(tiles_before(strips()))) {
@@ -161,13 +166,13 @@ class SoftOrthogonalPlan final : public Plan {
   }
   std::size_t blocks() const { return divide_up(turned_.vectors, block_); }
 
-  GramMatrix copies_of(std::size_t axis) const {
-    const ConstView& x = *problem_.x;
+  GramMatrix copies_of(const Vectors& vectors) const {
+    const Vectors::Array& x = vectors.arrays[0];
     GramMatrix matrix{};
-    matrix.vectors = x.extent(axis);
-    matrix.length = x.extent(1 - axis);
+    matrix.vectors = vectors.count;
+    matrix.length = vectors.length;
     matrix.padded_vectors = round_up(matrix.vectors, shape_.vector_multiple);
-    matrix.source = {x.data(), x.stride(axis), x.stride(1 - axis)};
+    matrix.source = {x.data, x.vector_stride, x.coordinate_stride};
     return matrix;
   }
   void* take(Block& block, std::size_t rows, std::size_t columns) const {
@@ -206,10 +211,11 @@ class SoftOrthogonalPlan final : public Plan {
   const GramKernel& shape_;  // of the copies
   const Problem& problem_;
   Route route_;
-  GramMatrix matrix_;  // V
-  GramMatrix turned_;  // its coordinates
-  std::size_t tile_;   // vectors along each side of a tile of H
-  std::size_t block_;  // coordinates of a block of the gradient
+  Vectors::Array target_;  // the gradient, as V's vectors
+  GramMatrix matrix_;      // V
+  GramMatrix turned_;      // its coordinates
+  std::size_t tile_;       // vectors along each side of a tile of H
+  std::size_t block_;      // coordinates of a block of the gradient
   SoftStrip store_{};
   std::byte* products_ = nullptr;     // of a strip's tiles, window by window
   std::byte* sums_ = nullptr;         // of the strips before, for the vectors below the first
@@ -343,13 +349,12 @@ void SoftOrthogonalPlan::multiply(std::size_t strip_index, std::size_t piece, st
 // 4 * factor * scale, and what the vectors' own factor is to the power of -3. Where the product is
 // beyond float64's range, a power of two is taken out of it.
 SoftFinish SoftOrthogonalPlan::finish() const {
-  const View& gradient = *problem_.gradient;
-  const std::size_t axis = route_.vector_axis;
-  SoftFinish finish{4 * factor_ * problem_.scale,
-                    1,
-                    norms_,
-                    {gradient.data(), gradient.stride(axis), gradient.stride(1 - axis),
-                     gradient.dtype() == DType::kFloat32, problem_.task == Task::kAccumulate}};
+  SoftFinish finish{
+      4 * factor_ * problem_.scale,
+      1,
+      norms_,
+      {target_.data, target_.vector_stride, target_.coordinate_stride,
+       problem_.gradient->dtype() == DType::kFloat32, problem_.task == Task::kAccumulate}};
   if (problem_.scale == 0 || !std::isfinite(problem_.scale)) return finish;
   int scale_exponent, factor_exponent;
   const double scale = std::frexp(problem_.scale, &scale_exponent);
@@ -375,7 +380,7 @@ void SoftOrthogonalPlan::fill_with_nan(std::size_t piece, std::size_t pieces) {
 }
 
 double SoftOrthogonalPlan::combine() {
-  // Vectors without coordinates are zeros, and there are as many as x has.
+  // W's vectors without coordinates are zeros, and each is away from 1.
   if (matrix_.vectors == 0) return factor_ * route_.constant;
   if (!is_finite()) return std::numeric_limits<double>::quiet_NaN();
   double sum = 0;
@@ -384,15 +389,23 @@ double SoftOrthogonalPlan::combine() {
   return std::ldexp(factor_ * sum, -4 * shift()) + factor_ * route_.constant;
 }
 
+class SoftOrthogonalPlanMaker final : public VectorPlanMaker {
+ public:
+  explicit SoftOrthogonalPlanMaker(const SoftOrthogonalRegularizer& regularizer)
+      : regularizer_(regularizer) {}
+  Plan& make(const Problem& problem, const Vectors& vectors, const Call& call) const override {
+    return call.arena().make<SoftOrthogonalPlan>(regularizer_, problem, vectors, call);
+  }
+
+ private:
+  const SoftOrthogonalRegularizer& regularizer_;
+};
+
 }  // namespace
 
 void check(const SoftOrthogonalRegularizer& regularizer, Task task, const ConstView& x, double) {
   check_factor("factor", regularizer.factor);
-  if (x.rank() != 2) {
-    throw InvalidArgument(
-        "Inputs to SoftOrthogonalRegularizer must have rank 2. Received: inputs.shape=" +
-        shape_of(x));
-  }
+  check_matrix("SoftOrthogonalRegularizer", regularizer.flatten, x);
   if (task == Task::kProx) {
     throw InvalidArgument("SoftOrthogonalRegularizer has no proximal step in closed form");
   }
@@ -401,7 +414,7 @@ void check(const SoftOrthogonalRegularizer& regularizer, Task task, const ConstV
 Plan& make_plan(const SoftOrthogonalRegularizer& regularizer, const Problem& problem,
                 const Call& call) {
   if (regularizer.factor == 0) return make_zero_plan(problem, call);
-  return call.arena().make<SoftOrthogonalPlan>(regularizer, problem, call);
+  return make_vector_plan(problem, regularizer.mode, call, SoftOrthogonalPlanMaker(regularizer));
 }
 
 }  // namespace taut

@@ -1,7 +1,8 @@
 """Soft orthogonality: `factor * norm(W @ W.T - I)**2`, of a matrix W of rows or columns.
 
 Without the diagonal it is `factor` times the sum of all `dot(w[i], w[j])**2` with i != j. NaN or
-Inf in x makes it and the whole gradient NaN.
+Inf in x makes it and the whole gradient NaN. With `flatten` x may have more axes than two, as that
+of the orthogonal penalty.
 
 Where there are more vectors than coordinates, it is computed from `W.T @ W`, which is smaller; and
 without the diagonal where there are twice as many, since sums that cancel take a bit at most then.
@@ -12,9 +13,11 @@ from typing import Any
 from taut import _core
 from taut.kernels.kernel import Kernel
 from taut.kernels.operations import Operations
+from taut.kernels.vectors import as_matrix
 
 
-def _squared_distance(xp: Operations, x: Any, mode: str, diagonal: bool) -> Any:
+def _squared_distance(xp: Operations, x: Any, mode: str, diagonal: bool, flatten: bool) -> Any:
+    x = as_matrix(xp, x, mode)
     vectors = xp.nan_unless_finite(x if mode == "rows" else xp.transpose(x))
     if diagonal:
         return _with_diagonal(xp, vectors)
@@ -67,6 +70,7 @@ SOFT_ORTHOGONAL = Kernel(
     accumulate_grad=_core.soft_orthogonal_accumulate_grad,
     bound_by="arithmetic",
     rank=2,
-    options={"mode": ("rows", "columns"), "diagonal": (True, False)},
+    flattens=lambda mode, diagonal, flatten: flatten,
+    options={"mode": ("rows", "columns"), "diagonal": (True, False), "flatten": (False, True)},
     is_batched=True,
 )

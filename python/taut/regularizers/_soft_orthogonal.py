@@ -1,6 +1,6 @@
 """Soft orthogonality: of all vectors in a matrix, and their norms."""
 
-from typing import Any
+from typing import Any, get_args
 
 from taut.arrays.factors import Factor, as_factor, number_of, read
 from taut.arrays.library import Factors
@@ -11,7 +11,7 @@ from taut.regularizers._kernel import KernelRegularizer
 from taut.regularizers._registry import register_builtin
 
 _DEFAULT = 0.01
-_MODES = SOFT_ORTHOGONAL.options["mode"]
+_MODES = get_args(Mode)
 
 
 class SoftOrthogonalRegularizer(KernelRegularizer):
@@ -35,39 +35,52 @@ class SoftOrthogonalRegularizer(KernelRegularizer):
             call. None means the default.
         mode: "rows" or "columns": which vectors are to be orthonormal.
         diagonal: Whether their norms are to be 1, too.
+        flatten: Whether x may have more axes than two: as `OrthogonalRegularizer` reads them.
 
     Raises:
-        ValueError: If the factor is negative or not a finite number, or the mode or `diagonal` is
-            another.
+        ValueError: If the factor is negative or not a finite number, or the mode, `diagonal` or
+            `flatten` is another.
 
     Source: Xie et al., "All You Need is Beyond a Good Init", 2017; without the diagonal Brock et
     al., "Large Scale GAN Training for High Fidelity Natural Image Synthesis", 2019, section 3.1.
     """
 
     _kernel = SOFT_ORTHOGONAL
-    _settable = ("factor", "mode", "diagonal")
+    _settable = ("factor", "mode", "diagonal", "flatten")
 
     def __init__(
-        self, factor: Factor | None = _DEFAULT, mode: Mode = "rows", diagonal: bool = True
+        self,
+        factor: Factor | None = _DEFAULT,
+        mode: Mode = "rows",
+        diagonal: bool = True,
+        flatten: bool = False,
     ) -> None:
         self.factor = as_factor("factor", _DEFAULT if factor is None else factor)
         self.mode = check_option("mode", mode, _MODES)
-        self.diagonal = check_option("diagonal", diagonal, SOFT_ORTHOGONAL.options["diagonal"])
+        self.diagonal = check_option("diagonal", diagonal, (True, False))
+        self.flatten = check_option("flatten", flatten, (False, True))
 
     def _factors(self) -> Factors:
-        factor, mode, diagonal = self.factor, self.mode, self.diagonal
-        is_plain = type(factor) is float and type(mode) is str and type(diagonal) is bool
-        if is_plain and mode in _MODES:
-            return factor, mode, diagonal
-        return read(SOFT_ORTHOGONAL, factor, mode, diagonal)
+        return read(SOFT_ORTHOGONAL, self.factor, self.mode, self.diagonal, self.flatten)
+
+    def __repr__(self) -> str:
+        flatten = ", flatten=True" if self.flatten else ""
+        return (
+            f"{type(self).__name__}(factor={self.factor!r}, mode={self.mode!r}, "
+            f"diagonal={self.diagonal!r}{flatten})"
+        )
 
     def get_config(self) -> dict[str, Any]:
-        """Returns `{"factor": ..., "mode": ..., "diagonal": ...}`, exactly as they were given."""
-        return {
+        """Returns `{"factor": ..., "mode": ..., "diagonal": ...}`, exactly as they were given.
+
+        And "flatten", if that is True.
+        """
+        config = {
             "factor": number_of("factor", self.factor),
             "mode": self.mode,
             "diagonal": self.diagonal,
         }
+        return config | {"flatten": True} if self.flatten else config
 
 
 register_builtin(SoftOrthogonalRegularizer, "soft_orthogonal_regularizer")

@@ -93,15 +93,6 @@ template <typename Storage>
   }
 }
 
-// The same for the first `count` numbers that are `stride` bytes apart; the rest are zero.
-template <typename Storage>
-[[gnu::always_inline]] inline auto gather_vector(const char* from, std::ptrdiff_t stride,
-                                                 std::size_t count) {
-  Storage line[kLanesOf<ComputeOf<Storage>>];
-  gather_line(from, stride, count, line);
-  return load_line<Storage>(line);
-}
-
 // As many lines as a vector has lanes.
 template <typename T>
 struct Square {

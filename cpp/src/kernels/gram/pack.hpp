@@ -2,12 +2,10 @@
 // the vectors side by side, and in panels of coordinates. A vector whose numbers are so large or so
 // small that a dot product could overflow, or all of it underflow, is scaled by a power of two.
 // That is exact, but for small numbers beside very large ones; pairs in which they could count are
-// computed from the source again: see tile.hpp.
+// computed from the source again: see uncertain.hpp.
 
 #ifndef TAUT_KERNELS_GRAM_PACK_HPP_
 #define TAUT_KERNELS_GRAM_PACK_HPP_
-
-#include <type_traits>
 
 #include "kernels/gram/groups.hpp"
 #include "kernels/gram/lines.hpp"

@@ -81,35 +81,65 @@ template <typename T>
   });
 }
 
-// Some vectors by some coordinates, from a tile to the caller's array.
+// Up to kFinished vectors by kFinished coordinates, from a tile to the caller's array.
 template <typename T, typename G>
 class SoftFinisher {
  public:
   explicit SoftFinisher(const SoftFinish& finish) : finish_(finish) {}
 
-  // Not inlined, so that no frame on the stack is large.
-  [[gnu::noinline]] void write(const T* tile, std::size_t vectors, std::size_t coordinates,
-                               char* to) const {
-    const GramTarget& target = finish_.target;
-    double slopes[kFinished][kFinished];
-    if (is_nearer(target.coordinate_stride, target.vector_stride)) {
-      for (std::size_t v = 0; v < vectors; ++v) {
-        compute(tile + v * kGramTile, slopes[0]);
-        write_line<G>(slopes[0], coordinates, target.accumulate,
-                      to + offset(v, target.vector_stride), target.coordinate_stride);
-      }
-      return;
+  void write(const T* tile, std::size_t vectors, std::size_t coordinates, char* to) const {
+    if (is_nearer(finish_.target.coordinate_stride, finish_.target.vector_stride)) {
+      write_along_coordinates(tile, vectors, coordinates, to);
+    } else {
+      write_along_vectors(tile, vectors, coordinates, to);
     }
-    for (std::size_t v = 0; v < kFinished; ++v) {
-      compute(tile + (v < vectors ? v : 0) * kGramTile, slopes[v]);
-    }
-    write_turned<G>(slopes, target, vectors, coordinates, to);
   }
 
  private:
-  [[gnu::always_inline]] void compute(const T* sums, double (&slopes)[kFinished]) const {
+  [[gnu::noinline]] void write_along_coordinates(const T* tile, std::size_t vectors,
+                                                 std::size_t coordinates, char* to) const {
+    const GramTarget& target = finish_.target;
+    for (std::size_t v = 0; v < vectors; ++v) {
+      double slopes[kFinished];
+      compute(tile + v * kGramTile, slopes);
+      write_line<G>(slopes, coordinates, target.accumulate, to + offset(v, target.vector_stride),
+                    target.coordinate_stride);
+    }
+  }
+
+  // In squares, turned in registers.
+  [[gnu::noinline]] void write_along_vectors(const T* tile, std::size_t vectors,
+                                             std::size_t coordinates, char* to) const {
+    const GramTarget& target = finish_.target;
+    constexpr std::size_t kLanes = kLanesOf<T>;
+    for (std::size_t v = 0; v < vectors; v += kLanes) {
+      const std::size_t lanes = vectors - v < kLanes ? vectors - v : kLanes;
+      for (std::size_t c = 0; c < coordinates; c += kLanes) {
+        Square<T> square;
+        TAUT_UNROLL
+        for (std::size_t i = 0; i < kLanes; ++i) {
+          const std::size_t of = i < lanes ? i : 0;  // any that is there
+          square.lines[i] = load<typename Square<T>::V>(tile + (v + of) * kGramTile + c);
+        }
+        square.transpose();
+        for (std::size_t i = 0; i < kLanes && c + i < coordinates; ++i) {
+          T line[kLanes];
+          double slopes[kLanes];
+          store(line, square.lines[i]);
+          compute(line, slopes);
+          write_line<G>(
+              slopes, lanes, target.accumulate,
+              to + offset(v, target.vector_stride) + offset(c + i, target.coordinate_stride),
+              target.vector_stride);
+        }
+      }
+    }
+  }
+
+  template <std::size_t kLength>
+  [[gnu::always_inline]] void compute(const T* sums, double (&slopes)[kLength]) const {
     TAUT_UNROLL
-    for (std::size_t i = 0; i < kFinished; i += kDoubles) {
+    for (std::size_t i = 0; i < kLength; i += kDoubles) {
       Doubles slope = load_doubles(sums + i) * finish_.coefficient;
       if (finish_.power != 1) slope = slope * finish_.power * finish_.power * finish_.power;
       store(slopes + i, slope);

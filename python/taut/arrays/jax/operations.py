@@ -110,7 +110,7 @@ def zeros_like(x: Array) -> Array:
 
 def absolute(x: Array) -> Array:
     """Returns |x|; JAX's own has a derivative of 1 at 0, and of -1 at NaN."""
-    return x * lax.stop_gradient(jnp.sign(x))
+    return x * lax.stop_gradient(sign(x))
 
 
 def sign(x: Array) -> Array:

@@ -159,7 +159,7 @@ def constant(x: Any) -> Any:
 
 def nan_unless_finite(x: Any) -> Any:
     """Returns x, or NaN everywhere if one element is NaN or Inf."""
-    return x * tf.where(tf.reduce_all(tf.math.is_finite(x)), tf.ones((), x.dtype), float("nan"))
+    return x * tf.where(are_finite(x), tf.ones((), x.dtype), float("nan"))
 
 
 def powers_of_two(x: Any, axis: int) -> Any:
