@@ -8,7 +8,7 @@ import pytest
 import test_elementwise
 import test_gram
 from taut import Penalties
-from taut.regularizers import L1, L1L2, L2, OrthogonalRegularizer
+from taut.regularizers import L1, L1L2, L2, GroupLasso, OrthogonalRegularizer
 
 REGULARIZERS = {
     "L1": L1(0.3),
@@ -16,6 +16,8 @@ REGULARIZERS = {
     "L1L2": L1L2(0.3, 0.7),
     "rows": OrthogonalRegularizer(0.7),
     "columns": OrthogonalRegularizer(0.7, "columns"),
+    "groups of rows": GroupLasso(0.7),
+    "groups of columns": GroupLasso(0.7, "columns"),
 }
 
 
@@ -30,7 +32,7 @@ def check_penalty(regularizer, x, value, grad, scale=1.0, sum_dtype="float64", l
 
     `sum_dtype` is what sums were taken in; numbers below `lost` may have become 0 on the way.
     """
-    check = check_gram if regularizer._kernel.name == "gram" else check_elementwise
+    check = CHECKS[regularizer._kernel.name]
     assert (grad.shape, grad.dtype) == (x.shape, x.dtype)
     check(regularizer, x, value, grad, scale, sum_dtype, lost)
 
@@ -68,6 +70,30 @@ def check_gram(regularizer, x, value, grad, scale, sum_dtype="float64", lost=1e-
     slack += np.abs(slope) * 4 * oracle.GRAM_EPSILON[x.dtype.name] + abs(scale) * lost
     slack += np.abs(slope).max(initial=0) * 4 * sum(x.shape) * coarser
     test_gram.assert_close(grad, slope, slack)
+
+
+def check_group_lasso(regularizer, x, value, grad, scale, sum_dtype="float64", lost=1e-44):
+    expected = oracle.group_lasso(x, *regularizer._factors())
+    coarser = oracle.EPSILON[sum_dtype] / oracle.EPSILON["float64"]
+    exact = expected.value
+    if x.dtype != np.float64 and abs(exact) > 3.4e38:
+        exact = math.inf
+    if np.isfinite(exact):
+        tolerance = coarser * expected.value_tolerance()
+        # What is lost of numbers is lost of the sum of their squares, beside the largest.
+        lost *= regularizer.factor * x.size + 1
+        assert abs(value - exact) <= tolerance + value_rounding(x, exact) + lost
+    else:
+        np.testing.assert_equal(value, exact)
+    slope = np.longdouble(scale) * expected.grad
+    test_elementwise.assert_close(grad, slope, coarser * expected.terms(slope))
+
+
+CHECKS = {
+    "elementwise": check_elementwise,
+    "gram": check_gram,
+    "group_lasso": check_group_lasso,
+}
 
 
 def assert_not_written(x, grad, own):

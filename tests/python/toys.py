@@ -93,6 +93,8 @@ class Operations:
     sum_dtype = staticmethod(lambda x: np.float64)
     cast = staticmethod(lambda x, dtype: boxed(np.asarray, x, dtype=dtype))
     shape = staticmethod(lambda x: x.shape)
+    rows = staticmethod(lambda x: boxed(np.reshape, x, (x.shape[0], -1)))
+    columns = staticmethod(lambda x: boxed(np.reshape, x, (-1, x.shape[-1])))
     transpose = staticmethod(lambda x: boxed(np.transpose, x))
     where = staticmethod(lambda condition, x, y: boxed(np.where, condition, x, y))
     zeros_like = staticmethod(lambda x: boxed(np.zeros_like, x))

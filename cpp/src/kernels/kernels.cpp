@@ -8,6 +8,7 @@
 #include "kernels/gram/signs.hpp"
 #include "kernels/gram/stream.hpp"
 #include "kernels/gram/tile.hpp"
+#include "kernels/group_lasso/lines.hpp"
 
 namespace taut::TAUT_LEVEL {
 namespace {
@@ -40,6 +41,8 @@ constexpr Kernels kernels = {
                     elementwise_kernel<Float16>(), elementwise_kernel<BFloat16>()},
     .gram = {gram_kernel<double>(), gram_kernel<float>(), gram_kernel<Float16>(),
              gram_kernel<BFloat16>()},
+    .group_lasso = {group_lasso_kernel<double>(), group_lasso_kernel<float>(),
+                    group_lasso_kernel<Float16>(), group_lasso_kernel<BFloat16>()},
 };
 
 }  // namespace taut::TAUT_LEVEL

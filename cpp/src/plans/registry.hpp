@@ -28,6 +28,9 @@ Plan& make_plan(const L1L2&, const Problem&, const Call&);
 void check(const OrthogonalRegularizer&, Task, const ConstView& x, double scale);
 Plan& make_plan(const OrthogonalRegularizer&, const Problem&, const Call&);
 
+void check(const GroupLasso&, Task, const ConstView& x, double scale);
+Plan& make_plan(const GroupLasso&, const Problem&, const Call&);
+
 // The plan of a penalty that is 0 whatever x: zeros in a gradient that is to be overwritten.
 Plan& make_zero_plan(const Problem&, const Call&);
 

@@ -7,12 +7,14 @@ from collections.abc import Callable
 
 from taut.kernels.elementwise import ELEMENTWISE
 from taut.kernels.gram import GRAM
+from taut.kernels.group_lasso import GROUP_LASSO
 from taut.kernels.kernel import Kernel, Presence
 from taut.kernels.operations import Operations
 
 __all__ = [
     "ELEMENTWISE",
     "GRAM",
+    "GROUP_LASSO",
     "Kernel",
     "Operations",
     "Presence",
@@ -58,3 +60,4 @@ def subscribe(subscriber: Callable[[Kernel], None]) -> None:
 
 register(ELEMENTWISE)
 register(GRAM)
+register(GROUP_LASSO)

@@ -9,7 +9,7 @@ from typing import Any
 
 from taut import _core
 from taut.kernels.kernel import Kernel
-from taut.kernels.operations import Operations
+from taut.kernels.operations import Operations, is_known
 
 _NORM_FLOOR = 1e-7
 
@@ -17,9 +17,9 @@ _NORM_FLOOR = 1e-7
 def _mean_cosine(xp: Operations, x: Any, mode: str) -> Any:
     vectors = x if mode == "rows" else xp.transpose(x)
     count, length = xp.shape(vectors)
-    if _is_known(length) and length == 0:
+    if is_known(length) and length == 0:
         return xp.no_penalty(x)
-    if not _is_known(count):
+    if not is_known(count):
         vectors = xp.where(count < 2, xp.zeros_like(vectors), vectors)
     elif count < 2:
         return xp.no_penalty(x)
@@ -41,12 +41,8 @@ def _mean_cosine(xp: Operations, x: Any, mode: str) -> Any:
     return total / _number_of_ordered_pairs(xp, count, total.dtype)
 
 
-def _is_known(extent: Any) -> bool:
-    return not hasattr(extent, "dtype")
-
-
 def _number_of_ordered_pairs(xp: Operations, count: Any, dtype: Any) -> Any:
-    if _is_known(count):
+    if is_known(count):
         return count * (count - 1)
     number = xp.cast(count, dtype)
     return xp.where(count > 1, number * (number - 1), 1.0)

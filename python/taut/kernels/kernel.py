@@ -41,6 +41,7 @@ class Kernel:
             be written and read. One that is bound by arithmetic is called by compiled code, too,
             and gives its gradient along with its value, where one will be asked for.
         rank: How many axes x must have; None for any number.
+        least_rank: How many it must have at least, where it may have any number.
         options: The names of the other factors, and what each may be.
         is_batched: Whether the core's functions of many tensors know the kernel by its name.
     """
@@ -55,6 +56,7 @@ class Kernel:
     prox: Callable[..., None] | None = None
     bound_by: Literal["memory", "arithmetic"] = "memory"
     rank: int | None = None
+    least_rank: int = 0
     options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     is_batched: bool = False
 
@@ -78,6 +80,11 @@ class Kernel:
         if self.rank is not None and len(shape) != self.rank:
             raise ValueError(
                 f"Inputs to {self.title} must have rank {self.rank}. "
+                f"Received: inputs.shape={tuple(shape)}"
+            )
+        if len(shape) < self.least_rank:
+            raise ValueError(
+                f"Inputs to {self.title} must have rank {self.least_rank} or more. "
                 f"Received: inputs.shape={tuple(shape)}"
             )
 

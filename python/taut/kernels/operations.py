@@ -3,6 +3,11 @@
 from typing import Any, Protocol
 
 
+def is_known(extent: Any) -> bool:
+    """Returns whether an extent is a number, and no array that will hold one."""
+    return not hasattr(extent, "dtype")
+
+
 class Operations(Protocol):
     """What a module of an array library's operations has: mypy checks each against this.
 
@@ -21,6 +26,12 @@ class Operations(Protocol):
 
     def shape(self, x: Any) -> tuple[Any, ...]:
         """Returns the extents: ints where they are known, else 0-d arrays."""
+
+    def rows(self, x: Any) -> Any:
+        """Returns an array of rank 1 or more as the matrix of its first axis by all others."""
+
+    def columns(self, x: Any) -> Any:
+        """Returns an array of rank 1 or more as the matrix of all other axes by its last one."""
 
     def transpose(self, x: Any) -> Any:
         """Returns a matrix with its axes exchanged."""

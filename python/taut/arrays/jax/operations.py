@@ -4,6 +4,7 @@ For XLA to fuse, for platforms other than the CPU, and for second derivatives. S
 float64 under `jax_enable_x64`; without it JAX has none, and they are taken in float32.
 """
 
+import math
 import sys
 from typing import Any
 
@@ -59,6 +60,16 @@ def cast(x: Any, dtype: Any) -> Array:
 def shape(x: Array) -> tuple[int, ...]:
     """Returns the extents."""
     return x.shape  # type: ignore[no-any-return]
+
+
+def rows(x: Array) -> Array:
+    """Returns the matrix of the first axis by all others."""
+    return x.reshape(x.shape[0], math.prod(x.shape[1:]))
+
+
+def columns(x: Array) -> Array:
+    """Returns the matrix of all other axes by the last one."""
+    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
 def transpose(x: Array) -> Array:

@@ -4,6 +4,7 @@ They are the same eagerly, in graphs, compiled by XLA and in saved models, for s
 only when a graph runs too, and can be differentiated as often as one likes.
 """
 
+import math
 import sys
 from typing import Any
 
@@ -51,6 +52,18 @@ def shape(x: Any) -> tuple[Any, ...]:
     """Returns the extents: ints where they are known, else 0-d tensors."""
     known = x.shape.as_list()
     return tuple(tf.shape(x)[axis] if each is None else each for axis, each in enumerate(known))
+
+
+def rows(x: Any) -> Any:
+    """Returns the matrix of the first axis by all others."""
+    first, *others = shape(x)
+    return tf.reshape(x, (first, math.prod(others)))
+
+
+def columns(x: Any) -> Any:
+    """Returns the matrix of all other axes by the last one."""
+    *others, last = shape(x)
+    return tf.reshape(x, (math.prod(others), last))
 
 
 def transpose(x: Any) -> Any:

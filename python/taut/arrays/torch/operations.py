@@ -4,6 +4,7 @@ For devices other than the CPU, for compilers to fuse, for batches under vmap, a
 derivatives. They are differentiable as often as one likes.
 """
 
+import math
 import sys
 from contextlib import nullcontext
 from typing import Any
@@ -64,6 +65,16 @@ def cast(x: Tensor, dtype: torch.dtype) -> Tensor:
 def shape(x: Tensor) -> tuple[int, ...]:
     """Returns the extents."""
     return tuple(x.shape)
+
+
+def rows(x: Tensor) -> Tensor:
+    """Returns the matrix of the first axis by all others."""
+    return x.reshape(x.shape[0], math.prod(x.shape[1:]))
+
+
+def columns(x: Tensor) -> Tensor:
+    """Returns the matrix of all other axes by the last one."""
+    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
 def transpose(x: Tensor) -> Tensor:
