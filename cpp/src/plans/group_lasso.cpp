@@ -5,6 +5,8 @@
 #include <atomic>
 #include <cfloat>
 #include <cmath>
+#include <numeric>
+#include <span>
 
 #include "kernels/kernels.hpp"
 #include "plans/groups.hpp"
@@ -75,7 +77,8 @@ class GroupLassoPlan final : public Plan {
         factor_(regularizer.factor),
         root_(std::sqrt(static_cast<double>(groups_.members()))),
         coefficient_(scaled(problem.scale) * scaled(factor_) * scaled(root_)),
-        plain_coefficient_(coefficient_of(coefficient_, is_float64_)) {
+        plain_coefficient_(coefficient_of(coefficient_, is_float64_)),
+        values_(call.arena().take<double>(is_local() ? pieces() : finishing_pieces())) {
     set_needs(count_phases(), scratch_bytes());
   }
 
@@ -163,7 +166,7 @@ class GroupLassoPlan final : public Plan {
   double root_;                          // √g
   ScaledNumber coefficient_;             // scale * factor * √g
   double plain_coefficient_;             // the same
-  double* values_ = nullptr;             // of each piece that knows norms
+  std::span<double> values_;             // of each piece that knows norms
   double* partials_ = nullptr;           // sums of squares of each piece, strip after strip
   double* factors_ = nullptr;            // what the elements of a group are multiplied with
   std::atomic<bool> left_range_{false};  // a factor did, and stands there as 0
@@ -214,7 +217,6 @@ Plan::Phase GroupLassoPlan::phase(std::size_t index) const {
 }
 
 void GroupLassoPlan::place(Block& block) {
-  values_ = block.take<double>(is_local() ? pieces() : finishing_pieces());
   if (is_local()) return;
   partials_ = block.take<double>(partial_count());
   factors_ = block.take<double>(are_across() ? groups_.length() : groups_.groups());
@@ -244,12 +246,7 @@ void GroupLassoPlan::run(std::size_t phase, std::size_t piece, std::byte* scratc
   }
 }
 
-double GroupLassoPlan::combine() {
-  double value = 0;
-  const std::size_t count = is_local() ? pieces() : finishing_pieces();
-  for (std::size_t piece = 0; piece < count; ++piece) value += values_[piece];
-  return value;
-}
+double GroupLassoPlan::combine() { return std::accumulate(values_.begin(), values_.end(), 0.0); }
 
 // Sums of squares of each line, or of each element over the lines.
 void GroupLassoPlan::measure(const GroupPart& part, double* sums, std::byte* copies) const {
