@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 from arrays import DTYPES
-from taut.regularizers import L1L2, L2, OrthogonalRegularizer
+from taut.regularizers import L1L2, L2, GroupLasso, OrthogonalRegularizer
 
-REGULARIZERS = [L1L2(0.1, 0.2), OrthogonalRegularizer(0.1)]
+REGULARIZERS = [L1L2(0.1, 0.2), OrthogonalRegularizer(0.1), GroupLasso(0.1)]
 
 
-@pytest.fixture(params=REGULARIZERS, ids=["elementwise", "gram"])
+@pytest.fixture(params=REGULARIZERS, ids=["elementwise", "gram", "group_lasso"])
 def regularizer(request):
     return request.param
 

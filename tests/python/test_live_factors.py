@@ -10,12 +10,20 @@ import pytest
 import taut
 from frameworks import require
 from taut import regularizers
-from taut.regularizers import L1, L1L2, L2, OrthogonalRegularizer
+from taut.regularizers import L1, L1L2, L2, GroupLasso, OrthogonalRegularizer
 from toys import Box, Called, Fused
 
 X = np.random.default_rng(0).standard_normal((5, 7)).astype(np.float32)
 NUMBER = 0.3
-CLASSES = [L1, L2, lambda factor: L1L2(factor, factor), OrthogonalRegularizer, Fused, Called]
+CLASSES = [
+    L1,
+    L2,
+    lambda factor: L1L2(factor, factor),
+    OrthogonalRegularizer,
+    GroupLasso,
+    Fused,
+    Called,
+]
 IDS = ["L1", "L2", "L1L2", "orthogonal", "fused toy", "called toy"]
 LIBRARIES = ["numpy", "torch", "torch parameter", "jax", "tensorflow", "tensorflow variable"]
 

@@ -7,7 +7,7 @@ import pytest
 import taut
 from frameworks import require
 from taut import arrays, kernels, regularizers
-from taut.regularizers import L1, L2, OrthogonalRegularizer
+from taut.regularizers import L1, L2, GroupLasso, OrthogonalRegularizer
 from taut.regularizers._kernel import KernelRegularizer
 from toys import Box, Called, Fused
 
@@ -109,7 +109,9 @@ def Module(penalty):  # noqa: N802
 
 
 @pytest.mark.parametrize(
-    "penalty", [L1(0.5), L2(0.5), OrthogonalRegularizer(0.5), *PENALTIES], ids=repr
+    "penalty",
+    [L1(0.5), L2(0.5), OrthogonalRegularizer(0.5), GroupLasso(0.5), *PENALTIES],
+    ids=repr,
 )
 def test_the_toy_library_with_every_kernel(penalty):
     box = Box(X.astype(np.float64))

@@ -10,6 +10,7 @@ from taut.regularizers import (
     L1L2,
     L2,
     ActivityRegularizer,
+    GroupLasso,
     OrthogonalRegularizer,
     Regularizer,
     _registry,
@@ -24,6 +25,7 @@ ALL = [
     L2(0.2),
     L1L2(0.1, 0.2),
     OrthogonalRegularizer(0.3, "columns"),
+    GroupLasso(0.3, "columns"),
     ActivityRegularizer(L1L2(0.1, 0.2)),
 ]
 
@@ -84,6 +86,8 @@ def test_reads_a_config_that_only_names_a_class_and_its_arguments():
         ("L1L2", L1L2, {"l1": 0.0, "l2": 0.0}),
         ("orthogonal_regularizer", OrthogonalRegularizer, {"factor": 0.01, "mode": "rows"}),
         ("OrthogonalRegularizer", OrthogonalRegularizer, {"factor": 0.01, "mode": "rows"}),
+        ("group_lasso", GroupLasso, {"factor": 0.01, "mode": "rows"}),
+        ("GroupLasso", GroupLasso, {"factor": 0.01, "mode": "rows"}),
         (L2, L2, {"l2": 0.01}),
     ],
 )
