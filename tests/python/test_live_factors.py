@@ -24,7 +24,7 @@ CLASSES = [
     Fused,
     Called,
 ]
-IDS = ["L1", "L2", "L1L2", "orthogonal", "fused toy", "called toy"]
+IDS = ["L1", "L2", "L1L2", "orthogonal", "group lasso", "fused toy", "called toy"]
 LIBRARIES = ["numpy", "torch", "torch parameter", "jax", "tensorflow", "tensorflow variable"]
 
 REFUSED = r"Invalid value for argument .*non-negative float"

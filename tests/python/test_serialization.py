@@ -289,6 +289,7 @@ def test_an_activity_regularizer_shows_what_is_within():
         ("l1_l2", L1L2),
         ("l1l2", L1L2),
         ("orthogonal_regularizer", OrthogonalRegularizer),
+        ("group_lasso", GroupLasso),
     ],
 )
 def test_an_identifier_names_a_class_in_a_config_too(name, cls):

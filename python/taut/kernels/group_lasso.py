@@ -21,12 +21,14 @@ def _norms(xp: Operations, x: Any, mode: str) -> Any:
     if is_known(members) and members == 1:
         return xp.sum(xp.absolute(x), xp.sum_dtype(x))
 
-    # Divided by a power of two, which is exact, so that no square leaves the range.
-    powers = xp.powers_of_two(groups)
-    scaled = groups / powers
+    # Divided by what has three quarters of the largest one's exponent, so that neither a square nor
+    # the slope on its way back, times that, leaves the range.
+    root = xp.sqrt(xp.powers_of_two(groups))
+    divisor = root * xp.sqrt(root)
+    scaled = groups / divisor
     squares = xp.sum_of_rows(scaled * scaled)
     is_nonzero = squares != 0
-    norms = xp.sqrt(xp.where(is_nonzero, squares, 1.0)) * powers
+    norms = xp.sqrt(xp.where(is_nonzero, squares, 1.0)) * divisor
     total = xp.sum(xp.where(is_nonzero, norms, 0.0), xp.sum_dtype(x))
     return total * (members**0.5 if is_known(members) else xp.sqrt(xp.cast(members, total.dtype)))
 

@@ -19,54 +19,83 @@ constexpr std::size_t kLinesAtOnce = 4;
 
 enum class Writing { kAccumulate, kAssign, kShrink };
 
-// The first `count` of kPair numbers, and zeros for the others.
+// Lines end in windows of so many elements, at every level: a whole number of pairs.
+constexpr std::size_t kWindow = 16;
+static_assert(kWindow % kPair == 0 && 2 * kWindow == kSumLanes);
+constexpr std::size_t kWindowParts = kWindow / kDoubles;
+
+// Copies `count` elements, fewer than a window, by moves of sizes that the compiler knows.
 template <typename T>
-[[gnu::always_inline]] inline DoublePair load_some(const T* from, std::size_t count) {
-  if (count >= kPair) return load_pair(from);
-  T padded[kPair] = {};
-  __builtin_memcpy(padded, from, count * sizeof(T));
-  return load_pair(padded);
-}
-template <typename T>
-[[gnu::always_inline]] inline void store_some(T* to, DoublePair x, std::size_t count) {
-  if (count >= kPair) return store_pair(to, x);
-  T padded[kPair];
-  store_pair(padded, x);
-  __builtin_memcpy(to, padded, count * sizeof(T));
+[[gnu::always_inline]] inline void copy_few(T* to, const T* from, std::size_t count) {
+  if (count & 8) __builtin_memcpy(to, from, 8 * sizeof(T)), to += 8, from += 8;
+  if (count & 4) __builtin_memcpy(to, from, 4 * sizeof(T)), to += 4, from += 4;
+  if (count & 2) __builtin_memcpy(to, from, 2 * sizeof(T)), to += 2, from += 2;
+  if (count & 1) *to = *from;
 }
 
 // ---- sums of squares ---------------------------------------------------------------------------
 
+// The last `count` of a window's numbers, from the vector `part` on, and zeros for the others.
+[[gnu::always_inline]] inline Doubles last_of_window(Doubles x, std::size_t part,
+                                                     std::size_t count) {
+  Int64s lane;
+  TAUT_UNROLL
+  for (std::size_t i = 0; i < kDoubles; ++i)
+    lane[i] = static_cast<std::int64_t>(part * kDoubles + i);
+  return (Doubles)((Int64s)x & (Int64s)(lane >= static_cast<std::int64_t>(kWindow - count)));
+}
+[[gnu::always_inline]] inline DoublePair last_of_window(DoublePair x, std::size_t part,
+                                                        std::size_t count) {
+  return {last_of_window(x.first, part, count), last_of_window(x.second, part + 1, count)};
+}
+
+// Σx² of at most kElementwiseBlock elements.
 template <typename T>
-[[gnu::always_inline]] inline double add_squares_along(const T* x, std::size_t length, double sum) {
-  while (length > 0) {
-    const std::size_t block = length < kElementwiseBlock ? length : kElementwiseBlock;
-    const std::size_t tail = block % kSumLanes;
-    TermLanes<T, kSquare> lanes;
-    for (std::size_t i = 0; i < block - tail; i += kSumLanes) {
-      TAUT_UNROLL
-      for (std::size_t part = 0; part < kParts; part += 2) {
-        lanes.add(load_pair(x + i + part * kDoubles), part);
-      }
+[[gnu::always_inline]] inline double squares_of_block(const T* x, std::size_t length) {
+  TermLanes<T, kSquare> lanes;
+  const std::size_t tail = length % kWindow;
+  if (length < kWindow) {
+    T few[kWindow] = {};
+    copy_few(few, x, length);
+    TAUT_UNROLL
+    for (std::size_t part = 0; part < kWindowParts; part += 2) {
+      lanes.add(load_pair(few + part * kDoubles), part);
     }
-    const T* rest = x + (block - tail);
+    return lanes.square_lanes.sum();
+  }
+  std::size_t i = 0;
+  for (; i + kSumLanes <= length; i += kSumLanes) {
     TAUT_UNROLL
     for (std::size_t part = 0; part < kParts; part += 2) {
-      const std::size_t at = part * kDoubles;
-      if (at < tail) lanes.add(load_some(rest + at, tail - at), part);
+      lanes.add(load_pair(x + i + part * kDoubles), part);
     }
-    sum += lanes.square_lanes.sum();
-    x += block;
-    length -= block;
   }
-  return sum;
+  if (i + kWindow <= length) {
+    TAUT_UNROLL
+    for (std::size_t part = 0; part < kWindowParts; part += 2) {
+      lanes.add(load_pair(x + i + part * kDoubles), part);
+    }
+  }
+  if (tail > 0) {
+    TAUT_UNROLL
+    for (std::size_t part = 0; part < kWindowParts; part += 2) {
+      const DoublePair values = load_pair(x + (length - kWindow) + part * kDoubles);
+      lanes.add(last_of_window(values, part, tail), kWindowParts + part);
+    }
+  }
+  return lanes.square_lanes.sum();
 }
 
 template <typename T>
 void sum_along(const GroupLines& lines, double* sums) {
   const T* x = static_cast<const T*>(lines.x);
   for (std::size_t line = 0; line < lines.count; ++line) {
-    sums[line] = add_squares_along(x, lines.length, sums[line]);
+    double sum = sums[line];
+    for (std::size_t i = 0; i < lines.length; i += kElementwiseBlock) {
+      const std::size_t left = lines.length - i;
+      sum += squares_of_block(x + i, left < kElementwiseBlock ? left : kElementwiseBlock);
+    }
+    sums[line] = sum;
     x = skip(x, lines.x_stride);
   }
 }
@@ -77,27 +106,46 @@ template <typename T>
   return sizeof(T) < sizeof(double) ? multiply_add(x, x, sum) : sum + x * x;
 }
 
+// Of lines that have a window or more.
 template <std::size_t kLines, typename T>
 [[gnu::always_inline]] inline void add_squares_across(const T* x, std::ptrdiff_t stride,
                                                       std::size_t length, double* sums) {
-  const auto add = [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-    DoublePair sum = load_some(sums + i, count);
+  const auto add = [&](std::size_t i, auto numbers_of) __attribute__((always_inline)) {
+    DoublePair sum = load_pair(sums + i);
     TAUT_UNROLL
     for (std::size_t line = 0; line < kLines; ++line) {
       const T* from = skip(x + i, static_cast<std::ptrdiff_t>(line) * stride);
-      const DoublePair values = load_some(from, count);
+      const DoublePair values = numbers_of(load_pair(from));
       sum = {add_square<T>(values.first, sum.first), add_square<T>(values.second, sum.second)};
     }
-    store_some(sums + i, sum, count);
+    store_pair(sums + i, sum);
   };
-  std::size_t i = 0;
-  for (; i + kPair <= length; i += kPair) add(i, kPair);
-  if (i < length) add(i, length - i);
+  for (std::size_t i = 0; i + kPair <= length; i += kPair) {
+    add(i, [](DoublePair numbers) __attribute__((always_inline)) { return numbers; });
+  }
+  const std::size_t tail = length % kPair;
+  if (tail == 0) return;
+  // Zeros are added to the sums that are complete.
+  add(length - kPair, [&](DoublePair numbers) __attribute__((always_inline)) {
+    return last_of_window(numbers, kWindowParts - 2, tail);
+  });
 }
 
 template <typename T>
 void sum_across(const GroupLines& lines, double* sums) {
   const T* x = static_cast<const T*>(lines.x);
+  if (lines.length < kWindow) {
+    for (std::size_t line = 0; line < lines.count; ++line) {
+      T few[kWindow] = {};
+      double few_sums[kWindow] = {};
+      copy_few(few, x, lines.length);
+      copy_few(few_sums, sums, lines.length);
+      add_squares_across<1>(few, 0, kWindow, few_sums);
+      copy_few(sums, few_sums, lines.length);
+      x = skip(x, lines.x_stride);
+    }
+    return;
+  }
   std::size_t left = lines.count;
   for (; left >= kLinesAtOnce; left -= kLinesAtOnce) {
     add_squares_across<kLinesAtOnce>(x, lines.x_stride, lines.length, sums);
@@ -118,29 +166,35 @@ template <Writing kWriting>
   return (Doubles)((Int64s)product & (Int64s)(factor != 0));  // what vanishes is +0
 }
 
-// kPair products, or the first `count` of them.
+// a + b, as a fused multiplication by 1 where there is one: conversions, of which there are many,
+// go where additions would, on AMD's processors, while what multiplies has time.
+[[gnu::always_inline]] inline Doubles sum_of(Doubles a, Doubles b) {
+  Doubles one = broadcast<Doubles>(1.0);
+  keep_in_register(one);  // the compiler would make an addition of it
+  return multiply_add(a, one, b);
+}
+
+// kPair products, added to what is there if they accumulate.
 template <typename T, typename G, Writing kWriting>
-[[gnu::always_inline]] inline void write_products(const T* x, G* to, DoublePair factors,
-                                                  std::size_t count) {
-  const DoublePair values = load_some(x, count);
+[[gnu::always_inline]] inline DoublePair products_of(const T* x, const G* to, DoublePair factors) {
+  const DoublePair values = load_pair(x);
   DoublePair products{product_of<kWriting>(values.first, factors.first),
                       product_of<kWriting>(values.second, factors.second)};
   if constexpr (kWriting == Writing::kAccumulate) {
-    const DoublePair before = load_some(to, count);
-    products.first += before.first;
-    products.second += before.second;
+    const DoublePair before = load_pair(to);
+    products = {sum_of(products.first, before.first), sum_of(products.second, before.second)};
   }
-  store_some(to, products, count);
+  return products;
 }
 
-// The same by a factor that is many numbers' own.
+// The same where the factor is that of many numbers.
 template <typename T, typename G, Writing kWriting>
 class ProductsAlong {
  public:
   explicit ProductsAlong(double factor)
       : factors_{broadcast<Doubles>(factor), broadcast<Doubles>(factor)} {}
-  [[gnu::always_inline]] void write(const T* x, G* to, std::size_t count) const {
-    write_products<T, G, kWriting>(x, to, factors_, count);
+  [[gnu::always_inline]] void write(const T* x, G* to) const {
+    store_pair(to, products_of<T, G, kWriting>(x, to, factors_));
   }
 
  private:
@@ -154,19 +208,16 @@ template <typename T, Writing kWriting>
 class ProductsAlong<T, T, kWriting> {
  public:
   explicit ProductsAlong(double factor) : slopes_{0, factor}, half_slope_(slopes_) {}
-  [[gnu::always_inline]] void write(const T* x, T* to, std::size_t count) const {
+  [[gnu::always_inline]] void write(const T* x, T* to) const {
     constexpr bool kAccumulate = kWriting == Writing::kAccumulate;
-    if (count >= kPair) {
-      Floats before{};
-      if constexpr (kAccumulate) before = widen(load<Halves>(to), T{});
-      Halves rounded;
-      if (half_slope_.round(widen(load<Halves>(x), T{}), before, rounded)) [[likely]] {
-        return store(to, rounded);
-      }
-      return write_slopes_seldom<T, kSquare, kAccumulate>(x, to, slopes_);
+    Floats before{};
+    if constexpr (kAccumulate) before = widen(load<Halves>(to), T{});
+    Halves rounded;
+    if (half_slope_.round(widen(load<Halves>(x), T{}), before, rounded)) [[likely]] {
+      store(to, rounded);
+    } else {
+      write_slopes_seldom<T, kSquare, kAccumulate>(x, to, slopes_);
     }
-    const Doubles factor = broadcast<Doubles>(slopes_.linear);
-    write_products<T, T, kWriting>(x, to, {factor, factor}, count);
   }
 
  private:
@@ -178,44 +229,82 @@ template <typename T, typename G, Writing kWriting>
 void write_along(const GroupLines& lines, const GroupTarget& target, const double* factors) {
   const T* x = static_cast<const T*>(lines.x);
   G* to = static_cast<G*>(target.data);
+  const std::size_t tail = lines.length % kPair;
   for (std::size_t line = 0; line < lines.count; ++line) {
     const ProductsAlong<T, G, kWriting> products(factors[line]);
     std::size_t i = 0;
     for (; i + kSumLanes <= lines.length; i += kSumLanes) {
       TAUT_UNROLL
-      for (std::size_t at = 0; at < kSumLanes; at += kPair) {
-        products.write(x + i + at, to + i + at, kPair);
-      }
+      for (std::size_t at = 0; at < kSumLanes; at += kPair) products.write(x + i + at, to + i + at);
     }
-    for (; i + kPair <= lines.length; i += kPair) products.write(x + i, to + i, kPair);
-    if (i < lines.length) products.write(x + i, to + i, lines.length - i);
+    for (; i + kPair <= lines.length; i += kPair) products.write(x + i, to + i);
+    if (tail > 0) {
+      T few[kWindow] = {};
+      G few_products[kWindow] = {};
+      copy_few(few, x + i, tail);
+      copy_few(few_products, to + i, tail);
+      products.write(few, few_products);
+      copy_few(to + i, few_products, tail);
+    }
     x = skip(x, lines.x_stride);
     to = skip(to, target.stride);
   }
 }
 
+// Of lines that have a pair or more.
 template <typename T, typename G, Writing kWriting, std::size_t kLines>
 [[gnu::always_inline]] inline void write_lines_across(const T* x, std::ptrdiff_t x_stride, G* to,
                                                       std::ptrdiff_t stride, std::size_t length,
                                                       const double* factors) {
-  const auto write = [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-    const DoublePair own = load_some(factors + i, count);
+  const auto target = [&](std::size_t line, std::size_t i) __attribute__((always_inline)) {
+    return skip(to + i, static_cast<std::ptrdiff_t>(line) * stride);
+  };
+  const auto products = [&](std::size_t line, std::size_t i,
+                            DoublePair own) __attribute__((always_inline)) {
+    const T* from = skip(x + i, static_cast<std::ptrdiff_t>(line) * x_stride);
+    return products_of<T, G, kWriting>(from, target(line, i), own);
+  };
+  // The last pair of each line is computed before the others are written, of which it may have
+  // some.
+  const std::size_t last = length - kPair;
+  const DoublePair last_factors = load_pair(factors + last);
+  DoublePair last_products[kLines];
+  TAUT_UNROLL
+  for (std::size_t line = 0; line < kLines; ++line) {
+    last_products[line] = products(line, last, last_factors);
+  }
+  for (std::size_t i = 0; i < last; i += kPair) {
+    const DoublePair own = load_pair(factors + i);
     TAUT_UNROLL
     for (std::size_t line = 0; line < kLines; ++line) {
-      const auto index = static_cast<std::ptrdiff_t>(line);
-      write_products<T, G, kWriting>(skip(x + i, index * x_stride), skip(to + i, index * stride),
-                                     own, count);
+      store_pair(target(line, i), products(line, i, own));
     }
-  };
-  std::size_t i = 0;
-  for (; i + kPair <= length; i += kPair) write(i, kPair);
-  if (i < length) write(i, length - i);
+  }
+  TAUT_UNROLL
+  for (std::size_t line = 0; line < kLines; ++line) {
+    store_pair(target(line, last), last_products[line]);
+  }
 }
 
 template <typename T, typename G, Writing kWriting>
 void write_across(const GroupLines& lines, const GroupTarget& target, const double* factors) {
   const T* x = static_cast<const T*>(lines.x);
   G* to = static_cast<G*>(target.data);
+  if (lines.length < kPair) {
+    double few_factors[kWindow] = {};
+    copy_few(few_factors, factors, lines.length);
+    for (std::size_t line = 0; line < lines.count; ++line) {
+      T few[kWindow] = {};
+      G few_products[kWindow] = {};
+      copy_few(few, x, lines.length);
+      copy_few(few_products, to, lines.length);
+      write_lines_across<T, G, kWriting, 1>(few, 0, few_products, 0, kPair, few_factors);
+      copy_few(to, few_products, lines.length);
+      x = skip(x, lines.x_stride);
+      to = skip(to, target.stride);
+    }
+    return;
+  }
   std::size_t left = lines.count;
   for (; left >= kLinesAtOnce; left -= kLinesAtOnce) {
     write_lines_across<T, G, kWriting, kLinesAtOnce>(x, lines.x_stride, to, target.stride,
