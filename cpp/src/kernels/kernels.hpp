@@ -213,6 +213,10 @@ struct GroupLines {
   std::ptrdiff_t x_stride;  // bytes from one line to the next
   std::size_t count;
   std::size_t length;  // elements of a line
+  // Unless null, what comes next is fetched: along lines what will be read next, line by line as x;
+  // across them what is behind the elements that are being written.
+  const void* ahead = nullptr;
+  std::ptrdiff_t ahead_stride = 0;
 };
 
 // Where what is computed of the lines goes; x itself for `shrink`.

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cfloat>
 #include <cmath>
+#include <cstdint>
 #include <numeric>
 #include <span>
 
@@ -23,19 +24,28 @@ constexpr std::size_t kCached = 32 * kElementwiseBlock;
 // Of lines along, what is measured before it is written; of lines across, the elements of each line
 // that a piece has, whose sums and slopes are in the nearest cache.
 constexpr std::size_t kNear = 2 * kElementwiseBlock;
-constexpr std::size_t kStrip = kElementwiseBlock;
+constexpr std::size_t kStrip = 4 * kElementwiseBlock;
 
 constexpr std::size_t kSmallestPiece = 16 * kElementwiseBlock;  // elements
-constexpr std::size_t kFewestLines = 64;      // across, so that their sums are few beside them
+constexpr std::size_t kFewestLines = 32;      // across, so that their sums are few beside them
 constexpr std::size_t kMostPieces = 1024;     // along a line, or across its lines
 constexpr std::size_t kFinishedAtOnce = 256;  // groups of a piece that adds up the others' sums
 
 double at_most_finite(double number) { return std::clamp(number, -DBL_MAX, DBL_MAX); }
 
+// Of all arrays.
+std::size_t bytes_of(const Layout& layout) {
+  return layout.size * (layout.arrays[0].element_size + layout.arrays[1].element_size);
+}
+
 // Whether a number that is not 0 is none that float64 has with all its digits.
 bool needs_range(double number, const ScaledNumber& coefficient) {
   return coefficient.number != 0 && std::isfinite(coefficient.number) && !std::isnormal(number);
 }
+
+// Arrays of more bytes, together, are fetched before they are reached: what measures and writes in
+// turns reads here and there, and no hardware prefetcher follows.
+constexpr std::size_t kFetched = std::size_t{16} << 20;
 
 // How lines are cut, by their number and length alone.
 struct Cut {
@@ -74,6 +84,7 @@ class GroupLassoPlan final : public Plan {
         kernel_(kernel_of(groups_, problem, call)),
         write_(write_of(kernel_, problem)),
         cut_(groups_),
+        fetches_(groups_.scratch() == 0 && bytes_of(problem.layout) > kFetched),
         factor_(regularizer.factor),
         root_(std::sqrt(static_cast<double>(groups_.members()))),
         coefficient_(scaled(problem.scale) * scaled(factor_) * scaled(root_)),
@@ -162,6 +173,7 @@ class GroupLassoPlan final : public Plan {
   const GroupKernel& kernel_;
   GroupWriteFunction write_;
   Cut cut_;
+  bool fetches_;  // what is read next, while this is computed
   double factor_;
   double root_;                          // √g
   ScaledNumber coefficient_;             // scale * factor * √g
@@ -235,7 +247,8 @@ void GroupLassoPlan::run(std::size_t phase, std::size_t piece, std::byte* scratc
     case Step::kAddUp:
       return add_up(piece, sums);
     case Step::kWrite: {
-      const GroupPart part = part_of(piece);
+      // The other way round: what was measured last is still in the cache.
+      const GroupPart part = part_of(pieces() - 1 - piece);
       return write(part, factors_ + (are_across() ? part.begin : part.line), copies);
     }
     case Step::kWriteInRange: {
@@ -253,7 +266,11 @@ void GroupLassoPlan::measure(const GroupPart& part, double* sums, std::byte* cop
   std::fill_n(sums, are_across() ? part.count : part.lines, 0.0);
   groups_.for_each_block(
       part, false, false, copies,
-      [&](const GroupLines& lines, const GroupTarget&, std::size_t line, std::size_t begin) {
+      [&](GroupLines lines, const GroupTarget& target, std::size_t line, std::size_t begin) {
+        if (fetches_ && has_gradient()) {
+          lines.ahead = target.data;
+          lines.ahead_stride = target.stride;
+        }
         kernel_.sum(lines, sums + (are_across() ? begin : line));
       });
 }
@@ -261,7 +278,13 @@ void GroupLassoPlan::measure(const GroupPart& part, double* sums, std::byte* cop
 void GroupLassoPlan::write(const GroupPart& part, const double* factors, std::byte* copies) const {
   groups_.for_each_block(
       part, task_ == Task::kAccumulate, true, copies,
-      [&](const GroupLines& lines, const GroupTarget& target, std::size_t line, std::size_t begin) {
+      [&](GroupLines lines, const GroupTarget& target, std::size_t line, std::size_t begin) {
+        if (fetches_) {  // at the end what is behind it, where fetching does nothing
+          const std::ptrdiff_t all = static_cast<std::ptrdiff_t>(lines.count) * lines.x_stride;
+          lines.ahead = reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(lines.x) +
+                                                      static_cast<std::uintptr_t>(all));
+          lines.ahead_stride = lines.x_stride;
+        }
         write_(lines, target, factors + (are_across() ? begin : line));
       });
 }

@@ -4,13 +4,15 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
-from taut.regularizers import L1, L1L2, L2, OrthogonalRegularizer
+from taut.regularizers import L1, L1L2, L2, GroupLasso, OrthogonalRegularizer
 from versions import trains
 
 BACKEND = keras.backend.backend()
 X = np.random.default_rng(0).standard_normal((32, 8)).astype(np.float32)
-CLASSES = [L1, L2, lambda factor: L1L2(factor, factor), OrthogonalRegularizer]
-every_class = pytest.mark.parametrize("cls", CLASSES, ids=["L1", "L2", "L1L2", "orthogonal"])
+CLASSES = [L1, L2, lambda factor: L1L2(factor, factor), OrthogonalRegularizer, GroupLasso]
+every_class = pytest.mark.parametrize(
+    "cls", CLASSES, ids=["L1", "L2", "L1L2", "orthogonal", "group"]
+)
 
 
 def variable(number=0.0, trainable=False):
