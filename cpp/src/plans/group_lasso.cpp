@@ -84,7 +84,8 @@ class GroupLassoPlan final : public Plan {
         kernel_(kernel_of(groups_, problem, call)),
         write_(write_of(kernel_, problem)),
         cut_(groups_),
-        fetches_(groups_.scratch() == 0 && bytes_of(problem.layout) > kFetched),
+        fetches_((is_local() || are_across()) && groups_.scratch() == 0 &&
+                 bytes_of(problem.layout) > kFetched),
         factor_(regularizer.factor),
         root_(std::sqrt(static_cast<double>(groups_.members()))),
         coefficient_(scaled(problem.scale) * scaled(factor_) * scaled(root_)),
