@@ -9,12 +9,11 @@ they are timed. Needs torch, as all benchmarks do.
 
 import argparse
 import ctypes
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from pathlib import Path
 
+import native
 import numpy as np
 import taut
 import timing
@@ -27,16 +26,7 @@ FACTOR = 1e-4
 
 
 def build(directory: str) -> ctypes.CDLL:
-    cmake_dir = subprocess.run(
-        [sys.executable, "-m", "taut", "--cmake-dir"], check=True, capture_output=True, text=True
-    ).stdout.strip()
-    source = Path(__file__).parent / "embedding"
-    for arguments in (
-        ["-S", source, "-B", directory, "-DCMAKE_BUILD_TYPE=Release", f"-Dtaut_DIR={cmake_dir}"],
-        ["--build", directory],
-    ):
-        subprocess.run(["cmake", *map(str, arguments)], check=True, capture_output=True)
-    library = ctypes.CDLL(f"{directory}/libstep.so")
+    library = native.load("embedding", directory)
     library.make_model.restype = ctypes.c_void_p
     library.run_steps.restype = ctypes.c_double
     library.run_steps.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_bool]

@@ -1,24 +1,44 @@
 """The orthogonal penalty beside one warm matrix product and what others take for the same.
 
-    python benchmarks/gram.py [--quick]
+    python benchmarks/gram.py [--quick] [--threads N] [4096x1024 ...]
 
 Each figure is verified before it is timed. Ratios are medians over interleaved rounds; the product
-stands there twice, so that its ratio to itself shows the noise. Needs torch; JAX is optional.
+stands there twice, so that its ratio to itself shows the noise. Needs torch; JAX is optional, as is
+Eigen, which needs CMake and a compiler. `--quick` leaves all but taut and the product out.
 """
 
 import argparse
+import ctypes
 import functools
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 
+import native
 import numpy as np
+import taut
 import timing
 import torch
 from taut.regularizers import OrthogonalRegularizer
 
-THREADS = 2
 FACTOR = 0.01
-SHAPES = [(4096, 1024), (2048, 2048), (8192, 256), (64, 64)]
+# With what taut's value and gradient shall take at most, over the product, on two threads.
+SHAPES = {
+    (4096, 1024): 0.60,
+    (2048, 2048): 0.60,
+    (8192, 256): 0.60,
+    (2048, 512): 0.70,
+    (1024, 1024): 0.80,
+    (784, 128): 0.80,
+    (512, 512): 0.90,
+    (256, 256): 0.95,
+    (128, 512): 1.1,
+    (128, 128): 1.2,
+    (64, 64): 1.3,
+    (16, 16): 1.0,
+    (10, 784): 1.5,
+}
 
 
 def torch_penalty(x: torch.Tensor) -> torch.Tensor:
@@ -59,6 +79,22 @@ def jax_contestant(x: np.ndarray) -> Callable[[], object] | None:
     return lambda: jax.block_until_ready(compiled(weight))
 
 
+def eigen_contestant(directory: str, x: np.ndarray, threads: int) -> Callable[[], object] | None:
+    try:
+        library = native.load("eigen", directory)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    library.set_num_threads(threads)
+    library.value_and_grad.restype = ctypes.c_double
+    grad = np.empty_like(x)
+    arguments = (
+        *(ctypes.c_void_p(array.ctypes.data) for array in (x, grad)),
+        *map(ctypes.c_size_t, x.shape),
+        ctypes.c_double(FACTOR),
+    )
+    return lambda: (library.value_and_grad(*arguments), grad)
+
+
 def verify(name: str, result: tuple[float, np.ndarray], expected: tuple[float, np.ndarray]) -> None:
     """A sign within float32's rounding may differ, so gradients agree but for a small share."""
     value, grad = result
@@ -79,7 +115,7 @@ def exact(x: np.ndarray) -> tuple[float, np.ndarray]:
     return FACTOR * np.abs(product).sum() / 2 / pairs, slope / norms
 
 
-def run(shape: tuple[int, int], rounds: int, calls: int, others: bool) -> None:
+def run(shape: tuple[int, int], rounds: int, threads: int, peers: str | None) -> None:
     x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     grad = np.zeros_like(x)
     regularizer = OrthogonalRegularizer(FACTOR)
@@ -93,53 +129,81 @@ def run(shape: tuple[int, int], rounds: int, calls: int, others: bool) -> None:
         "taut value": lambda: regularizer(x),
         "taut value and gradient": lambda: regularizer.accumulate_grad(x, grad),
     }
-    if others:
+    if peers is not None:
         for name, call in {
             "torch eager": torch_contestant(torch_penalty, x),
             "torch.compile": torch_contestant(torch.compile(torch_penalty), x),
             "JAX jit": jax_contestant(x),
+            "Eigen": eigen_contestant(peers, x, threads),
         }.items():
             if call is None:
                 continue
             verify(name, call(), expected)
             contestants[name] = call
-    timing.compare(f"{shape[0]} x {shape[1]} float32", rounds, contestants, calls)
+    # Calls as many as take some milliseconds, so that what others left behind does not count.
+    work = shape[0] * shape[0] * shape[1]
+    calls = max(1, min(300, 30_000_000 // work))
+    title = f"{shape[0]} x {shape[1]} float32, to reach: {SHAPES.get(shape, '-')}"
+    timing.compare(title, rounds if work > 10**8 else 3 * rounds, contestants, calls)
 
 
-def run_variants(rounds: int) -> None:
+def run_variants(shape: tuple[int, int], rounds: int) -> None:
     """What else the penalty is asked for, beside the rows of a float32 matrix of the same size."""
-    rows = np.random.default_rng(0).standard_normal((2048, 1024)).astype(np.float32)
-    blocks = np.kron(np.eye(64), np.ones((32, 16))).astype(np.float32) * rows
+    rows = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    blocks = np.kron(np.eye(16), np.ones((shape[0] // 16, shape[1] // 16))).astype(np.float32)
     contestants: dict[str, Callable[[], object]] = {}
     for name, x, mode in [
         ("float32 rows", rows, "rows"),
         ("float32 columns", np.ascontiguousarray(rows.T), "columns"),
         ("float32 Fortran order", np.asfortranarray(rows), "rows"),
-        ("float32, 64 blocks orthogonal to each other", blocks, "rows"),
+        ("float32, 16 blocks orthogonal to each other", blocks * rows, "rows"),
         ("float16", rows.astype(np.float16), "rows"),
         ("float64", rows.astype(np.float64), "rows"),
     ]:
         regularizer = OrthogonalRegularizer(FACTOR, mode)
         grad = np.zeros_like(x)
         contestants[name] = functools.partial(regularizer.accumulate_grad, x, grad)
-    timing.compare("2048 x 1024, value and gradient", rounds, contestants)
+    calls = max(1, 30_000_000 // (shape[0] * shape[0] * shape[1]))
+    timing.compare(f"{shape[0]} x {shape[1]}, value and gradient", rounds, contestants, calls)
+
+
+def run_batch(rounds: int) -> None:
+    """Many small matrices in one call, beside as many calls."""
+    generator = np.random.default_rng(0)
+    params = {f"{i}": generator.standard_normal((128, 128), np.float32) for i in range(32)}
+    grads = {name: np.zeros_like(x) for name, x in params.items()}
+    regularizer = OrthogonalRegularizer(FACTOR)
+    bound = taut.Penalties([("*", regularizer)]).bind(params, grads)
+
+    def calls() -> float:
+        return sum(regularizer.accumulate_grad(x, grads[name]) for name, x in params.items())
+
+    assert bound.accumulate_grad() == calls()
+    contestants = {"32 calls": calls, "one batch": bound.accumulate_grad}
+    timing.compare("32 matrices of 128 x 128", 3 * rounds, contestants)
+
+
+def as_shape(text: str) -> tuple[int, int]:
+    rows, columns = map(int, text.split("x"))
+    return rows, columns
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("shapes", nargs="*", type=as_shape, metavar="ROWSxCOLUMNS")
     parser.add_argument("--quick", action="store_true", help="taut and the product alone")
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=15)
     arguments = parser.parse_args()
-    timing.begin(THREADS)
-    for shape in SHAPES:
-        is_small = shape == (64, 64)
-        run(
-            shape,
-            arguments.rounds * (10 if is_small else 1),
-            100 if is_small else 1,
-            not arguments.quick,
-        )
-    run_variants(arguments.rounds)
+    timing.begin(arguments.threads)
+    with tempfile.TemporaryDirectory() as directory:
+        for shape in arguments.shapes or SHAPES:
+            peers = None if arguments.quick else directory
+            run(shape, arguments.rounds, arguments.threads, peers)
+    if not arguments.shapes:
+        for shape in [(2048, 1024), (512, 512), (128, 128)]:
+            run_variants(shape, arguments.rounds)
+        run_batch(arguments.rounds)
     return 0
 
 

@@ -3,11 +3,11 @@
 import argparse
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping
 
 import taut
-import torch
 from rich.console import Console
 from rich.table import Table
 
@@ -17,8 +17,11 @@ Contestants = Mapping[str, Callable[[], object]]
 def begin(threads: int) -> None:
     """Gives taut and torch so many threads, and prints what takes part."""
     taut.set_num_threads(threads)
-    torch.set_num_threads(threads)
-    print(f"{processor()}; {threads} threads; torch {torch.__version__}")
+    print(f"{processor()}; {threads} threads")
+    if "torch" in sys.modules:  # else it stays out: its threads would stand beside another's
+        torch = sys.modules["torch"]
+        torch.set_num_threads(threads)
+        print(f"torch {torch.__version__}")
     taut.show_config()
 
 
@@ -40,18 +43,30 @@ def compare(title: str, rounds: int, contestants: Contestants, calls: int = 1) -
     print_ratios(title, interleave(twice, rounds, calls), baseline)
 
 
+# What verified the contestants may have left threads that spin, beside which taut works alone for a
+# while.
+_SETTLING = 0.5  # seconds
+
+
 def interleave(contestants: Contestants, rounds: int, calls: int = 1) -> dict[str, list[float]]:
-    """Returns the seconds per call of each contestant in each round, after two rounds unseen."""
+    """Returns the seconds per call of each contestant in each round, after some rounds unseen."""
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
-    for round_number in range(rounds + 2):
+
+    def run_round() -> None:
         for name, call in contestants.items():
             start = time.perf_counter()
             for _ in range(calls):
                 call()
-            elapsed = (time.perf_counter() - start) / calls
-            if round_number >= 2:
-                seconds[name].append(elapsed)
-    return seconds
+            seconds[name].append((time.perf_counter() - start) / calls)
+
+    begin = time.perf_counter()
+    unseen = 0
+    while unseen < 2 or time.perf_counter() - begin < _SETTLING:
+        run_round()
+        unseen += 1
+    for _ in range(rounds):
+        run_round()
+    return {name: times[unseen:] for name, times in seconds.items()}
 
 
 def ratios(seconds: Mapping[str, list[float]], baseline: str) -> dict[str, float]:

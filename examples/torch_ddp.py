@@ -14,6 +14,7 @@ torch.amp's GradScaler, gradients are multiplied until `unscale_`: add the penal
 `scale=scaler.get_scale()` before.
 """
 
+import gc
 import os
 import socket
 
@@ -52,10 +53,8 @@ def gradients(model: nn.Module, inputs: Tensor, targets: Tensor, in_place: bool)
     return [parameter.grad.clone() for parameter in model.parameters()]
 
 
-def work(rank: int, port: int) -> None:
-    """Is what each process does: compares its gradients with those of the whole batch."""
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
-    dist.init_process_group("gloo", rank=rank, world_size=PROCESSES)
+def compare(rank: int) -> None:
+    """Compares a process's gradients with those of the whole batch."""
     inputs, targets = make_batch()
     own = slice(rank * 4, rank * 4 + 4)
     for in_place in (False, True):
@@ -65,6 +64,14 @@ def work(rank: int, port: int) -> None:
         if rank == 0:
             way = "in place" if in_place else "in the graph"
             print(f"{way}: the gradients of {PROCESSES} processes are those of one")
+
+
+def work(rank: int, port: int) -> None:
+    """Is what each process does."""
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    dist.init_process_group("gloo", rank=rank, world_size=PROCESSES)
+    compare(rank)
+    gc.collect()  # models of DDP are cycles that hold the group, whose threads must end with it
     dist.destroy_process_group()
 
 

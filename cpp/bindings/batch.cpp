@@ -66,17 +66,22 @@ struct Terms {
   std::size_t work = 0;
 };
 
+void check_as_many(const py::list& names, const py::list& indices,
+                   std::initializer_list<py::list> arrays) {
+  bool same_size = names.size() == indices.size();
+  for (const py::list& list : arrays) same_size &= list.size() == names.size();
+  if (!same_size) {
+    throw InvalidArgument("there must be as many names, indices, arrays and gradients");
+  }
+}
+
 // Calls make(regularizer, i) for every name.
 template <typename AnyTerm, typename Make>
 Terms<AnyTerm> make_terms(const py::list& names, const py::list& regularizers,
                           const py::list& indices, std::initializer_list<py::list> arrays,
                           Make make) {
   const std::vector<Kind> each = kinds_of(regularizers, indices);
-  bool same_size = names.size() == each.size();
-  for (const py::list& list : arrays) same_size &= list.size() == each.size();
-  if (!same_size) {
-    throw InvalidArgument("there must be as many names, indices, arrays and gradients");
-  }
+  check_as_many(names, indices, arrays);
   Terms<AnyTerm> made;
   made.terms.reserve(each.size());
   for (std::size_t i = 0; i < each.size(); ++i) {
@@ -148,10 +153,7 @@ class BoundBatch {
  public:
   BoundBatch(py::list names, const py::list& indices, py::list arrays, py::list grads)
       : names_(std::move(names)), arrays_(std::move(arrays)), grads_(std::move(grads)) {
-    if (names_.size() != indices.size() || names_.size() != arrays_.size() ||
-        names_.size() != grads_.size()) {
-      throw InvalidArgument("there must be as many names, indices, arrays and gradients");
-    }
+    check_as_many(names_, indices, {arrays_, grads_});
     for (std::size_t i = 0; i < names_.size(); ++i) {
       indices_.push_back(py::cast<std::size_t>(indices[i]));
       for_name(names_, i, [&] {

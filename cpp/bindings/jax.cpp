@@ -2,11 +2,11 @@
 
 #if __has_include("xla/ffi/api/ffi.h")
 
-#include <array>
 #include <cstddef>
 #include <exception>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "taut/taut.hpp"
 #include "xla/ffi/api/ffi.h"
@@ -24,6 +24,7 @@ namespace {
 //   x [b..., n, d]       of taut's dtypes, row-major as XLA's default layout is
 //   factor [b...]        float64 or float32
 //   mode                 "rows" or "columns"
+//   flatten              whether x may have more axes than n and d
 //   value [b...]         float64 or float32
 //   gradient [b..., n, d]  of x's dtype, or float32 for the half types: it is still to be scaled
 
@@ -71,32 +72,37 @@ class Numbers {
   bool is_double_;
 };
 
-// The matrices of a batch, one after the other.
-class Matrices {
+// The tensors of a batch, one after the other; a penalty has the batch's axes alone.
+class Tensors {
  public:
-  explicit Matrices(const ffi::AnyBuffer& buffer)
-      : data_(static_cast<std::byte*>(buffer.untyped_data())), dtype_(dtype_of(buffer)) {
+  Tensors(const ffi::AnyBuffer& buffer, const ffi::AnyBuffer& value)
+      : data_(static_cast<std::byte*>(buffer.untyped_data())),
+        dtype_(dtype_of(buffer)),
+        bytes_(static_cast<std::ptrdiff_t>(size_of(dtype_))) {
     const auto extents = buffer.dimensions();
-    if (extents.size() < 2) throw InvalidArgument("expected a matrix, or a batch of them");
-    const auto size = static_cast<std::ptrdiff_t>(size_of(dtype_));
-    shape_ = {extents[extents.size() - 2], extents.back()};
-    strides_ = {shape_[1] * size, size};
+    const std::size_t axes_of_batch = value.dimensions().size();
+    if (extents.size() < axes_of_batch) throw InvalidArgument("expected a batch of tensors");
+    shape_.assign(extents.begin() + axes_of_batch, extents.end());
+    strides_.resize(shape_.size());
+    for (std::size_t axis = shape_.size(); axis-- > 0; bytes_ *= shape_[axis]) {
+      strides_[axis] = bytes_;
+    }
   }
   View operator[](std::size_t i) const {
-    const std::ptrdiff_t bytes = shape_[0] * strides_[0];
-    return View(data_ + static_cast<std::ptrdiff_t>(i) * bytes, dtype_, shape_, strides_);
+    return View(data_ + static_cast<std::ptrdiff_t>(i) * bytes_, dtype_, shape_, strides_);
   }
 
  private:
   std::byte* data_;
   DType dtype_;
-  std::array<std::ptrdiff_t, 2> shape_;
-  std::array<std::ptrdiff_t, 2> strides_;  // bytes
+  std::ptrdiff_t bytes_;  // of each
+  std::vector<std::ptrdiff_t> shape_;
+  std::vector<std::ptrdiff_t> strides_;  // bytes
 };
 
-// Calls compute(regularizer, i) for each matrix of a batch, for its penalty.
+// Calls compute(regularizer, i) for each tensor of a batch, for its penalty.
 template <typename Compute>
-ffi::Error for_each_matrix(const ffi::AnyBuffer& factor, std::string_view mode,
+ffi::Error for_each_tensor(const ffi::AnyBuffer& factor, std::string_view mode, bool flatten,
                            const ffi::AnyBuffer& value, Compute compute) {
   try {
     const Numbers factors(factor);
@@ -104,7 +110,7 @@ ffi::Error for_each_matrix(const ffi::AnyBuffer& factor, std::string_view mode,
     if (factors.count() != values.count()) throw InvalidArgument("a penalty for each factor");
     const Mode which = mode == "columns" ? Mode::kColumns : Mode::kRows;
     for (std::size_t i = 0; i < values.count(); ++i) {
-      values.set(i, compute(OrthogonalRegularizer{factors.get(i), which}, i));
+      values.set(i, compute(OrthogonalRegularizer{factors.get(i), which, flatten}, i));
     }
     return ffi::Error::Success();
   } catch (const InvalidArgument& error) {
@@ -118,21 +124,22 @@ ffi::Error for_each_matrix(const ffi::AnyBuffer& factor, std::string_view mode,
   }
 }
 
-ffi::Error gram_value(ffi::AnyBuffer x, ffi::AnyBuffer factor, std::string_view mode,
+ffi::Error gram_value(ffi::AnyBuffer x, ffi::AnyBuffer factor, std::string_view mode, bool flatten,
                       ffi::Result<ffi::AnyBuffer> value) {
-  return for_each_matrix(factor, mode, *value,
+  return for_each_tensor(factor, mode, flatten, *value,
                          [&](const OrthogonalRegularizer& regularizer, std::size_t i) {
-                           return taut::value(regularizer, Matrices(x)[i]);
+                           return taut::value(regularizer, Tensors(x, *value)[i]);
                          });
 }
 
 ffi::Error gram_value_and_grad(ffi::AnyBuffer x, ffi::AnyBuffer factor, std::string_view mode,
-                               ffi::Result<ffi::AnyBuffer> value,
+                               bool flatten, ffi::Result<ffi::AnyBuffer> value,
                                ffi::Result<ffi::AnyBuffer> gradient) {
-  return for_each_matrix(
-      factor, mode, *value, [&](const OrthogonalRegularizer& regularizer, std::size_t i) {
-        return taut::value_and_grad(regularizer, Matrices(x)[i], Matrices(*gradient)[i]);
-      });
+  return for_each_tensor(factor, mode, flatten, *value,
+                         [&](const OrthogonalRegularizer& regularizer, std::size_t i) {
+                           return taut::value_and_grad(regularizer, Tensors(x, *value)[i],
+                                                       Tensors(*gradient, *value)[i]);
+                         });
 }
 
 XLA_FFI_DEFINE_HANDLER(kGramValue, gram_value,
@@ -140,6 +147,7 @@ XLA_FFI_DEFINE_HANDLER(kGramValue, gram_value,
                            .Arg<ffi::AnyBuffer>()
                            .Arg<ffi::AnyBuffer>()
                            .Attr<std::string_view>("mode")
+                           .Attr<bool>("flatten")
                            .Ret<ffi::AnyBuffer>());
 
 XLA_FFI_DEFINE_HANDLER(kGramValueAndGrad, gram_value_and_grad,
@@ -147,6 +155,7 @@ XLA_FFI_DEFINE_HANDLER(kGramValueAndGrad, gram_value_and_grad,
                            .Arg<ffi::AnyBuffer>()
                            .Arg<ffi::AnyBuffer>()
                            .Attr<std::string_view>("mode")
+                           .Attr<bool>("flatten")
                            .Ret<ffi::AnyBuffer>()
                            .Ret<ffi::AnyBuffer>());
 

@@ -36,8 +36,8 @@ Regularizer elementwise_of(const py::tuple& factors) {
 }
 
 Regularizer gram_of(const py::tuple& factors) {
-  check_length(factors, 2);
-  return OrthogonalRegularizer{number_at(factors, 0), mode_at(factors, 1)};
+  check_length(factors, 3);
+  return OrthogonalRegularizer{number_at(factors, 0), mode_at(factors, 1), factors[2].cast<bool>()};
 }
 
 Regularizer group_lasso_of(const py::tuple& factors) {

@@ -21,7 +21,7 @@ struct Kernel {
 };
 
 Regularizer elementwise_of(const pybind11::tuple& factors);  // (l1, l2)
-Regularizer gram_of(const pybind11::tuple& factors);         // (factor, mode)
+Regularizer gram_of(const pybind11::tuple& factors);         // (factor, mode, flatten)
 Regularizer group_lasso_of(const pybind11::tuple& factors);  // (factor, mode)
 
 inline constexpr Kernel kElementwise{"elementwise", elementwise_of, 1};

@@ -18,7 +18,7 @@ class View:
 
 _Array = NDArray[Any] | View
 _Elementwise = tuple[float, float]  # (l1, l2)
-_Gram = tuple[float, str]  # (factor, mode)
+_Gram = tuple[float, str, bool]  # (factor, mode, flatten)
 _GroupLasso = tuple[float, str]  # (factor, mode)
 
 def elementwise_value(x: _Array, factors: _Elementwise) -> float: ...

@@ -1,8 +1,11 @@
 """Penalties whose parameters have been looked up: leaves, shared out over groups."""
 
+from __future__ import annotations
+
+import functools
 from collections.abc import Callable, Hashable, Mapping
 from operator import is_
-from typing import Any, Literal, NamedTuple
+from typing import Any, Concatenate, Literal, NamedTuple, ParamSpec, TypeVar
 
 from numpy import ndarray
 
@@ -10,13 +13,33 @@ from taut import tree
 from taut._core import BoundBatch
 from taut.arrays import library_of, native
 from taut.arrays.exchanged import Exchanged
+from taut.arrays.factors import Factor
 from taut.arrays.group import CoreGroup, Group, add, pick
 from taut.kernels import Kernel
 from taut.regularizers._base import Regularizer, has_gradient
+from taut.regularizers._kernel import has_prox, has_proximal
 from taut.rules import Plan
 from taut.tree import Parameters
 
 By = Literal["name", "rule"]
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+def _explained(
+    method: Callable[Concatenate[BoundPenalties, _P], _T],
+) -> Callable[Concatenate[BoundPenalties, _P], _T]:
+    """Makes a method say which parameter has a wrong rank, and what to write for it."""
+
+    @functools.wraps(method)
+    def explained(self: BoundPenalties, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        try:
+            return method(self, *args, **kwargs)
+        except ValueError:
+            self._check_ranks()
+            raise
+
+    return explained
 
 
 class BoundPenalties:
@@ -73,11 +96,13 @@ class BoundPenalties:
         count = sum(len(group.names) for group in shares.groups)
         return f"<bound penalties of {count} parameters, {len(shares.left_out)} left out>"
 
+    @_explained
     def __call__(self) -> Any:
         """Returns the sum of all penalties."""
         shares = self._current_shares()
         return _total([group.total() for group in shares.groups], shares)
 
+    @_explained
     def breakdown(self, by: By = "name") -> dict[str, Any]:
         """Returns the penalty of each parameter that has a rule, or the sum of each rule."""
         shares, plan = self._current_shares(), self._plan
@@ -94,6 +119,7 @@ class BoundPenalties:
             return sums
         raise ValueError(f'Expected by="name" or by="rule". Received: by={by!r}')
 
+    @_explained
     def accumulate_grad(self, grads: Parameters | None = None, scale: float = 1.0) -> Any:
         """Adds `scale` times each penalty's gradient to the gradient of the same name, in place."""
         if grads is None and self._batch is not None:
@@ -115,6 +141,7 @@ class BoundPenalties:
                 group.keep_gradients(own)
         return _total(totals, shares)
 
+    @_explained
     def value_and_grad(self, scale: float = 1.0) -> tuple[Any, dict[str, Any]]:
         """Returns the sum of all penalties, and `scale` times their gradients by name.
 
@@ -131,17 +158,56 @@ class BoundPenalties:
             grads.update(zip(group.names, own, strict=True))
         return _total(totals, shares), {name: grads[name] for name in self._plan.patterns}
 
+    @_explained
     def prox(self, step: float) -> None:
         """Replaces each parameter that has a penalty by its proximal step, in place."""
         shares = self._current_shares()
-        self._plan.require_prox()
+        self._plan.require_prox(has_prox)
         for term in self._terms:
             if term.name not in shares.left_out:
                 library_of(term.given).check_writable([term.name], [term.given])
         for group in shares.groups:
             group.prox(step)
 
-    def _current_shares(self) -> "_Shares":
+    @_explained
+    def proximal(self, step: Factor) -> dict[str, Any]:
+        """Returns the proximal steps by name, of what has a penalty; nothing is written.
+
+        What is frozen is there as it is. Of memory that several names have, all of them have the
+        step, in one new memory.
+        """
+        shares = self._shares_with_ties()
+        self._plan.require_prox(has_proximal)
+        stepped = dict(shares.left_out)
+        for group in shares.groups:
+            stepped.update(zip(group.names, group.proximal(step), strict=True))
+            for name, x in zip(group.names, group.arrays, strict=True):
+                if tied := shares.ties.get(name):
+                    others = [shares.left_out[other] for other in tied]
+                    all_of_them = library_of(x).tied(stepped[name], x, list(map(native, others)))
+                    stepped.update(zip((name, *tied), all_of_them, strict=True))
+        return {name: stepped[name] for name in self._plan.patterns}
+
+    def _shares_with_ties(self) -> _Shares:
+        """Returns who computes what, of NumPy's arrays alone too, whose ties the core finds."""
+        shares = self._current_shares()
+        if not self._terms:
+            pairs = [
+                pair
+                for group in shares.groups
+                for pair in zip(group.names, group.arrays, strict=True)
+            ]
+            self._terms = [_term(name, *self._plan.terms[name], x) for name, x in pairs]
+            self._shares = shares = self._share(set())
+        return shares
+
+    def _check_ranks(self) -> None:
+        """Raises a ValueError for the first parameter whose rank its penalty cannot take."""
+        for group in self._shares.groups:
+            for name, x in zip(group.names, group.arrays, strict=True):
+                self._plan.check_rank(name, x)
+
+    def _current_shares(self) -> _Shares:
         """Returns who computes what: shared anew if something was frozen since, or is no longer.
 
         What this returns does not change, whatever other threads do meanwhile.
@@ -156,21 +222,25 @@ class BoundPenalties:
     def _frozen_names(self) -> set[str]:
         return {name for name, is_frozen, x in self._freezable if is_frozen(x)}
 
-    def _share(self, frozen: set[str]) -> "_Shares":
+    def _share(self, frozen: set[str]) -> _Shares:
         """Returns who computes what, without what is frozen and memory that appeared before."""
         members: dict[type[Group], list[_Term]] = {}
         left_out: dict[str, Any] = {}
-        seen = set()
+        counted: dict[Hashable, str] = {}  # names by their memory
         for term in self._terms:
-            if term.name in frozen or (term.memory is not None and term.memory in seen):
+            if term.name in frozen or (term.memory is not None and term.memory in counted):
                 left_out[term.name] = term.x
                 continue
-            seen.add(term.memory)
+            counted[term.memory] = term.name
             members.setdefault(term.group_class, []).append(term)
+        ties: dict[str, list[str]] = {}
+        for term in self._terms:
+            if term.name in left_out and term.memory is not None and term.memory in counted:
+                ties.setdefault(counted[term.memory], []).append(term.name)
         groups = [_group(cls, terms) for cls, terms in members.items()]
         # Those of the core last: if one of your own fails, the core has not written anything.
         groups.sort(key=lambda group: isinstance(group, CoreGroup))
-        return _Shares(frozen, groups, left_out)
+        return _Shares(frozen, groups, left_out, ties)
 
 
 class FollowingPenalties(BoundPenalties):
@@ -186,7 +256,7 @@ class FollowingPenalties(BoundPenalties):
         super().__init__(plan_of(leaves), leaves)
         self._plan_of, self._params, self._leaves = plan_of, params, leaves
 
-    def _current_shares(self) -> "_Shares":
+    def _current_shares(self) -> _Shares:
         leaves = tree.leaves(self._params)
         if not _are_same(leaves, self._leaves):
             self._look_up(self._plan_of(leaves), leaves, all_arrays=False)
@@ -215,6 +285,7 @@ class _Shares(NamedTuple):
     frozen: set[str]
     groups: list[Group]
     left_out: dict[str, Any]  # frozen, or counted under another name
+    ties: dict[str, list[str]]  # by that name: those that are left out since it counts
 
 
 def _term(name: str, regularizer: Regularizer, kernel: Kernel | None, given: Any) -> _Term:
@@ -247,7 +318,7 @@ def _shares_of_arrays(plan: Plan, leaves: dict[str, Any]) -> _Shares:
     """Returns the one group of NumPy's arrays alone; the core sees what appears twice."""
     arrays = pick(leaves, plan.names)
     group = CoreGroup(plan.names, (), arrays, plan.numbered)
-    return _Shares(set(), [group] if arrays else [], {})
+    return _Shares(set(), [group] if arrays else [], {}, {})
 
 
 def _pick_gradients(groups: list[Group], given: Mapping[str, Any] | None) -> list[list[Any]]:

@@ -86,6 +86,9 @@ def to_keras(model: Any) -> None:
     """Replaces taut's regularizers in a model or layer by Keras's own: the reverse of `to_taut`.
 
     So the model can be saved for somebody who has no taut.
+
+    Raises:
+        ValueError: If one has `flatten=True`, which Keras's has not. Nothing has been changed then.
     """
     theirs = _original(_keras())
     _convert(model, {_TAUT_CLASSES[name]: theirs[name] for name in _NAMES})
@@ -167,15 +170,22 @@ def _convert(model: Any, classes: Mapping[type, type]) -> None:
         if cls is None:
             return None
         if id(regularizer) not in converted:
-            converted[id(regularizer)] = regularizer, cls(**regularizer.get_config())
+            config = regularizer.get_config()
+            if unknown := config.keys() - inspect.signature(cls).parameters:
+                raise ValueError(f"{cls.__module__}.{cls.__name__} has no {unknown.pop()}")
+            converted[id(regularizer)] = regularizer, cls(**config)
         return converted[id(regularizer)][1]
 
     layers = list(model._flatten_layers())
     holders = [*layers, *(variable for layer in layers for variable in layer.variables)]
-    for holder in holders:
-        for name, value in list(vars(holder).items()):
-            if (new := convert(value)) is not None:
-                setattr(holder, name, new)
+    changes = [
+        (holder, name, new)
+        for holder in holders
+        for name, value in vars(holder).items()
+        if (new := convert(value)) is not None
+    ]
+    for change in changes:
+        setattr(*change)
     for layer in layers:
         for name in ("train_function", "test_function", "predict_function"):
             if getattr(layer, name, None) is not None:

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from taut import tree
-from taut.arrays import library_of
+from taut.arrays import library_of, native
+from taut.arrays.factors import Factor
 from taut.bound import BoundPenalties, By, FollowingPenalties
 from taut.regularizers import deserialize, serialize
 from taut.rules import Plan, Rule, as_rule
@@ -147,6 +148,32 @@ class Penalties:
                 then.
         """
         self.bind(params).prox(step)
+
+    def proximal(self, params: Parameters, step: Factor) -> Any:
+        """Returns the parameters after the proximal step of each that has a penalty.
+
+        What `prox` does in place, for arrays that cannot be written and for code that is traced.
+
+        Args:
+            params: As in a call.
+            step: How far to go: a number, or a 0-d array, which may be traced.
+
+        Returns:
+            The structure of `params`, with new arrays for what has a penalty; what has none, or is
+            frozen, is there as it is. What was tied is tied. Modules, models and pairs give a
+            dictionary.
+
+        Raises:
+            NotImplementedError: If a regularizer has no proximal step.
+            TypeError, ValueError: As a call does, and for a step that is negative or not finite.
+        """
+        if isinstance(params, Iterator):
+            params = list(params)
+        stepped = self.bind(params).proximal(step)
+        for name, x in tree.leaves(params).items():
+            if name not in stepped:
+                stepped[name] = native(x)
+        return tree.replace(params, stepped)
 
     def bind(self, params: Parameters, grads: Parameters | None = None) -> BoundPenalties:
         """Returns the penalties of these very arrays, for a loop that updates them in place.

@@ -8,7 +8,7 @@ from taut.arrays.group import number
 from taut.kernels import Kernel
 from taut.regularizers import get
 from taut.regularizers._base import Regularizer, as_regularizer
-from taut.regularizers._kernel import has_prox, kernel_of
+from taut.regularizers._kernel import KernelRegularizer, kernel_of
 
 Rule = tuple[str, Callable[..., Any] | None]
 
@@ -83,10 +83,28 @@ class Plan:
         self.is_core = all(kernel and kernel.is_batched for _, kernel in self.terms.values())
         self.numbered = number([regularizer for regularizer, _ in self.terms.values()])
 
-    def require_prox(self) -> None:
+    def check_rank(self, name: str, x: Any) -> None:
+        """Checks that a parameter has as many axes as its penalty takes.
+
+        Raises:
+            ValueError: If not, which says what to write for that parameter.
+        """
+        regularizer, kernel = self.terms[name]
+        if kernel is None or not isinstance(regularizer, KernelRegularizer):
+            return
+        factors = regularizer._factors()
+        try:
+            kernel.check_rank(factors, x.shape)
+        except ValueError as error:
+            ways = [f'a rule of its own before this one: ("{name}", None)']
+            if "flatten" in kernel.options and kernel.rank and len(x.shape) > kernel.rank:
+                ways.insert(0, "flatten=True, which reads it as a matrix")
+            raise ValueError(f"{name}: {error}. Write {', or '.join(ways)}") from None
+
+    def require_prox(self, has: Callable[[Regularizer], bool]) -> None:
         """Raises a NotImplementedError if a regularizer has no proximal step."""
         for name, (regularizer, _) in self.terms.items():
-            if not has_prox(regularizer):
+            if not has(regularizer):
                 raise NotImplementedError(
                     f"{name}: {regularizer!r} has no proximal step. Penalties for prox have rules "
                     "of their own, with L1, L2 and L1L2"

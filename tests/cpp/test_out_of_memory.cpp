@@ -95,7 +95,17 @@ struct Model {
     add(taut::L2{0.2}, 300, 200);
     add(OrthogonalRegularizer{.mode = taut::Mode::kColumns}, 100, 400);
     add(taut::L2{0}, 30, 20);
+    add_copied();
     values.resize(terms.size());
+  }
+  // A tensor whose coordinates are not steps of one size apart.
+  void add_copied() {
+    const std::vector<std::ptrdiff_t> shape{40, 10, 5};
+    const std::vector<std::ptrdiff_t> strides{320, 32, 4};
+    const auto view = [&](std::size_t end) {
+      return View(memory.data() + memory.size() - end, taut::DType::kFloat32, shape, strides);
+    };
+    terms.push_back({OrthogonalRegularizer{.flatten = true}, view(10'000), view(5'000)});
   }
   bool is_untouched() const { return same_bits(memory, before); }
 };

@@ -1,6 +1,7 @@
-// Any number of threads gives the same bits. Levels and processors are compared by
-// test_recorded_bits.cpp.
+// Any number of threads gives the same bits, and so does every level that has fused multiply-add.
+// Processors are compared by test_recorded_bits.cpp.
 
+#include <array>
 #include <optional>
 
 #include "check_penalty.hpp"
@@ -96,6 +97,50 @@ TEMPLATE_LIST_TEST_CASE("orthogonal penalties have the same bits for all threads
   for (const Case& test : kGramCases) {
     check_threads<typename TestType::Element, typename TestType::Gradient>(test);
   }
+}
+
+template <typename T>
+void check_threads_and_levels(const Case& test) {
+  std::optional<Everything<T>> first;
+  for (const std::string& level : fused_levels_under_test()) {
+    const UsedLevel used_level(level);
+    for (const int threads : {1, 3}) {
+      const UsedThreads used_threads(threads);
+      INFO("level " << level << ", threads " << threads << ", " << test.rows << " x "
+                    << test.columns);
+      const Everything<T> results = compute<T, T>(test);
+      if (!first) first = results;
+      CHECK(results == *first);
+    }
+  }
+}
+
+TEMPLATE_TEST_CASE("orthogonal penalties of every size have the same bits", "[large]", float,
+                   double) {
+  for (std::size_t vectors = 1; vectors <= 400; ++vectors) {
+    const std::size_t length = 1 + vectors * 7 % 40;
+    const taut::OrthogonalRegularizer rows;
+    const taut::OrthogonalRegularizer columns{.mode = taut::Mode::kColumns};
+    const bool across = vectors % 2 == 0;
+    check_threads_and_levels<TestType>(across ? Case{columns, length, vectors}
+                                              : Case{rows, vectors, length});
+  }
+}
+
+// Where tiles, strips, panels and depth blocks end, and where a stream begins.
+TEMPLATE_TEST_CASE("orthogonal penalties have the same bits around every edge", "[large]", float,
+                   double) {
+  for (const std::size_t edge : std::array<std::size_t, 3>{576, 1152, 2304}) {
+    for (const std::size_t vectors : {edge - 1, edge, edge + 1}) {
+      check_threads_and_levels<TestType>({taut::OrthogonalRegularizer{}, vectors, 3});
+    }
+  }
+  for (const std::size_t edge : std::array<std::size_t, 4>{16, 64, 128, 512}) {
+    for (const std::size_t length : {edge - 1, edge, edge + 1}) {
+      check_threads_and_levels<TestType>({taut::OrthogonalRegularizer{}, 40, length});
+    }
+  }
+  check_threads_and_levels<TestType>({taut::OrthogonalRegularizer{}, 5, 300'000});
 }
 
 }  // namespace

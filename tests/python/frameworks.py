@@ -4,6 +4,7 @@ import importlib
 import os
 import warnings
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -20,3 +21,17 @@ def require(name: str) -> ModuleType:
         # As importorskip does: what a library warns of while it is imported is not ours to mend.
         warnings.simplefilter("ignore")
         return importlib.import_module(name)
+
+
+LIBRARIES = ["numpy", "torch", "jax", "tensorflow"]
+
+
+def to_library(name: str, x: Any) -> Any:
+    """Returns an array of NumPy as one of another library."""
+    if name == "numpy":
+        return x
+    if name == "torch":
+        return require("torch").from_numpy(x.copy())
+    if name == "jax":
+        return require("jax").numpy.asarray(x)
+    return require("tensorflow").constant(x)

@@ -6,7 +6,7 @@ On every library that differentiates; on NumPy it is refused.
 import numpy as np
 import pytest
 import taut
-from frameworks import require
+from frameworks import require, to_library
 from taut.regularizers import (
     L1,
     L2,
@@ -18,14 +18,6 @@ from taut.regularizers import (
 
 X = np.random.default_rng(0).standard_normal((4, 3)).astype(np.float32)
 LIBRARIES = ["torch", "jax", "tensorflow"]
-
-
-def to_library(name, x=X):
-    if name == "torch":
-        return require("torch").from_numpy(x.copy())
-    if name == "jax":
-        return require("jax").numpy.asarray(x)
-    return require("tensorflow").constant(x)
 
 
 class TwiceL2(L2):
@@ -59,7 +51,7 @@ TWICE = [
 @pytest.mark.parametrize("library", LIBRARIES)
 @pytest.mark.parametrize(("twice", "once"), TWICE)
 def test_a_gradient_is_that_of_the_call_which_was_overridden(library, twice, once):
-    x = to_library(library)
+    x = to_library(library, X)
     value, grad = once.value_and_grad(X)
     own_value, own_grad = twice.value_and_grad(x, scale=3.0)
     assert float(own_value) == pytest.approx(2 * value, rel=1e-6)
@@ -97,7 +89,7 @@ class OwnGradient(L2):
 
 @pytest.mark.parametrize("library", ["numpy", "torch"])
 def test_what_is_accumulated_is_the_gradient_that_was_overridden(library):
-    x = X if library == "numpy" else to_library(library)
+    x = X if library == "numpy" else to_library(library, X)
     for accumulate in (
         OwnGradient(0.5).accumulate_grad,
         lambda x, grad: taut.Penalties([("*", OwnGradient(0.5))]).accumulate_grad(
@@ -154,13 +146,13 @@ def test_a_mixin_that_defines_no_penalty_keeps_its_gradient():
 def test_an_activity_of_a_function_has_a_gradient(library):
     activity = ActivityRegularizer(lambda x: L1(0.3)(x) * 2)
     value, grad = L1(0.3).value_and_grad(X)
-    own_value, own_grad = activity.value_and_grad(to_library(library))
+    own_value, own_grad = activity.value_and_grad(to_library(library, X))
     assert float(own_value) == pytest.approx(2 * value / 4, rel=1e-6)
     np.testing.assert_allclose(own_grad, 2 * grad / 4, rtol=1e-6)
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_a_constant_has_a_gradient_of_zero(library):
-    value, grad = Regularizer().value_and_grad(to_library(library))
+    value, grad = Regularizer().value_and_grad(to_library(library, X))
     assert float(value) == 0
     assert not np.asarray(grad).any()

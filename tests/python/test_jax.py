@@ -26,8 +26,8 @@ WITH_AND_WITHOUT = pytest.mark.parametrize("x64", [False, True], ids=["float32 o
 
 @functools.cache  # so that JAX finds what it has compiled
 def by_operations(regularizer):
-    factor, mode = regularizer._factors()
-    return lambda x: operations.value(x, (factor,), regularizer._kernel, (mode,), (None,))
+    factor, *options = regularizer._factors()
+    return lambda x: operations.value(x, (factor,), regularizer._kernel, (*options,), (None,))
 
 
 # How the orthogonal penalty may be computed.

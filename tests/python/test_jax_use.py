@@ -135,7 +135,9 @@ def test_mistakes_are_told(function):
 
 def test_an_error_of_the_core_is_one_of_xla():
     with pytest.raises(Exception, match="non-negative"):
-        calls.value(jnp.ones((3, 3)), (-1.0,), kernels.GRAM, ("rows",), (True,)).block_until_ready()
+        calls.value(
+            jnp.ones((3, 3)), (-1.0,), kernels.GRAM, ("rows", False), (True,)
+        ).block_until_ready()
     assert OrthogonalRegularizer(1.0)(jnp.ones((3, 3))) == 1
 
 

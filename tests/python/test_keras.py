@@ -49,10 +49,12 @@ def backend(request):
 QUICK = [
     CASES / f"{name}.py"
     for name in (
-        *("deviations", "layers", "live_factors", "patching", "rooms", "saving", "seed_page"),
+        *("deviations", "layers", "live_factors", "patching", "proximal", "rooms", "saving"),
+        "seed_page",
         "training",
     )
 ]
+STEPS = [CASES / "tensorflow_steps.py"]
 COMPILED = [CASES / "compiled_training.py"]
 
 
@@ -64,6 +66,17 @@ def test_the_newest_keras(backend):
 @pytest.mark.slow
 def test_the_newest_keras_compiled(backend):
     run_cases(backend, COMPILED)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", [None, OLDEST], ids=["newest", "oldest"])
+def test_steps_on_tensorflow(folder):
+    for module in ("keras", "tensorflow"):
+        if find_spec(module) is None:
+            require(module)
+    if folder and not folder.exists() and not os.environ.get("CI"):
+        pytest.skip("`make frameworks` installs it")
+    run_cases("tensorflow", STEPS, folder)
 
 
 @pytest.mark.slow

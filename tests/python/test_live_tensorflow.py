@@ -23,6 +23,18 @@ def slope_of(cls, x=X):
     return (cls(0.3 + 1e-4)(x) - cls(0.3 - 1e-4)(x)) / 2e-4
 
 
+def differentiated(way, regularizer, factor, x):
+    """Returns a function of nothing: the penalty, and its gradients with respect to both."""
+
+    @RUN[way]
+    def both():
+        with tf.GradientTape() as tape:
+            total = regularizer(x)
+        return total, *tape.gradient(total, (factor, x))
+
+    return both
+
+
 @every_class
 @every_way
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
@@ -31,12 +43,7 @@ def test_values_and_derivatives(way, cls, dtype):
     factor = tf.Variable(0.3)
     regularizer = cls(factor)
 
-    @RUN[way]
-    def both():
-        with tf.GradientTape() as tape:
-            total = regularizer(x)
-        return total, *tape.gradient(total, (factor, x))
-
+    both = differentiated(way, regularizer, factor, x)
     for number in (0.3, 2.0):  # a graph sees what is assigned
         factor.assign(number)
         total, slope, grad = both()
@@ -59,12 +66,7 @@ def test_a_factor_of_0(way, cls):
     x, factor = tf.Variable(X), tf.Variable(0.0)
     regularizer = cls(factor)
 
-    @RUN[way]
-    def both():
-        with tf.GradientTape() as tape:
-            total = regularizer(x)
-        return total, *tape.gradient(total, (factor, x))
-
+    both = differentiated(way, regularizer, factor, x)
     total, slope, grad = both()
     assert float(total) == 0
     assert float(slope) == pytest.approx(float(cls(1.0)(x)), rel=1e-5)

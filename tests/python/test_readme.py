@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from frameworks import require
+from taut.regularizers import L1
 
 ROOT = Path(__file__).parents[2]
 
@@ -61,6 +62,9 @@ def test_the_page_on_penalties_runs():
     assert names["after"] == names["before"] / 2
     params["dense"]["kernel"][...] = 1
     assert breakdown(params)["dense/kernel"] == pytest.approx(0.02)
+    before = kernel - 3 * 0.05
+    np.testing.assert_allclose(names["after_a_step"]["dense"]["kernel"], before - 0.05, rtol=1e-5)
+    assert names["after_a_step"]["embedding"] is params["embedding"]
     assert list(breakdown(params, by="rule")) == ["embedding", "*/kernel"]
 
 
@@ -72,8 +76,29 @@ def test_the_page_on_pytorch_runs():
 
 def test_the_page_on_jax_runs():
     require("jax")
-    names = run_examples(sections("docs/jax.md").values())
+    page = sections("docs/jax.md")
+    del page["With optax"]
+    names = run_examples(page.values())
     assert set(names["grads"]["dense"]) == {"kernel", "bias"}
+
+
+def test_the_recipe_with_optax_runs():
+    jax = require("jax")
+    optax = require("optax")
+    page = sections("docs/jax.md")
+    names = run_examples([page[""], page["A whole model"], page["With optax"]])
+    kernel = np.asarray(names["params"]["dense"]["kernel"]).ravel()
+    assert kernel[0] == pytest.approx(3, abs=0.2)
+    assert np.count_nonzero(kernel) < 20
+    # The same by hand: the gradient's step, and then the proximal one.
+    params = names["params"]
+    grads = jax.grad(names["data_loss"])(params, names["x"], names["y"])
+    rate = names["learning_rate"](7)
+    state = optax.tree_utils.tree_set(names["state"], count=7)
+    stepped, _ = names["train"](params, state, 7, names["x"], names["y"])
+    moved = np.array(params["dense"]["kernel"] - rate * grads["dense"]["kernel"])
+    L1(0.1).prox(moved, float(rate))
+    np.testing.assert_allclose(stepped["dense"]["kernel"], moved, rtol=1e-5, atol=1e-7)
 
 
 def test_the_page_on_tensorflow_runs():

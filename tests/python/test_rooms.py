@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import taut
-from frameworks import require
+from frameworks import LIBRARIES, require, to_library
 from taut import arrays, kernels, regularizers
 from taut.regularizers import L1, L2, GroupLasso, OrthogonalRegularizer
 from taut.regularizers._kernel import KernelRegularizer
@@ -21,17 +21,9 @@ def expected(penalty, x=X):
     return twin.value_and_grad(x)
 
 
-def to_library(name, x):
-    if name == "numpy":
-        return x
-    if name == "torch":
-        return require("torch").from_numpy(x.copy())
-    if name == "jax":
-        return require("jax").numpy.asarray(x)
-    return require("tensorflow").constant(x)
-
-
-LIBRARIES = ["numpy", "torch", "jax", "tensorflow"]
+def proximal_of(penalty, x=X):
+    twin = L1(penalty.strength) if penalty.power == "one" else L2(penalty.strength)
+    return twin.proximal(x, 0.5)
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
@@ -43,6 +35,7 @@ def test_the_toy_kernel_on_every_library(library, penalty):
     own_value, own_grad = penalty.value_and_grad(x, scale=2.0)
     assert float(own_value) == pytest.approx(value, rel=1e-6)
     np.testing.assert_allclose(own_grad, 2 * grad, rtol=1e-6)
+    np.testing.assert_allclose(penalty.proximal(x, 0.5), proximal_of(penalty), rtol=1e-6)
     if library in ("jax", "tensorflow"):  # elsewhere it is the core that checks shapes
         with pytest.raises(ValueError, match="Inputs to Powers must have rank 2"):
             penalty(x[0])
@@ -61,6 +54,9 @@ def test_the_toy_kernel_in_penalties(library, penalty):
     assert float(total["a"]) == pytest.approx(a, rel=1e-6)
     assert float(total["b"]) == pytest.approx(b, rel=1e-6)
     assert float(penalties(params)) == pytest.approx(a + b, rel=1e-6)
+    stepped = penalties.proximal(params, 0.5)
+    np.testing.assert_allclose(stepped["a"], proximal_of(penalty), rtol=1e-6)
+    np.testing.assert_allclose(stepped["b"], L2(0.25).proximal(X + 1, 0.5), rtol=1e-6)
     if library in ("numpy", "torch"):
         params["c"] = params["a"]  # counts once
         grads = {name: 0 * x for name, x in params.items()}
@@ -122,6 +118,13 @@ def test_the_toy_library_with_every_kernel(penalty):
     np.testing.assert_allclose(own_grad.numbers, 2 * grad, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("penalty", [L1(0.5), L2(0.5), *PENALTIES], ids=repr)
+def test_the_toy_library_after_proximal_steps(penalty):
+    stepped = penalty.proximal(Box(X), 0.5)
+    assert stepped.dtype == X.dtype
+    np.testing.assert_array_equal(stepped.numbers, penalty.proximal(X, 0.5))
+
+
 def test_the_toy_library_in_penalties():
     box = Box(X.astype(np.float64))
     params = {"a": box, "b": Box(2 * X), "tied": box}
@@ -134,8 +137,12 @@ def test_the_toy_library_in_penalties():
         penalties.accumulate_grad(params, params)
     with pytest.raises(TypeError, match="boxes cannot be written"):
         taut.Penalties([("*", L1(0.5))]).prox(params, 0.1)
-    with pytest.raises(TypeError, match="int64"):
-        L1(0.5)(Box([1, 2]))
+    stepped = taut.Penalties([("a", L1(0.5))], True).proximal(params, 0.1)
+    np.testing.assert_array_equal(stepped["a"].numbers, L1(0.5).proximal(box.numbers, 0.1))
+    assert stepped["b"] is params["b"]
+    for call in (L1(0.5), lambda x: L1(0.5).proximal(x, 1.0)):
+        with pytest.raises(TypeError, match="int64"):
+            call(Box([1, 2]))
 
 
 def penalty_of_box(x):
@@ -157,6 +164,8 @@ def test_what_is_not_registered_is_an_error():
     unregistered = kernels.Kernel("unregistered", "", (), (), len, len, len)
     with pytest.raises(ValueError, match="no kernel 'unregistered'"):
         type("Own", (KernelRegularizer,), {"_kernel": unregistered})
+    with pytest.raises(ValueError, match="needs both prox and proximal"):
+        kernels.Kernel("half", "", (), (), len, len, len, prox=len)
     with pytest.raises(ValueError, match="a kernel 'gram' already"):
         kernels.register(kernels.Kernel("gram", "", (), (), len, len, len))
 

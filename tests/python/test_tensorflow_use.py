@@ -44,9 +44,10 @@ def test_every_way_to_a_gradient(name):
         tape.watch(tensor)
         total = regularizer(tensor)
     same(tape.jacobian(total, tensor), grad)
-    with tf.autodiff.ForwardAccumulator(tensor, tensor + 1) as accumulator:
-        total = regularizer(tensor)
-    same(accumulator.jvp(total), (grad * (x + 1)).sum())
+    for function in (regularizer, tf.function(regularizer)):
+        with tf.autodiff.ForwardAccumulator(tensor, tensor + 1) as accumulator:
+            total = function(tensor)
+        same(accumulator.jvp(total), (grad * (x + 1)).sum())
     same(tf.vectorized_map(regularizer, tf.stack([tensor, tensor])), [value, value])
 
 
@@ -62,7 +63,9 @@ def test_second_derivatives(name):
         return tape.jacobian(grad, x, unconnected_gradients="zero")
 
     eager = hessian(tf.constant(x))
-    np.testing.assert_allclose(eager, tf.function(hessian)(tf.constant(x)), atol=1e-12)
+    for compiled in (False, True):
+        graph = tf.function(hessian, jit_compile=compiled)
+        np.testing.assert_allclose(eager, graph(tf.constant(x)), atol=1e-12)
     step = 1e-6
     for index in np.ndindex(*x.shape):
         up, down = x.copy(), x.copy()
@@ -106,12 +109,22 @@ def test_a_saved_model_needs_no_taut(tmp_path):
     expected = sum(regularizer(x) for regularizer in REGULARIZERS.values())
     tf.saved_model.save(Model(), str(tmp_path / "model"))
     np.save(tmp_path / "x.npy", x)
+    grad = sum(regularizer.value_and_grad(x)[1] for regularizer in REGULARIZERS.values())
+    np.save(tmp_path / "grad.npy", grad)
     program = f"""if True:
         import sys, numpy, tensorflow as tf
         penalty = tf.saved_model.load({str(tmp_path / "model")!r}).penalty
-        value = penalty(numpy.load({str(tmp_path / "x.npy")!r}))
+        x = tf.constant(numpy.load({str(tmp_path / "x.npy")!r}))
+        with tf.GradientTape() as outer:
+            outer.watch(x)
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                value = penalty(x)
+            grad = tape.gradient(value, x)
         assert "taut" not in sys.modules
         numpy.testing.assert_allclose(value, {expected!r}, rtol=1e-5)
+        numpy.testing.assert_allclose(grad, numpy.load({str(tmp_path / "grad.npy")!r}), rtol=1e-5)
+        assert outer.gradient(grad, x) is not None
     """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=200)
 

@@ -105,10 +105,15 @@ def test_export(name):
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
 @pytest.mark.parametrize("with_slope", [False, True])
 def test_opcheck(dtype, with_slope):
-    for x in (random_array((7, 5), dtype), random_array((5, 7), dtype).T):
+    for x in (
+        random_array((7, 5), dtype),
+        random_array((5, 7), dtype).T,
+        random_array((3, 2, 4), dtype),
+    ):
         weight = to_tensor(x).clone().requires_grad_(with_slope)
-        torch.library.opcheck(torch.ops.taut.gram.default, (weight, 0.5, "rows", with_slope))
+        factors = (0.5, "rows", x.ndim > 2)
+        torch.library.opcheck(torch.ops.taut.gram.default, (weight, *factors, with_slope))
         wide = torch.float64 if dtype == "float64" else torch.float32
         slope, scale = weight.detach().to(wide), torch.ones((), dtype=wide)
-        operands = (scale.requires_grad_(with_slope), weight, slope, 0.5, "rows")
+        operands = (scale.requires_grad_(with_slope), weight, slope, *factors)
         torch.library.opcheck(torch.ops.taut.gram_slope.default, operands)

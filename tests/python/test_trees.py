@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
-from frameworks import require
+from frameworks import LIBRARIES, require, to_library
 from taut import Penalties
 from taut.regularizers import L1, L2, OrthogonalRegularizer
 
@@ -65,22 +65,13 @@ def test_a_list_or_a_tuple_may_be_the_root(params):
     assert type(grads) is type(params)
 
 
-LIBRARIES = ["numpy", "torch", "jax", "tensorflow"]
-
-
-def to_library(name, x):
-    if name == "numpy":
-        return x
-    if name == "torch":
-        return require("torch").from_numpy(x.copy())
-    if name == "jax":
-        return require("jax").numpy.asarray(x)
-    return require("tensorflow").Variable(x)
+def parameter(library, x):
+    return require("tensorflow").Variable(x) if library == "tensorflow" else to_library(library, x)
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_gradients_have_the_structure_of_the_parameters(library):
-    params = tree(lambda number: to_library(library, number * X))
+    params = tree(lambda number: parameter(library, number * X))
     params["tied"] = params["head"]["kernel"]
     rules = [("head/*", OrthogonalRegularizer(0.5)), ("*/kernel", L2(0.5)), ("tied", L1(9.0))]
     value, grads = Penalties(rules).value_and_grad(params, scale=2.0)

@@ -16,6 +16,8 @@ class Tensor: ...
 reveal_type(L2()(np.ones(3)))
 reveal_type(L2().value_and_grad(np.ones(3)))
 reveal_type(L2()(Tensor()))
+reveal_type(L2().proximal(np.ones(3), 0.1))
+reveal_type(L2().proximal(Tensor(), np.array(0.1)))
 reveal_type(regularizers.get("l2"))
 reveal_type(regularizers.get(L1L2()))
 reveal_type(regularizers.get(None))
@@ -28,6 +30,8 @@ taut.Penalties([]).breakdown({}, by="size")
 EXPECTED = [
     '"float"',
     '"tuple[float, numpy.ndarray[',
+    'Tensor"',
+    '"numpy.ndarray[',
     'Tensor"',
     'Regularizer"',
     'L1L2"',

@@ -19,6 +19,10 @@ def make_kernel(name, bound_by):
     def term(xp, x, power):
         return xp.sum(xp.absolute(x) if power == "one" else x * x, xp.sum_dtype(x))
 
+    def proximal(xp, x, step, strength, power):
+        factors = factors_of((strength, power))
+        return kernels.ELEMENTWISE.proximal(xp, x, step, *factors)
+
     return kernels.register(
         kernels.Kernel(
             name=name,
@@ -33,6 +37,7 @@ def make_kernel(name, bound_by):
                 x, grad, factors_of(factors), scale
             ),
             prox=lambda x, factors, step: _core.elementwise_prox(x, factors_of(factors), step),
+            proximal=proximal,
             bound_by=bound_by,
             rank=2,
             options={"power": ("one", "two")},
@@ -91,26 +96,32 @@ class Operations:
 
     value_dtype = staticmethod(lambda x: np.float64 if x.dtype == np.float64 else np.float32)
     sum_dtype = staticmethod(lambda x: np.float64)
+    gradient_dtype = staticmethod(lambda x: np.float64)
     cast = staticmethod(lambda x, dtype: boxed(np.asarray, x, dtype=dtype))
+    rounded = staticmethod(lambda x, dtype: boxed(np.asarray, x, dtype=dtype))
     shape = staticmethod(lambda x: x.shape)
-    rows = staticmethod(lambda x: boxed(np.reshape, x, (x.shape[0], -1)))
-    columns = staticmethod(lambda x: boxed(np.reshape, x, (-1, x.shape[-1])))
     transpose = staticmethod(lambda x: boxed(np.transpose, x))
+    matmul = staticmethod(lambda x, y: boxed(np.matmul, x, y))
+    reshape = staticmethod(lambda x, shape: boxed(np.reshape, x, shape))
     where = staticmethod(lambda condition, x, y: boxed(np.where, condition, x, y))
     zeros_like = staticmethod(lambda x: boxed(np.zeros_like, x))
     absolute = staticmethod(lambda x: boxed(np.abs, x))
+    sign = staticmethod(lambda x: boxed(np.sign, x))
     sqrt = staticmethod(lambda x: boxed(np.sqrt, x))
     sum = staticmethod(lambda x, dtype: boxed(np.sum, x, dtype=dtype))
-    sum_of_rows = staticmethod(lambda x: boxed(np.sum, x, axis=1, keepdims=True))
+    sum_of_squares = staticmethod(lambda x, dtype: boxed(np.sum, x * x, dtype=dtype))
+    sums = staticmethod(lambda x, axis: boxed(np.sum, x, axis=axis, keepdims=True))
     are_finite = staticmethod(lambda x: boxed(np.all, boxed(np.isfinite, x)))
     constant = staticmethod(lambda x: x)
     nan_unless_finite = staticmethod(
         lambda x: x * (1 if np.isfinite(x.numbers).all() else float("nan"))
     )
-    powers_of_two = staticmethod(lambda x: boxed(np.ones_like, boxed(np.max, x, 1, keepdims=True)))
-    products = staticmethod(lambda x: boxed(np.matmul, x, x.numbers.T))
+    powers_of_two = staticmethod(
+        lambda x, axis: boxed(np.ones_like, boxed(np.max, x, axis, keepdims=True))
+    )
     without_diagonal = staticmethod(lambda x: x * (1 - np.eye(len(x.numbers))))
     no_penalty = staticmethod(lambda x: Box(np.zeros(())))
+    custom_gradient = staticmethod(lambda function, x: function(x)[0])
 
 
 class Boxes(FormulaLibrary):

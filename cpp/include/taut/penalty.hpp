@@ -11,8 +11,8 @@
 // calls but a thread's first allocates, unless a view has more than 8 dimensions.
 //
 // All of them throw InvalidArgument, before anything is written, for a factor that is negative or
-// not finite, for an orthogonal penalty of anything but a matrix and for group lasso of a scalar. They may be called from many
-// threads at once.
+// not finite, for an orthogonal penalty of anything but a matrix, or what it may read as one (see
+// `flatten`), and for group lasso of a scalar. They may be called from many threads at once.
 
 #ifndef TAUT_PENALTY_HPP_
 #define TAUT_PENALTY_HPP_

@@ -28,10 +28,13 @@ enum class Mode { kRows, kColumns };
 // factor * mean over pairs i < j of |<x̂ᵢ,x̂ⱼ>|, where x̂ = x / max(|x|, 1e-7) and the vectors x are
 // the rows or the columns of a matrix. Fewer than two vectors: 0. A pair's sign in the gradient is
 // that of <xᵢ,xⱼ>, computed in the dtype (half types: in float32), and exactly where a product may
-// leave its range; a pair of sign 0 adds nothing.
+// leave its range; a pair of sign 0 adds nothing. With `flatten` an array of more axes is read as a
+// matrix too, as convolutions' kernels are: for rows as the first axis by the rest, for columns as
+// the rest by the last.
 struct OrthogonalRegularizer {
   double factor = 0.01;
   Mode mode = Mode::kRows;
+  bool flatten = false;
 };
 
 // factor * √g * Σ|w|₂ over the groups w of g elements each, which are the slices of x along its

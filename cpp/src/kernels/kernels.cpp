@@ -28,7 +28,7 @@ constexpr GramKernel gram_kernel() {
       .sign_scratch = kSignScratch<T>,
       .finish = finish<Storage>,
       .stream_pack = stream_pack<Storage>,
-      .stream_tiles = stream_tiles<Storage>,
+      .stream_tile = stream_tile<Storage>,
       .stream_finish = stream_finish<Storage>,
   };
 }

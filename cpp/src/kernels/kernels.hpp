@@ -187,18 +187,17 @@ struct GramKernel {
   void (*finish)(const GramMatrix& matrix, std::size_t begin, std::size_t end, double coefficient,
                  const GramTarget& target);
 
-  // The same work for a matrix of at most kGramTile vectors, which may be so long that its copies
+  // The same work for a matrix of one tile, which may be so long that its copies
   // would be many times as large: `rows`, `directions` and `gradients` have room for kGramWindow
   // coordinates of it.
 
   // pack, but for the copies.
   bool (*stream_pack)(const GramMatrix& matrix, std::size_t begin);
 
-  // tile for each tile, `side` vectors along each side, with the scratch of one; returns the sum.
-  double (*stream_tiles)(const GramMatrix& matrix, std::size_t side, const GramSigns* signs,
-                         void* scratch);
+  // tile, with its scratch; `signs` may be null.
+  double (*stream_tile)(const GramMatrix& matrix, const GramSigns* signs, void* scratch);
 
-  // multiply_signs and finish, after stream_tiles has written `signs`; with the scratch of the
+  // multiply_signs and finish, after stream_tile has written `signs`; with the scratch of the
   // former.
   void (*stream_finish)(const GramMatrix& matrix, const GramSigns& signs, double coefficient,
                         const GramTarget& target, void* scratch);

@@ -14,6 +14,7 @@
 #include "kernels/kernels.hpp"
 #include "plans/fill.hpp"
 #include "plans/registry.hpp"
+#include "plans/vectors.hpp"
 #include "views/check.hpp"
 
 namespace taut {
@@ -28,19 +29,14 @@ constexpr std::size_t kFinishedVectors = 64;  // per piece
 constexpr std::size_t kMostMultipliedDirectly = 36;
 static_assert(kMostMultipliedDirectly <= kGramSmallTile);
 
-// What one thread does in a nanosecond: see benchmarks/.
-constexpr double kMultiplyAddsPerNanosecond = 40;
+// What one thread does in a nanosecond, about: see benchmarks/.
+constexpr double kMultiplyAddsPerNanosecond = 60;
 constexpr double kSignsPerNanosecond = 130;
-constexpr double kCopiesPerNanosecond = 0.5;
+constexpr double kCopiesPerNanosecond = 1.5;
 
 // Throws std::bad_alloc for what no memory can have.
 std::size_t round_up(std::size_t number, std::size_t multiple) {
   return checked_product(divide_up(number, multiple), multiple);
-}
-
-// The vectors of a matrix.
-std::size_t vector_axis(const OrthogonalRegularizer& regularizer) {
-  return regularizer.mode == Mode::kRows ? 0 : 1;
 }
 
 // The signs of a strip in one direction.
@@ -94,21 +90,21 @@ struct Strip {
 
 class GramPlan final : public Plan {
  public:
-  GramPlan(const OrthogonalRegularizer& regularizer, const Problem& problem, const Call& call)
-      : factor_(regularizer.factor),
+  GramPlan(double factor, const Problem& problem, const Vectors& vectors, const Call& call)
+      : factor_(factor),
         kernel_(call.kernels().gram[static_cast<std::size_t>(problem.dtype)]),
         problem_(problem),
-        vector_axis_(vector_axis(regularizer)),
-        vectors_(problem.x->extent(vector_axis_)),
-        length_(problem.x->extent(1 - vector_axis_)),
+        target_(vectors.arrays[1]),
+        vectors_(vectors.count),
+        length_(vectors.length),
         padded_(round_up(vectors_, kernel_.vector_multiple)),
         panel_vectors_(round_up(vectors_, kGramSignGroup)),
         tile_(tile_side()),
         streams_(is_streamed()),
         sums_{call.arena().take<double>(strip(0).tiles()),
               call.arena().take<double>(strip(0).tiles())} {
-    matrix_.source = {problem.x->data(), problem.x->stride(vector_axis_),
-                      problem.x->stride(1 - vector_axis_)};
+    const Vectors::Array& x = vectors.arrays[0];
+    matrix_.source = {x.data, x.vector_stride, x.coordinate_stride};
     matrix_.vectors = vectors_;
     matrix_.length = length_;
     matrix_.padded_vectors = padded_;
@@ -152,7 +148,7 @@ class GramPlan final : public Plan {
   }
 
  private:
-  enum class Step { kPack, kTiles, kSigns, kFinish, kStreamTiles, kStreamFinish };
+  enum class Step { kPack, kTiles, kSigns, kFinish, kStreamTile, kStreamFinish };
   struct Place {
     Step step;
     std::size_t strip;
@@ -164,7 +160,7 @@ class GramPlan final : public Plan {
     return problem_.has_gradient() ? 2 + 2 * strips() : 1 + strips();
   }
   Place place_of(std::size_t phase) const {
-    if (streams_) return {phase == 0 ? Step::kStreamTiles : Step::kStreamFinish, 0};
+    if (streams_) return {phase == 0 ? Step::kStreamTile : Step::kStreamFinish, 0};
     if (phase == 0) return {Step::kPack, 0};
     if (!problem_.has_gradient()) return {Step::kTiles, phase - 1};
     if (phase == count_phases() - 1) return {Step::kFinish, 0};
@@ -175,18 +171,23 @@ class GramPlan final : public Plan {
   // for one thread, as their tile is in either case. Longer than memory are vectors that a stride
   // of 0 repeats.
   bool is_streamed() const {
-    constexpr std::size_t kSmallCopies = std::size_t{32} << 20;
+    constexpr std::size_t kSmallCopies = std::size_t{16} << 20;
     const std::size_t bytes_of_coordinate = (padded_ + 2 * panel_vectors_) * kernel_.compute_size;
     return vectors_ <= kGramSmallTile && length_ > kSmallCopies / bytes_of_coordinate &&
            length_ < kMostMemory / bytes_of_coordinate;
   }
 
-  // Few vectors are cut into small tiles, so that there is work for every thread.
+  // Few vectors are cut into small tiles, so that there is work for every thread; of many, a tile
+  // is as large as its cache allows, since it is read anew for each.
   std::size_t tile_side() const {
-    if (vectors_ <= kGramTile) return kGramSmallTile;
-    return vectors_ <= 3 * kGramTile ? 2 * kGramSmallTile : kGramTile;
+    if (vectors_ <= 2 * kGramTile) return kGramSmallTile;
+    return vectors_ <= 6 * kGramTile ? 2 * kGramSmallTile : kGramTile;
   }
-  std::size_t padded_weights() const { return round_up(std::max(padded_, vectors_), kGramWeights); }
+  std::size_t padded_weights() const { return round_up(padded_, kGramWeights); }
+  // What tiles read beyond the last vector counts for nothing.
+  void clear_padding() {
+    std::fill(matrix_.weights + padded_, matrix_.weights + padded_weights(), 0.0);
+  }
   std::size_t strips() const { return divide_up(vectors_, kGramStrip); }
   Strip strip(std::size_t index) const {
     const std::size_t begin = index * kGramStrip;
@@ -231,7 +232,7 @@ class GramPlan final : public Plan {
            divide_up(vectors_ - strip.end, targets_per_piece());
   }
   void finish(std::size_t piece);
-  void stream_tiles(std::byte* scratch);
+  void stream_tile(std::byte* scratch);
   void stream_finish(std::byte* scratch);
   void fill_with_nan(std::size_t piece, std::size_t pieces);
   GramTarget target() const;
@@ -240,7 +241,7 @@ class GramPlan final : public Plan {
   double factor_;
   const GramKernel& kernel_;
   const Problem& problem_;
-  std::size_t vector_axis_;
+  Vectors::Array target_;  // the gradient
   std::size_t vectors_;
   std::size_t length_;
   std::size_t padded_;
@@ -272,7 +273,7 @@ Plan::Phase GramPlan::phase(std::size_t index) const {
               height * (2 * right - height) * length / kSignsPerNanosecond};
     case Step::kFinish:
       return {divide_up(vectors_, kFinishedVectors), copies};
-    case Step::kStreamTiles:
+    case Step::kStreamTile:
     case Step::kStreamFinish:
       return {1, copies + height * right / 2 * length / kMultiplyAddsPerNanosecond};
   }
@@ -290,17 +291,15 @@ void GramPlan::run(std::size_t phase, std::size_t piece, std::byte* scratch) {
       return multiply_signs(strip(strip_index), piece, scratch);
     case Step::kFinish:
       return finish(piece);
-    case Step::kStreamTiles:
-      return stream_tiles(scratch);
+    case Step::kStreamTile:
+      return stream_tile(scratch);
     case Step::kStreamFinish:
       return stream_finish(scratch);
   }
 }
 
 void GramPlan::pack(std::size_t piece) {
-  if (piece == 0) {  // what tiles read beyond the last vector counts for nothing
-    std::fill(matrix_.weights + padded_, matrix_.weights + padded_weights(), 0.0);
-  }
+  if (piece == 0) clear_padding();
   if (!kernel_.pack(matrix_, piece * kernel_.register_columns)) finite_ = false;
 }
 
@@ -317,8 +316,8 @@ void GramPlan::tile(std::size_t strip_index, std::size_t piece, std::byte* scrat
   const GramTile tile{row, column, std::min(tile_, rows.end - row),
                       std::min(tile_, vectors_ - column)};
 
-  const GramSigns row_signs = row_store_.signs(rows.end - rows.begin, rows.begin, rows.begin);
-  const GramSigns column_signs = column_store_.signs(vectors_ - rows.end, rows.end, rows.begin);
+  const GramSigns row_signs = signs_of_rows(rows);
+  const GramSigns column_signs = signs_of_columns(rows);
   const bool has_gradient = problem_.has_gradient();
   sums_[strip_index % 2][piece] = kernel_.tile(
       matrix_, tile, has_gradient ? &row_signs : nullptr,
@@ -348,15 +347,14 @@ void GramPlan::finish(std::size_t piece) {
   kernel_.finish(matrix_, begin, end, coefficient(begin, end), target());
 }
 
-void GramPlan::stream_tiles(std::byte* scratch) {
-  std::fill(matrix_.weights + padded_, matrix_.weights + padded_weights(), 0.0);
+void GramPlan::stream_tile(std::byte* scratch) {
+  clear_padding();
   for (std::size_t begin = 0; begin < vectors_; begin += kernel_.register_columns) {
     if (!kernel_.stream_pack(matrix_, begin)) finite_ = false;
   }
   if (!finite_) return;
   const GramSigns signs = signs_of_rows(strip(0));
-  sums_[0][0] =
-      kernel_.stream_tiles(matrix_, tile_, problem_.has_gradient() ? &signs : nullptr, scratch);
+  sums_[0][0] = kernel_.stream_tile(matrix_, problem_.has_gradient() ? &signs : nullptr, scratch);
 }
 
 void GramPlan::stream_finish(std::byte* scratch) {
@@ -374,9 +372,8 @@ void GramPlan::fill_with_nan(std::size_t piece, std::size_t pieces) {
 }
 
 GramTarget GramPlan::target() const {
-  const View& gradient = *problem_.gradient;
-  return {gradient.data(), gradient.stride(vector_axis_), gradient.stride(1 - vector_axis_),
-          gradient.dtype() == DType::kFloat32, problem_.task == Task::kAccumulate};
+  return {target_.data, target_.vector_stride, target_.coordinate_stride,
+          problem_.gradient->dtype() == DType::kFloat32, problem_.task == Task::kAccumulate};
 }
 
 // What the gradients of the vectors [begin, end) are multiplied with, beside their reciprocals.
@@ -396,14 +393,22 @@ double GramPlan::coefficient(std::size_t begin, std::size_t end) {
   return scale * factor / pairs();
 }
 
+class GramPlanMaker final : public VectorPlanMaker {
+ public:
+  explicit GramPlanMaker(double factor) : factor_(factor) {}
+  Plan& make(const Problem& problem, const Vectors& vectors, const Call& call) const override {
+    return call.arena().make<GramPlan>(factor_, problem, vectors, call);
+  }
+
+ private:
+  double factor_;
+};
+
 }  // namespace
 
 void check(const OrthogonalRegularizer& regularizer, Task task, const ConstView& x, double) {
   check_factor("factor", regularizer.factor);
-  if (x.rank() != 2) {
-    throw InvalidArgument(
-        "Inputs to OrthogonalRegularizer must have rank 2. Received: inputs.shape=" + shape_of(x));
-  }
+  check_matrix("OrthogonalRegularizer", regularizer.flatten, x);
   if (task == Task::kProx) {
     throw InvalidArgument("OrthogonalRegularizer has no proximal step in closed form");
   }
@@ -411,11 +416,12 @@ void check(const OrthogonalRegularizer& regularizer, Task task, const ConstView&
 
 Plan& make_plan(const OrthogonalRegularizer& regularizer, const Problem& problem,
                 const Call& call) {
-  const std::size_t axis = vector_axis(regularizer);
-  if (regularizer.factor == 0 || problem.x->extent(axis) < 2 || problem.x->extent(1 - axis) == 0) {
+  const ConstView& x = *problem.x;
+  if (regularizer.factor == 0 || count_of_vectors(x, regularizer.mode) < 2 ||
+      length_of_vectors(x, regularizer.mode) == 0) {
     return make_zero_plan(problem, call);
   }
-  return call.arena().make<GramPlan>(regularizer, problem, call);
+  return make_vector_plan(problem, regularizer.mode, call, GramPlanMaker(regularizer.factor));
 }
 
 }  // namespace taut

@@ -109,21 +109,35 @@ def operands(factors: Factors, library: ArrayLibrary) -> Factors:
     """
     if type(factors) is not LiveFactors:
         return factors
-    return tuple(_operand(factor, library) for factor in factors)
+    return tuple(operand(factor, library) for factor in factors)
 
 
-def given(factors: Iterable[Any]) -> Factors:
-    """Returns what factors were read from, so that they can be read again."""
-    return tuple(each.given if isinstance(each, Known | Traced) else each for each in factors)
+def operand(factor: Any, library: ArrayLibrary) -> Any:
+    """Returns one factor, or a step, as a library computes with it.
 
-
-def _operand(factor: Any, library: ArrayLibrary) -> Any:
+    Raises:
+        TypeError: If its number counts, and it is traced.
+    """
     if not isinstance(factor, Known | Traced):
         return factor
     array = _array(factor.given)
     if library.owns(type(array)) and (isinstance(factor, Traced) or library.is_recorded(array)):
         return array
     return float(factor)
+
+
+def read_step(step: Any) -> Any:
+    """Returns how far a proximal step goes: a float, or `Known` or `Traced`, as a factor is.
+
+    Raises:
+        ValueError: If it is not a real number or a 0-d array of one, not finite, or negative.
+    """
+    return _read("step", step)
+
+
+def given(factors: Iterable[Any]) -> Factors:
+    """Returns what factors were read from, so that they can be read again."""
+    return tuple(each.given if isinstance(each, Known | Traced) else each for each in factors)
 
 
 def _array(given: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Any, NoReturn
 
-from taut.arrays.factors import operands
+from taut.arrays.factors import operand, operands
 from taut.arrays.group import Group
 from taut.arrays.library import ArrayLibrary, Factors
 from taut.kernels import Kernel, Operations
@@ -54,7 +54,15 @@ class FormulaLibrary(ArrayLibrary):
 
     def prox(self, kernel: Kernel, x: Any, factors: Factors, step: float) -> NoReturn:
         """Raises a TypeError: arrays cannot be written."""
-        self._refuse("prox", "copy them to NumPy arrays for it")
+        self._refuse("prox", "take proximal")
+
+    def proximal(self, kernel: Kernel, x: Any, factors: Factors, step: Any) -> Any:
+        """Returns the proximal step of x."""
+        self.check(x)
+        factors, by = operands(factors, self), operand(step, self)
+        kernel.check(factors, x.shape)
+        kernel.check_step(factors, by)
+        return kernel.stepped(self.xp, x, factors, by)
 
     def add_in_place(self, grad: Any, slope: Any) -> NoReturn:
         """Raises a TypeError: arrays cannot be written."""
@@ -92,6 +100,14 @@ class FormulaLibrary(ArrayLibrary):
         """Returns what tells an array from others: they share no memory that one could see."""
         return id(x)
 
+    def copy(self, x: Any) -> NoReturn:
+        """Raises a TypeError: a copy could not be written either."""
+        self._refuse("prox", "define proximal")
+
+    def tied(self, stepped: Any, x: Any, others: Sequence[Any]) -> list[Any]:
+        """Returns x after its proximal step, for others too, which are x itself."""
+        return [stepped, *([stepped] * len(others))]
+
     def own_gradient(self, x: Any) -> NoReturn:
         """Raises a TypeError: an array has no gradient of its own, and none could be written."""
         self._refuse("accumulate_grad", f"take {self.differentiator} of the penalties")
@@ -102,7 +118,7 @@ class FormulaLibrary(ArrayLibrary):
 
     def check_writable(self, names: Sequence[str], arrays: Sequence[Any]) -> NoReturn:
         """Raises a TypeError: arrays cannot be written."""
-        self._refuse("prox", f"copy them to NumPy arrays for it. Received: {list(names)}")
+        self._refuse("prox", f"take proximal. Received: {list(names)}")
 
     def group_class(self, kernel: Kernel, x: Any) -> type[Group]:
         """Returns what computes one penalty after the other, so that all can be traced."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from taut import _core
 from taut.arrays import library_of, native
+from taut.arrays.factors import read_step
 
 
 class Group:
@@ -64,6 +65,11 @@ class Group:
         """Takes the proximal step of each parameter, in place."""
         for regularizer, x in zip(self.regularizers, self.arrays, strict=True):
             regularizer.prox(x, step)
+
+    def proximal(self, step: Any) -> list[Any]:
+        """Returns the proximal step of each parameter, in new arrays."""
+        pairs = zip(self.regularizers, self.arrays, strict=True)
+        return [regularizer.proximal(x, step) for regularizer, x in pairs]
 
 
 class CoreGroup(Group):
@@ -126,6 +132,13 @@ class CoreGroup(Group):
     def prox(self, step: float) -> None:
         """Takes the proximal step of each parameter, in place."""
         _core.batch_prox(self.names, self.kernels(), self.indices, self.arrays, step)
+
+    def proximal(self, step: Any) -> list[Any]:
+        """Returns the proximal step of each parameter, in new arrays."""
+        by = float(read_step(step))
+        copies = list(map(library_of(self.arrays[0]).copy, self.arrays))
+        _core.batch_prox(self.names, self.kernels(), self.indices, copies, by)
+        return copies
 
     def kernels(self) -> list[tuple[str, tuple[Any, ...]]]:
         """Returns the kernels and factors, of this moment, that the indices count."""

@@ -45,6 +45,12 @@ class ArrayLibrary(Protocol):
     def prox(self, kernel: Kernel, x: Any, factors: Factors, step: float) -> None:
         """Replaces x by the proximal step of a kernel that has one."""
 
+    def proximal(self, kernel: Kernel, x: Any, factors: Factors, step: Any) -> Any:
+        """Returns the proximal step of a kernel that has one, as a new array of x's dtype.
+
+        The step is a float, or `Known` or `Traced`, as factors are.
+        """
+
     def differentiate(
         self, function: Callable[[Any], Any], x: Any, scale: float
     ) -> tuple[Any, Any]:
@@ -87,6 +93,16 @@ class ArrayLibrary(Protocol):
 
     def memory_key(self, x: Any) -> Hashable | None:
         """Returns what only the very same elements have in common; None if there are none."""
+
+    def copy(self, x: Any) -> Any:
+        """Returns a copy of x to write to.
+
+        Raises:
+            TypeError: If it could not be written.
+        """
+
+    def tied(self, stepped: Any, x: Any, others: Sequence[Any]) -> list[Any]:
+        """Returns x after its proximal step, and others that hold the very elements of x."""
 
     def own_gradient(self, x: Any) -> Any:
         """Returns the gradient that x keeps, or zeros for `keep_gradient`.

@@ -47,6 +47,14 @@ class NumPy(ArrayLibrary):
         assert kernel.prox is not None
         kernel.prox(x, factors, step)
 
+    def proximal(
+        self, kernel: Kernel, x: NDArray[Any], factors: Factors, step: Any
+    ) -> NDArray[Any]:
+        """Returns the proximal step of x."""
+        stepped = self.copy(x)
+        self.prox(kernel, stepped, factors, float(step))
+        return stepped
+
     def differentiate(self, function: Callable[[Any], Any], x: Any, scale: float) -> NoReturn:
         """Raises a NotImplementedError: NumPy cannot differentiate."""
         name = type(function).__name__
@@ -93,6 +101,34 @@ class NumPy(ArrayLibrary):
     def memory_key(self, x: NDArray[Any]) -> Hashable | None:
         """Returns what only arrays of the very same elements have in common."""
         return memory_key(x.ctypes.data, x.shape, x.strides, x.itemsize, x.dtype.name)
+
+    def copy(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Returns a copy of x, in its own order if it has no gaps."""
+        return np.array(x)
+
+    def tied(
+        self, stepped: NDArray[Any], x: NDArray[Any], others: Sequence[NDArray[Any]]
+    ) -> list[NDArray[Any]]:
+        """Returns x after its proximal step, and others that hold the very elements of x."""
+        if all((each.shape, each.strides) == (x.shape, x.strides) for each in others):
+            return [stepped, *([stepped] * len(others))]
+        extents = [(extent - 1) * stride for extent, stride in zip(x.shape, x.strides, strict=True)]
+        memory = np.empty(sum(map(abs, extents)) + x.itemsize, np.uint8)
+
+        def placed(like: NDArray[Any]) -> NDArray[Any]:
+            backwards = (
+                (extent - 1) * -stride
+                for extent, stride in zip(like.shape, like.strides, strict=True)
+                if stride < 0
+            )
+            array: NDArray[Any] = np.ndarray(
+                like.shape, x.dtype, memory, sum(backwards), like.strides
+            )
+            return array
+
+        own = placed(x)
+        own[...] = stepped
+        return [own, *map(placed, others)]
 
     def own_gradient(self, x: Any) -> NoReturn:
         """Raises a ValueError: an array has no gradient of its own."""

@@ -44,6 +44,11 @@ class WrappedLibrary(ArrayLibrary, Protocol):
         array = self.native(x)
         library_of(array).prox(kernel, array, factors, step)
 
+    def proximal(self, kernel: Kernel, x: Any, factors: Factors, step: Any) -> Any:
+        """Returns the proximal step of the array within, as an array of its library."""
+        array = self.native(x)
+        return library_of(array).proximal(kernel, array, factors, step)
+
     def differentiate(
         self, function: Callable[[Any], Any], x: Any, scale: float
     ) -> tuple[Any, Any]:
@@ -95,6 +100,16 @@ class WrappedLibrary(ArrayLibrary, Protocol):
         """Returns what only the very same elements have in common."""
         array = self.native(x)
         return library_of(array).memory_key(array)
+
+    def copy(self, x: Any) -> Any:
+        """Returns a copy of the array within."""
+        array = self.native(x)
+        return library_of(array).copy(array)
+
+    def tied(self, stepped: Any, x: Any, others: Sequence[Any]) -> list[Any]:
+        """Returns the array within after its proximal step, and those of others."""
+        array = self.native(x)
+        return library_of(array).tied(stepped, array, [library_of(y).native(y) for y in others])
 
     def own_gradient(self, x: Any) -> Any:
         """Returns the gradient that the array within keeps."""

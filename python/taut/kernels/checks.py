@@ -4,7 +4,9 @@ import math
 import sys
 from collections.abc import Sequence
 from numbers import Real
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
+
+_Option = TypeVar("_Option", bound=str | bool)
 
 DTYPES = ("float64", "float32", "float16", "bfloat16")
 
@@ -33,15 +35,16 @@ def refuse_factor(name: str, received: Any) -> NoReturn:
     )
 
 
-def check_option(name: str, option: Any, allowed: Sequence[str]) -> str:
+def check_option(name: str, option: Any, allowed: Sequence[_Option]) -> _Option:
     """Returns one of a kernel's options, as the mode of the orthogonal penalty.
 
     Raises:
         ValueError: If it is none of those that are allowed.
     """
-    if isinstance(option, str) and option in allowed:
-        return option
-    expected = ", ".join(f'"{each}"' for each in allowed)
+    for each in allowed:
+        if isinstance(option, type(each)) and option == each:  # so that 1 is not True
+            return each
+    expected = ", ".join(f'"{each}"' if isinstance(each, str) else f"{each}" for each in allowed)
     raise ValueError(
         f"Invalid value for argument `{name}`. Expected one of {{{expected}}}. "
         f"Received: {name}={option}"

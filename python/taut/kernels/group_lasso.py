@@ -6,31 +6,82 @@ the group's gradient NaN; Inf makes the penalty Inf, its own place in the gradie
 of its group 0. Groups of one element are L1's, in all of that.
 """
 
+from __future__ import annotations
+
+import functools
+import operator
 from typing import Any
 
 from taut import _core
+from taut.kernels.elementwise import absolute_values, shrunk
+from taut.kernels.gram import as_matrix
 from taut.kernels.kernel import Kernel
-from taut.kernels.operations import Operations, is_known
+from taut.kernels.operations import Operations, PullBack, is_known
 
 
 def _norms(xp: Operations, x: Any, mode: str) -> Any:
-    groups = xp.rows(x) if mode == "rows" else xp.transpose(xp.columns(x))
-    count, members = xp.shape(groups)
-    if any(is_known(extent) and extent == 0 for extent in (count, members)):
+    extents = xp.shape(x)
+    if any(is_known(extent) and extent == 0 for extent in extents):
         return xp.no_penalty(x)
+    members = _members(extents, mode)
     if is_known(members) and members == 1:
-        return xp.sum(xp.absolute(x), xp.sum_dtype(x))
+        return absolute_values(xp, x)
 
-    # Divided by what has three quarters of the largest one's exponent, so that neither a square nor
-    # the slope on its way back, times that, leaves the range.
-    root = xp.sqrt(xp.powers_of_two(groups))
-    divisor = root * xp.sqrt(root)
-    scaled = groups / divisor
-    squares = xp.sum_of_rows(scaled * scaled)
-    is_nonzero = squares != 0
-    norms = xp.sqrt(xp.where(is_nonzero, squares, 1.0)) * divisor
-    total = xp.sum(xp.where(is_nonzero, norms, 0.0), xp.sum_dtype(x))
-    return total * (members**0.5 if is_known(members) else xp.sqrt(xp.cast(members, total.dtype)))
+    def differentiated(x: Any) -> tuple[Any, PullBack]:
+        wide = xp.cast(x, xp.sum_dtype(x))
+        scaled, divisors, norms, is_zero = _scaled_groups(xp, wide, mode)
+        root = _root(xp, members, wide.dtype)
+        total = root * xp.sum(xp.where(is_zero, xp.zeros_like(norms), norms * divisors), wide.dtype)
+
+        def pull_back(scale: Any) -> Any:
+            slope = scaled * (xp.cast(scale, wide.dtype) * root / norms)
+            return xp.cast(xp.reshape(slope, xp.shape(x)), x.dtype)
+
+        return total, pull_back
+
+    return xp.custom_gradient(differentiated, x)
+
+
+def _shrunk(xp: Operations, x: Any, step: Any, factor: Any, mode: str) -> Any:
+    extents = xp.shape(x)
+    members = _members(extents, mode)
+    if any(is_known(extent) and extent == 0 for extent in extents):
+        return x
+    if is_known(members) and members == 1:
+        return shrunk(xp, x, step, factor, 0.0)
+    groups = as_matrix(xp, x, mode)
+    _, divisors, norms, is_zero = _scaled_groups(xp, x, mode)
+    threshold = step * factor * _root(xp, members, x.dtype)
+    left = 1 - threshold / divisors / norms
+    is_gone = (is_zero | (left <= 0)) & (threshold > 0)
+    return xp.reshape(xp.where(is_gone, xp.zeros_like(groups), groups * left), extents)
+
+
+def _scaled_groups(xp: Operations, x: Any, mode: str) -> tuple[Any, Any, Any, Any]:
+    """Returns the groups as vectors of a matrix, divided by numbers; those; norms of the quotients;
+    and which groups are zeros: their norms are 1 here, so that nothing is divided by 0.
+
+    The divisors have three quarters of the exponent of the largest |x| of a group, so that neither
+    a square nor a slope on its way back, which is multiplied by one, leaves the range.
+    """
+    along = 1 if mode == "rows" else 0
+    groups = as_matrix(xp, x, mode)
+    root = xp.sqrt(xp.powers_of_two(groups, along))
+    divisors = root * xp.sqrt(root)
+    scaled = groups / divisors
+    squares = xp.sums(scaled * scaled, along)
+    is_zero = squares == 0
+    return scaled, divisors, xp.sqrt(xp.where(is_zero, 1.0, squares)), is_zero
+
+
+def _members(extents: tuple[Any, ...], mode: str) -> Any:
+    """Returns how many elements a group has."""
+    within = extents[1:] if mode == "rows" else extents[:-1]
+    return functools.reduce(operator.mul, within, 1)
+
+
+def _root(xp: Operations, members: Any, dtype: Any) -> Any:
+    return members**0.5 if is_known(members) else xp.sqrt(xp.cast(members, dtype))
 
 
 GROUP_LASSO = Kernel(
@@ -42,6 +93,7 @@ GROUP_LASSO = Kernel(
     value_and_grad=_core.group_lasso_value_and_grad,
     accumulate_grad=_core.group_lasso_accumulate_grad,
     prox=_core.group_lasso_prox,
+    proximal=_shrunk,
     bound_by="memory",
     least_rank=1,
     options={"mode": ("rows", "columns")},

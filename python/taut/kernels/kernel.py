@@ -1,9 +1,10 @@
 """What a kernel is: its factors, its checks, the core's functions, and its formula."""
 
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 from taut.kernels.checks import check_factor, check_option
 from taut.kernels.operations import Operations
@@ -15,6 +16,10 @@ Term = Callable[..., Any]
 
 _LARGEST = sys.float_info.max
 _NUMBERS = (float, int)
+
+
+def _never(*options: Any) -> bool:
+    return False
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,13 +41,16 @@ class Kernel:
         value_and_grad: `(x, grad, factors, scale)`: the penalty; grad = scale * gradient.
         accumulate_grad: `(x, grad, factors, scale)`: the penalty; grad += scale * gradient.
         prox: `(x, factors, step)`: the proximal step, in place; None if it has no closed form.
+        proximal: `(xp, x, step, *numbers, *options)`: the same in operations, as a new array of x's
+            dtype, which is float64 wherever there is one. A number may be a 0-d array of it.
         bound_by: What its time goes into. One that is bound by the memory is left to a compiler
             wherever there is one, which fuses its terms as well, and keeps no gradient, which would
             be written and read. One that is bound by arithmetic is called by compiled code, too,
             and gives its gradient along with its value, where one will be asked for.
         rank: How many axes x must have; None for any number.
         least_rank: How many it must have at least, where it may have any number.
-        options: The names of the other factors, and what each may be.
+        flattens: `(*options)`: whether x may have more axes, which are read as one.
+        options: The names of the other factors, and what each may be: strings, or bools.
         is_batched: Whether the core's functions of many tensors know the kernel by its name.
     """
 
@@ -54,11 +62,17 @@ class Kernel:
     value_and_grad: Callable[..., float]
     accumulate_grad: Callable[..., float]
     prox: Callable[..., None] | None = None
+    proximal: Term | None = None
     bound_by: Literal["memory", "arithmetic"] = "memory"
     rank: int | None = None
     least_rank: int = 0
-    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    flattens: Callable[..., bool] = _never
+    options: Mapping[str, tuple[str, ...] | tuple[bool, ...]] = field(default_factory=dict)
     is_batched: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.prox is None) != (self.proximal is None):
+            raise ValueError(f"The kernel {self.name!r} needs both prox and proximal, or neither")
 
     def check(self, factors: Sequence[Any], shape: Sequence[Any]) -> None:
         """Checks what the kernel is given, where the core does not.
@@ -77,16 +91,38 @@ class Kernel:
             chosen = factors[len(self.numbers) :]
             for (name, allowed), option in zip(self.options.items(), chosen, strict=True):
                 check_option(name, option, allowed)
-        if self.rank is not None and len(shape) != self.rank:
-            raise ValueError(
-                f"Inputs to {self.title} must have rank {self.rank}. "
-                f"Received: inputs.shape={tuple(shape)}"
-            )
+        self.check_rank(factors, shape)
+
+    def check_rank(self, factors: Sequence[Any], shape: Sequence[Any]) -> None:
+        """Checks how many axes x has, in the core's words, which are Keras's.
+
+        Raises:
+            ValueError: If the options ask for another number.
+        """
         if len(shape) < self.least_rank:
-            raise ValueError(
-                f"Inputs to {self.title} must have rank {self.least_rank} or more. "
-                f"Received: inputs.shape={tuple(shape)}"
-            )
+            self._refuse_rank(f"{self.least_rank} or more", shape)
+        if self.rank is None or len(shape) == self.rank:
+            return
+        may_be_more = self.flattens(*factors[len(self.numbers) :])
+        if may_be_more and len(shape) > self.rank:
+            return
+        self._refuse_rank(f"{self.rank}{' or more' * may_be_more}", shape)
+
+    def _refuse_rank(self, expected: str, shape: Sequence[Any]) -> NoReturn:
+        raise ValueError(
+            f"Inputs to {self.title} must have rank {expected}. "
+            f"Received: inputs.shape={tuple(shape)}"
+        )
+
+    def check_step(self, factors: Sequence[Any], step: Any) -> None:
+        """Checks that a proximal step is no further than the core can go.
+
+        Raises:
+            ValueError: If the product of a number and the step is beyond float64's range.
+        """
+        known = [each for each in factors[: len(self.numbers)] if isinstance(each, _NUMBERS)]
+        if isinstance(step, _NUMBERS) and not all(math.isfinite(2 * (step * n)) for n in known):
+            raise ValueError("step times a factor is beyond the range of float64")
 
     def presence(self, factors: Sequence[Any]) -> Presence:
         """Returns which terms count; of factors that live, nobody can tell."""
@@ -125,7 +161,7 @@ class Kernel:
             terms: What computes the terms; the kernel's own unless given.
         """
         is_sum = self.bound_by == "memory"  # of elements; else of products, which may be narrower
-        numbers = xp.cast(x, xp.sum_dtype(x) if is_sum else xp.value_dtype(x))
+        numbers = xp.cast(x, xp.gradient_dtype(x) if is_sum else xp.value_dtype(x))
         options = factors[len(self.numbers) :]
         total = None
         for term, factor, is_present in zip(terms or self.terms, factors, presence, strict=False):
@@ -137,6 +173,26 @@ class Kernel:
                 product = factor * term(xp, numbers, *options)
             total = product if total is None else total + product
         return xp.no_penalty(numbers) if total is None else total
+
+    def stepped(self, xp: Operations, x: Any, factors: Sequence[Any], step: Any) -> Any:
+        """Returns the proximal step of x in an array library's own operations.
+
+        It is computed in what the library sums in, and rounded once to x's dtype.
+
+        Args:
+            xp: The library's operations.
+            x: An array of the library.
+            factors: Floats, or 0-d arrays of the library; and options.
+            step: A float, or a 0-d array of the library.
+        """
+        assert self.proximal is not None
+        wide = xp.cast(x, xp.sum_dtype(x))
+        numbers = [
+            each if isinstance(each, _NUMBERS) else xp.cast(each, wide.dtype)
+            for each in (step, *factors[: len(self.numbers)])
+        ]
+        options = factors[len(self.numbers) :]
+        return xp.rounded(self.proximal(xp, wide, *numbers, *options), x.dtype)
 
 
 def _product_or_zero(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
 from taut.arrays import library_of, native
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from taut.arrays.factors import Factor
+
+_Array = TypeVar("_Array")
 
 
 class _Root:
@@ -83,6 +87,32 @@ class Regularizer(_Root):
         Raises:
             NotImplementedError: If a subclass does not define it.
         """
+        self._refuse_prox()
+
+    def proximal(self, x: _Array, step: Factor) -> _Array:
+        """Returns the proximal step of `x`, which stays as it is: see `prox`.
+
+        Unless a subclass defines it, it is what its `prox` makes of a copy, where that can be
+        written.
+
+        Args:
+            x: An array of any shape.
+            step: How far to go: the learning rate, where this follows a gradient step.
+
+        Returns:
+            A new array of x's shape and dtype.
+
+        Raises:
+            NotImplementedError: If a subclass defines neither this nor `prox`.
+            TypeError: If it defines `prox` alone, and arrays of this library cannot be written.
+        """
+        if type(self).prox is Regularizer.prox:
+            self._refuse_prox()
+        copy: _Array = library_of(x).copy(x)
+        self.prox(copy, float(step))
+        return copy
+
+    def _refuse_prox(self) -> NoReturn:
         raise NotImplementedError(f"{type(self).__name__} has no proximal step in closed form")
 
     def get_config(self) -> dict[str, Any]:
@@ -104,6 +134,7 @@ _ANSWERS_FOR = {
     "value_and_grad": ("__call__",),
     "accumulate_grad": ("__call__", "value_and_grad"),
     "prox": ("__call__",),
+    "proximal": ("__call__", "prox"),
 }
 
 

@@ -1,6 +1,6 @@
 """The orthogonal penalty: of each pair of vectors in a matrix."""
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from taut.arrays.factors import Factor, as_factor, number_of, read
 from taut.arrays.library import Factors
@@ -12,7 +12,7 @@ from taut.regularizers._registry import register_builtin
 Mode = Literal["rows", "columns"]
 
 _DEFAULT = 0.01
-_MODES = GRAM.options["mode"]
+_MODES = get_args(Mode)
 
 
 class OrthogonalRegularizer(KernelRegularizer):
@@ -30,29 +30,45 @@ class OrthogonalRegularizer(KernelRegularizer):
         factor: The factor, not negative: a number, or a 0-d array or variable that is read at each
             call. None means the default.
         mode: "rows" or "columns": which vectors are to be orthogonal.
+        flatten: Whether x may have more axes than two, as the kernels of convolutions: its rows are
+            the first axis by the rest then (torch's filters), its columns the rest by the last
+            (Keras's). Without it, such an x is an error.
 
     Raises:
-        ValueError: If the factor is negative or not a finite number, or the mode is another.
+        ValueError: If the factor is negative or not a finite number, or the mode or `flatten` is
+            another.
 
-    Source: `keras.regularizers.OrthogonalRegularizer`.
+    Source: `keras.regularizers.OrthogonalRegularizer`; `flatten` is taut's own.
     """
 
     _kernel = GRAM
-    _settable = ("factor", "mode")
+    _settable = ("factor", "mode", "flatten")
 
-    def __init__(self, factor: Factor | None = _DEFAULT, mode: Mode = "rows") -> None:
+    def __init__(
+        self, factor: Factor | None = _DEFAULT, mode: Mode = "rows", flatten: bool = False
+    ) -> None:
         self.factor = as_factor("factor", _DEFAULT if factor is None else factor)
         self.mode = check_option("mode", mode, _MODES)
+        self.flatten = check_option("flatten", flatten, (False, True))
 
     def _factors(self) -> Factors:
-        factor, mode = self.factor, self.mode
-        if type(factor) is float and type(mode) is str and mode in _MODES:
-            return factor, mode
-        return read(GRAM, factor, mode)
+        factor, mode, flatten = self.factor, self.mode, self.flatten
+        is_plain = type(factor) is float and type(mode) is str and type(flatten) is bool
+        if is_plain and mode in _MODES:
+            return factor, mode, flatten
+        return read(GRAM, factor, mode, flatten)
+
+    def __repr__(self) -> str:
+        flatten = ", flatten=True" if self.flatten else ""
+        return f"{type(self).__name__}(factor={self.factor!r}, mode={self.mode!r}{flatten})"
 
     def get_config(self) -> dict[str, Any]:
-        """Returns `{"factor": factor, "mode": mode}`, exactly the number that was given."""
-        return {"factor": number_of("factor", self.factor), "mode": self.mode}
+        """Returns `{"factor": factor, "mode": mode}`, exactly the number that was given.
+
+        And "flatten", if that is True: else the config is Keras's own.
+        """
+        config = {"factor": number_of("factor", self.factor), "mode": self.mode}
+        return config | {"flatten": True} if self.flatten else config
 
 
 register_builtin(OrthogonalRegularizer, "orthogonal_regularizer")

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from taut import kernels
 from taut.arrays import library_of
+from taut.arrays.factors import Factor, read_step
 from taut.kernels import Kernel
 from taut.regularizers._base import ClosedRegularizer, Regularizer
 
@@ -137,8 +138,33 @@ class KernelRegularizer(ClosedRegularizer):
         Source: Parikh and Boyd, "Proximal Algorithms", 2014, sections 6.5.2 and 6.5.4.
         """
         if self._kernel.prox is None:
-            super().prox(x, step)
+            self._refuse_prox()
         library_of(x).prox(self._kernel, x, self._factors(), step)
+
+    def proximal(self, x: _Array, step: Factor) -> _Array:
+        """Returns the proximal step of `x`, which stays as it is: see `prox`.
+
+        For arrays that cannot be written, and for code that is compiled, traced or differentiated.
+        It has the bits of `prox` where the kernel computes it, as it does on NumPy and on torch's
+        CPU; elsewhere it is made of the library's operations: in float64 where there is one,
+        rounded once, with the same zeros.
+
+        Args:
+            x: An array of float64, float32, float16 or bfloat16, of any strides.
+            step: How far to go, as in `prox`: a number, or a 0-d array, which may be traced.
+
+        Returns:
+            A new array of x's shape and dtype, differentiable where x's library differentiates.
+
+        Raises:
+            NotImplementedError: If the kernel has none in closed form, as the orthogonal penalty.
+            TypeError: If `x` has another dtype.
+            ValueError: If a factor or the step is negative or not finite, where it can be known.
+        """
+        if self._kernel.prox is None:
+            self._refuse_prox()
+        stepped: _Array = library_of(x).proximal(self._kernel, x, self._factors(), read_step(step))
+        return stepped
 
 
 def kernel_of(regularizer: Regularizer) -> Kernel | None:
@@ -146,7 +172,7 @@ def kernel_of(regularizer: Regularizer) -> Kernel | None:
     if not isinstance(regularizer, KernelRegularizer):
         return None
     cls: type[Regularizer] = type(regularizer)
-    names = ("__call__", "value_and_grad", "accumulate_grad", "prox")
+    names = ("__call__", "value_and_grad", "accumulate_grad", "prox", "proximal")
     is_alone = all(getattr(cls, name) is getattr(KernelRegularizer, name) for name in names)
     return regularizer._kernel if is_alone else None
 
@@ -157,3 +183,11 @@ def has_prox(regularizer: Regularizer) -> bool:
     if kernel is not None:
         return kernel.prox is not None
     return type(regularizer).prox is not Regularizer.prox
+
+
+def has_proximal(regularizer: Regularizer) -> bool:
+    """Returns whether there is a proximal step that is returned."""
+    is_own = kernel_of(regularizer) is None
+    return has_prox(regularizer) or (
+        is_own and type(regularizer).proximal is not Regularizer.proximal
+    )

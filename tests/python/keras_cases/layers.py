@@ -60,6 +60,29 @@ def test_an_embedding_and_the_orthogonal_penalty():
     assert total(dense) == pytest.approx(expected(columns, dense.kernel), rel=1e-5)
 
 
+def test_convolutions_and_the_orthogonal_penalty():
+    for mode in ("rows", "columns"):
+        regularizer = OrthogonalRegularizer(0.5, mode, flatten=True)
+        layer = layers.Conv2D(4, (2, 3), kernel_regularizer=regularizer)
+        layer(np.ones((1, 5, 5, 3), np.float32))
+        kernel = np.asarray(ops.convert_to_numpy(layer.kernel))
+        assert kernel.shape == (2, 3, 3, 4)
+        matrix = kernel.reshape((2, 18 * 2) if mode == "rows" else (18, 4))
+        value = OrthogonalRegularizer(0.5, mode)(matrix)
+        assert total(layer) == pytest.approx(value, rel=1e-5)
+        restored = layers.Conv2D.from_config(layer.get_config())
+        assert restored.kernel_regularizer.flatten is True
+        inputs = keras.Input((2, 3, 4), batch_size=5)
+        model = keras.Model(inputs, regularizer(inputs))
+        again = keras.models.model_from_json(model.to_json())
+        x = np.random.default_rng(0).standard_normal((5, 2, 3, 4)).astype(np.float32)
+        assert to_float(again(x)) == pytest.approx(regularizer(x), rel=1e-5)
+    plain = layers.Conv2D(4, 2, kernel_regularizer=OrthogonalRegularizer(0.5))
+    plain(np.ones((1, 5, 5, 3), np.float32))
+    with pytest.raises(ValueError, match=r"must have rank 2. Received: inputs.shape=\(2, 2, 3, 4"):
+        _ = plain.losses
+
+
 def test_a_custom_layer_whose_activity_is_penalized_later():
     class Double(layers.Layer):
         def __init__(self):

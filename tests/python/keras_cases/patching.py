@@ -103,6 +103,23 @@ def test_a_built_model_changes_sides_and_back():
     assert model.evaluate(x, y, verbose=0) == pytest.approx(after, rel=1e-5)
 
 
+def test_what_keras_has_not_stays():
+    model = keras.Sequential(
+        [
+            layers.Conv1D(3, 2, kernel_regularizer=regularizers.L2(0.1)),
+            layers.Conv1D(3, 2, kernel_regularizer=regularizers.OrthogonalRegularizer(0.1)),
+        ]
+    )
+    model.build((1, 5, 4))
+    model.layers[1].kernel_regularizer.flatten = True
+    with pytest.raises(ValueError, match=r"OrthogonalRegularizer has no flatten"):
+        taut_keras.to_keras(model)
+    assert all(module_of(each.kernel_regularizer) == "taut" for each in model.layers)
+    model.layers[1].kernel_regularizer.flatten = False
+    taut_keras.to_keras(model)
+    assert all(module_of(each.kernel_regularizer) == "keras" for each in model.layers)
+
+
 def test_other_regularizers_stay():
     class Own(keras.regularizers.Regularizer):
         def __call__(self, x):

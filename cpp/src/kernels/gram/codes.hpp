@@ -182,11 +182,11 @@ inline void write_own_signs(const GramTile& place, const T* tile, const GramSign
   }
 }
 
-// Takes these out of the words.
-inline void skip_own_groups(const GramTile& place, const GramSigns& signs) {
+// Takes these out of the words; `negative` is written only where the tile has a zero.
+inline void skip_own_groups(const GramTile& place, const GramSigns& signs, bool any_zero) {
   for (std::size_t i = place.row; i < place.row + place.rows; ++i) {
     *group_code(signs.positive, signs, i, i) = kGramOwnGroup;
-    *group_code(signs.negative, signs, i, i) = kGramOwnGroup;
+    if (any_zero) *group_code(signs.negative, signs, i, i) = kGramOwnGroup;
   }
 }
 

@@ -15,47 +15,39 @@ namespace {
 // Vectors, and coordinates, that are finished at once.
 constexpr std::size_t kFinished = kGramCoordinates;
 
-template <typename G>
-[[gnu::always_inline]] inline void write_numbers(const double (&slopes)[kFinished], bool accumulate,
+// target (+)= slopes.
+template <typename G, std::size_t kLength>
+[[gnu::always_inline]] inline void write_numbers(const double (&slopes)[kLength], bool accumulate,
                                                  G* to) {
-  TAUT_UNROLL
-  for (std::size_t i = 0; i < kFinished; i += kPair) {
-    DoublePair sum = load_pair(slopes + i);
-    if (accumulate) {
-      const DoublePair before = load_pair(to + i);
-      sum.first += before.first;
-      sum.second += before.second;
+  if constexpr (kLength < kPair) {  // of float64
+    const Doubles slope = load<Doubles>(slopes);
+    store(to, accumulate ? slope + load_doubles(to) : slope);
+  } else {
+    TAUT_UNROLL
+    for (std::size_t i = 0; i < kLength; i += kPair) {
+      DoublePair sum{load<Doubles>(slopes + i), load<Doubles>(slopes + i + kDoubles)};
+      if (accumulate) {
+        const DoublePair before = load_pair(to + i);
+        sum.first += before.first;
+        sum.second += before.second;
+      }
+      store_pair(to + i, sum);
     }
-    store_pair(to + i, sum);
   }
 }
 
-// target (+)= slopes, for a line of the caller's gradient.
-template <typename G>
-[[gnu::always_inline]] inline void write_line(const double (&slopes)[kFinished], std::size_t count,
+// The same for the first `count` numbers of a line of the caller's gradient.
+template <typename G, std::size_t kLength>
+[[gnu::always_inline]] inline void write_line(const double (&slopes)[kLength], std::size_t count,
                                               bool accumulate, char* to, std::ptrdiff_t stride) {
-  if (count == kFinished && stride == std::ptrdiff_t{sizeof(G)}) {
+  if (count == kLength && stride == std::ptrdiff_t{sizeof(G)}) {
     write_numbers(slopes, accumulate, reinterpret_cast<G*>(to));
     return;
   }
-  G line[kFinished];
+  G line[kLength];
   gather_line(to, stride, accumulate ? count : 0, line);
   write_numbers(slopes, accumulate, line);
   scatter_line(line, count, to, stride);
-}
-
-// target (+)= slopes, for up to kFinished coordinates by kFinished vectors, in lines along the
-// vectors.
-template <typename G>
-inline void write_turned(const double (&slopes)[kFinished][kFinished], const GramTarget& target,
-                         std::size_t vectors, std::size_t coordinates, char* to) {
-  for (std::size_t c = 0; c < coordinates; ++c) {
-    double line[kFinished];
-    TAUT_UNROLL
-    for (std::size_t v = 0; v < kFinished; ++v) line[v] = slopes[v][c];
-    write_line<G>(line, vectors, target.accumulate, to + offset(c, target.coordinate_stride),
-                  target.vector_stride);
-  }
 }
 
 // Up to kFinished vectors that are finished together.
@@ -68,69 +60,126 @@ class FinishedVectors {
                   double coefficient)
       : matrix_(matrix), first_(first), vectors_(vectors) {
     for (std::size_t v = 0; v < vectors_; ++v) {
-      projections_[v] = matrix_.clamped[first_ + v] ? 0 : matrix_.projections[first_ + v];
+      negative_projections_[v] = matrix_.clamped[first_ + v] ? 0 : -matrix_.projections[first_ + v];
       factors_[v] = coefficient * matrix_.reciprocals[first_ + v];
+      weights_[v] = static_cast<const T*>(matrix_.unit_weights)[first_ + v];
       is_beyond_ |= __builtin_fabs(factors_[v]) > __DBL_MAX__;
     }
     is_beyond_ &= __builtin_fabs(coefficient) <= __DBL_MAX__;
   }
 
-  // Not inlined, so that no frame on the stack is large.
-  [[gnu::noinline]] void write(const GramTarget& target) const {
-    char* base = static_cast<char*>(target.data) + offset(first_, target.vector_stride);
+  void write(const GramTarget& target) const {
     if (is_nearer(target.coordinate_stride, target.vector_stride)) {
-      for (std::size_t v = 0; v < vectors_; ++v) {
-        for (std::size_t c = 0; c < matrix_.length; c += kFinished) {
-          double slopes[kFinished];
-          compute(v, c, slopes);
-          write_line<G>(
-              slopes, coordinates_from(c), target.accumulate,
-              base + offset(v, target.vector_stride) + offset(c, target.coordinate_stride),
-              target.coordinate_stride);
-        }
-      }
-      return;
-    }
-    double slopes[kFinished][kFinished] = {};
-    for (std::size_t c = 0; c < matrix_.length; c += kFinished) {
-      for (std::size_t v = 0; v < vectors_; ++v) compute(v, c, slopes[v]);
-      write_turned<G>(slopes, target, vectors_, coordinates_from(c),
-                      base + offset(c, target.coordinate_stride));
+      write_along_coordinates(target);
+    } else {
+      write_along_vectors(target);
     }
   }
 
  private:
-  std::size_t coordinates_from(std::size_t c) const {
-    return matrix_.length - c < kFinished ? matrix_.length - c : kFinished;
+  [[gnu::noinline]] void write_along_coordinates(const GramTarget& target) const {
+    for (std::size_t v = 0; v < vectors_; ++v) {
+      char* to = at(target, v, 0);
+      for (std::size_t c = 0; c < matrix_.length; c += kFinished) {
+        double slopes[kFinished];
+        compute(v, c, slopes);
+        const std::size_t left = matrix_.length - c;
+        write_line<G>(slopes, left < kFinished ? left : kFinished, target.accumulate,
+                      to + offset(c, target.coordinate_stride), target.coordinate_stride);
+      }
+    }
   }
+
   [[gnu::always_inline]] void compute(std::size_t v, std::size_t c,
                                       double (&slopes)[kFinished]) const {
     constexpr std::size_t kPanel = GramShape<T>::kPanel;
-    using V = Vector<T, kDoubles>;
     TAUT_UNROLL
     for (std::size_t first = 0; first < kFinished; first += kPanel) {
-      const T* numbers = panel_of<T>(matrix_, matrix_.panels, first_ + v, c + first);
+      const T* x = panel_of<T>(matrix_, matrix_.panels, first_ + v, c + first);
       const T* gradient = panel_of<T>(matrix_, matrix_.gradients, first_ + v, c + first);
-      const T weight = static_cast<const T*>(matrix_.unit_weights)[first_ + v];
       TAUT_UNROLL
       for (std::size_t part = 0; part < kPanel; part += kDoubles) {
-        const V direction = load<V>(numbers + part) * weight;
-        const Doubles across =
-            multiply_add(to_doubles(direction), broadcast<Doubles>(-projections_[v]),
-                         load_doubles(gradient + part));
-        Doubles slope = across * factors_[v];
-        // Where the factor is beyond float64's range, 0 times it is still 0.
-        if (is_beyond_) slope = (Doubles)((Int64s)slope & (Int64s)(across != 0));
-        store(slopes + first + part, slope);
+        const auto direction = load<Vector<T, kDoubles>>(x + part) * weights_[v];
+        store(slopes + first + part,
+              slope(to_doubles(direction), load_doubles(gradient + part),
+                    broadcast<Doubles>(negative_projections_[v]), broadcast<Doubles>(factors_[v])));
       }
     }
+  }
+
+  // In squares, turned in registers.
+  [[gnu::noinline]] void write_along_vectors(const GramTarget& target) const {
+    constexpr std::size_t kLanes = kLanesOf<T>;
+    constexpr std::size_t kPanel = GramShape<T>::kPanel;
+    using V = typename Square<T>::V;
+    for (std::size_t c = 0; c < matrix_.length; c += kLanes) {
+      const std::size_t left = matrix_.length - c;
+      for (std::size_t v = 0; v < vectors_; v += kLanes) {
+        const std::size_t vectors = vectors_ - v < kLanes ? vectors_ - v : kLanes;
+        Square<T> x;
+        Square<T> g;
+        const std::size_t within = c % kPanel;
+        const T* from = panel_of<T>(matrix_, matrix_.panels, first_ + v, c - within) + within;
+        const T* gradients =
+            panel_of<T>(matrix_, matrix_.gradients, first_ + v, c - within) + within;
+        TAUT_UNROLL
+        for (std::size_t i = 0; i < kLanes; ++i) {
+          const std::size_t of = i < vectors ? i * kPanel : 0;  // any that is there
+          x.lines[i] = load<V>(from + of) * weights_[v + i];
+          g.lines[i] = load<V>(gradients + of);
+        }
+        x.transpose();
+        g.transpose();
+        for (std::size_t i = 0; i < kLanes && i < left; ++i) {
+          write_turned(x.lines[i], g.lines[i], v, vectors, c + i, target);
+        }
+      }
+    }
+  }
+
+  // One coordinate of as many vectors as there are lanes.
+  [[gnu::always_inline]] void write_turned(typename Square<T>::V x, typename Square<T>::V g,
+                                           std::size_t v, std::size_t vectors, std::size_t c,
+                                           const GramTarget& target) const {
+    double slopes[kLanesOf<T>];
+    TAUT_UNROLL
+    for (std::size_t part = 0; part < kLanesOf<T>; part += kDoubles) {
+      store(slopes + part, slope(part_of(x, part), part_of(g, part),
+                                 load<Doubles>(negative_projections_ + v + part),
+                                 load<Doubles>(factors_ + v + part)));
+    }
+    write_line<G>(slopes, vectors, target.accumulate, at(target, v, c), target.vector_stride);
+  }
+
+  [[gnu::always_inline]] Doubles slope(Doubles direction, Doubles gradient,
+                                       Doubles negative_projection, Doubles factor) const {
+    const Doubles across = multiply_add(direction, negative_projection, gradient);
+    Doubles slope = across * factor;
+    // Where the factor is beyond float64's range, 0 times it is still 0.
+    if (is_beyond_) slope = (Doubles)((Int64s)slope & (Int64s)(across != 0));
+    return slope;
+  }
+
+  [[gnu::always_inline]] static Doubles part_of(typename Square<T>::V line, std::size_t part) {
+    if constexpr (kLanesOf<T> == kDoubles) {
+      return line;
+    } else {
+      const DoublePair pair = to_doubles(line);
+      return part == 0 ? pair.first : pair.second;
+    }
+  }
+
+  char* at(const GramTarget& target, std::size_t v, std::size_t c) const {
+    return static_cast<char*>(target.data) + offset(first_ + v, target.vector_stride) +
+           offset(c, target.coordinate_stride);
   }
 
   const GramMatrix& matrix_;
   std::size_t first_;
   std::size_t vectors_;
-  double projections_[kFinished];
-  double factors_[kFinished];
+  double negative_projections_[kFinished] = {};
+  double factors_[kFinished] = {};
+  T weights_[kFinished] = {};
   bool is_beyond_ = false;
 };
 

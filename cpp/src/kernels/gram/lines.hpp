@@ -28,6 +28,25 @@ template <std::size_t kMost>
   }
 }
 
+// Copies fewer than kBytes bytes to the beginning of a line, with zeros behind them. Where the
+// level has them, by masked loads: the line is then written as it will be read, and need not be
+// waited for.
+template <std::size_t kBytes>
+[[gnu::always_inline]] inline void fill_line(const void* from, std::size_t bytes, void* line) {
+#if defined(__AVX512BW__)
+  if constexpr (kBytes == 64) {
+    const __mmask64 mask = (std::uint64_t{1} << bytes) - 1;
+    return store(line, _mm512_maskz_loadu_epi8(mask, from));
+  }
+  if constexpr (kBytes == 32) {
+    const auto mask = static_cast<__mmask32>((std::uint64_t{1} << bytes) - 1);
+    return store(line, _mm256_maskz_loadu_epi8(mask, from));
+  }
+#endif
+  __builtin_memset(line, 0, kBytes);
+  copy_short<kBytes / 2>(from, bytes, line);
+}
+
 // Copies the first `count` of kLength numbers that are `stride` bytes apart; the rest become zero.
 template <typename T, std::size_t kLength>
 [[gnu::always_inline]] inline void gather_line(const char* from, std::ptrdiff_t stride,
@@ -37,8 +56,7 @@ template <typename T, std::size_t kLength>
       __builtin_memcpy(line, from, sizeof(line));
       return;
     }
-    __builtin_memset(line, 0, sizeof(line));
-    copy_short<sizeof(line) / 2>(from, count * sizeof(T), line);
+    fill_line<sizeof(line)>(from, count * sizeof(T), line);
     return;
   }
   for (std::size_t i = 0; i < kLength; ++i) {
@@ -73,15 +91,6 @@ template <typename Storage>
   } else {
     return widen(load<Halves>(from), Storage{});
   }
-}
-
-// The same for the first `count` numbers that are `stride` bytes apart; the rest are zero.
-template <typename Storage>
-[[gnu::always_inline]] inline auto gather_vector(const char* from, std::ptrdiff_t stride,
-                                                 std::size_t count) {
-  Storage line[kLanesOf<ComputeOf<Storage>>];
-  gather_line(from, stride, count, line);
-  return load_line<Storage>(line);
 }
 
 // As many lines as a vector has lanes.

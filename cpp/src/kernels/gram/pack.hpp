@@ -2,12 +2,10 @@
 // the vectors side by side, and in panels of coordinates. A vector whose numbers are so large or so
 // small that a dot product could overflow, or all of it underflow, is scaled by a power of two.
 // That is exact, but for small numbers beside very large ones; pairs in which they could count are
-// computed from the source again: see tile.hpp.
+// computed from the source again: see uncertain.hpp.
 
 #ifndef TAUT_KERNELS_GRAM_PACK_HPP_
 #define TAUT_KERNELS_GRAM_PACK_HPP_
-
-#include <type_traits>
 
 #include "kernels/gram/groups.hpp"
 #include "kernels/gram/lines.hpp"
@@ -80,12 +78,17 @@ template <typename Storage, bool kAlongCoordinates>
   using T = ComputeOf<Storage>;
   constexpr std::size_t kLanes = kLanesOf<T>;
   const std::size_t length = matrix.length;
-  // Some coordinates at a time, so that a cache line is used up before it is left.
-  for (std::size_t begin = 0; begin < length; begin += kGramCoordinates) {
+  // Some coordinates at a time, so that a cache line is used up before it is left, and what was
+  // copied is measured before it has left the first-level cache.
+  constexpr std::size_t kCopied = 64;
+  static_assert(kCopied % kGramCoordinates == 0);
+  const std::size_t padded = round_up(length, kGramCoordinates);
+  for (std::size_t begin = 0; begin < length; begin += kCopied) {
+    const std::size_t copied_end = begin + kCopied < padded ? begin + kCopied : padded;
     for (std::size_t v = 0; v < group.width; v += kLanes) {
       const std::size_t vectors_left = v < group.vectors ? group.vectors - v : 0;
       const std::size_t vectors = vectors_left < kLanes ? vectors_left : kLanes;
-      for (std::size_t c = begin; c < begin + kGramCoordinates; c += kLanes) {
+      for (std::size_t c = begin; c < copied_end; c += kLanes) {
         const std::size_t left = c < length ? length - c : 0;
         const std::size_t coordinates = left < kLanes ? left : kLanes;
         auto square = read_square<Storage, kAlongCoordinates>(matrix.source, group.first + v,
@@ -105,7 +108,7 @@ template <typename Storage, bool kAlongCoordinates>
         }
       }
     }
-    const std::size_t end = begin + kGramCoordinates < length ? begin + kGramCoordinates : length;
+    const std::size_t end = copied_end < length ? copied_end : length;
     if (measures != nullptr) measures->add(group, begin, end);
   }
 }

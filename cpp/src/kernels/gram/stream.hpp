@@ -58,41 +58,18 @@ bool stream_pack(const GramMatrix& matrix, std::size_t begin) {
   return true;
 }
 
-// Calls visit(tile, products) for the tiles of a small matrix, row by row; `products` has room for
-// all of them.
-template <typename T, typename Visit>
-[[gnu::always_inline]] inline void visit_tiles(const GramMatrix& matrix, std::size_t side,
-                                               T* products, Visit visit) {
-  const auto size = [&](std::size_t begin) {
-    const std::size_t left = matrix.vectors - begin;
-    return left < side ? left : side;
-  };
-  for (std::size_t row = 0; row < matrix.vectors; row += side) {
-    for (std::size_t column = row; column < matrix.vectors; column += side) {
-      visit(GramTile{row, column, size(row), size(column)}, products + row * kGramTile + column);
-    }
-  }
-}
-
 template <typename Storage>
-double stream_tiles(const GramMatrix& matrix, std::size_t side, const GramSigns* signs,
-                    void* scratch) {
+double stream_tile(const GramMatrix& matrix, const GramSigns* signs, void* scratch) {
   using T = ComputeOf<Storage>;
-  constexpr std::size_t kColumns = GramShape<T>::kColumns;
   T* products = static_cast<T*>(scratch);
+  const GramTile tile{0, 0, matrix.vectors, matrix.vectors};
   visit_windows(matrix, [&](const GramMatrix& window, std::size_t first) {
-    for (std::size_t begin = 0; begin < matrix.vectors; begin += kColumns) {
+    for (std::size_t begin = 0; begin < matrix.vectors; begin += GramShape<T>::kColumns) {
       copy_scaled<Storage>(window, begin, nullptr);
     }
-    visit_tiles(window, side, products, [&](const GramTile& tile, T* of_tile) {
-      multiply_tile(window, tile, first > 0, of_tile);
-    });
+    multiply_tile(window, tile, first > 0, products);
   });
-  double sum = 0;
-  visit_tiles(matrix, side, products, [&](const GramTile& tile, T* of_tile) {
-    sum += finish_tile(matrix, tile, signs, signs, exact_dot<Storage>, of_tile);
-  });
-  return sum;
+  return finish_tile(matrix, tile, signs, signs, exact_dot<Storage>, products);
 }
 
 template <typename Storage>

@@ -132,7 +132,7 @@ inline void write_words(const GramTile& place, const GramSigns* row_signs,
   if (column_signs != nullptr) {
     write_flags(*column_signs, place.column, place.columns, place.row, place.rows, any_zero);
   }
-  if (place.diagonal()) skip_own_groups(place, *row_signs);
+  if (place.diagonal()) skip_own_groups(place, *row_signs, any_zero);
 }
 
 // From a tile's products to its sum and its signs.

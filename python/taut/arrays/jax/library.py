@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from taut.arrays.factors import operands
+from taut.arrays.factors import operand, operands
 from taut.arrays.formula import FormulaLibrary
 from taut.arrays.jax import calls, operations
 from taut.arrays.jax.sharding import gathered, varying_like
@@ -39,6 +39,13 @@ class Jax(FormulaLibrary):
         """Returns the penalty of x, and `scale` times its gradient."""
         both: tuple[Array, Array] = _value_and_grad(x, *self._operands(kernel, x, factors), scale)
         return both
+
+    def proximal(self, kernel: Kernel, x: Array, factors: Factors, step: Any) -> Array:
+        """Returns the proximal step of x."""
+        numbers, _, options, _ = self._operands(kernel, x, factors)
+        by = operand(step, self)
+        kernel.check_step(numbers, by)
+        return _proximal(x, numbers, kernel, options, by)
 
     def _operands(
         self, kernel: Kernel, x: Array, factors: Factors
@@ -83,6 +90,13 @@ def _value(
     if kernel.bound_by == "arithmetic":
         return calls.value(gathered(x), numbers, kernel, options, presence)
     return operations.value(x, numbers, kernel, options, presence)
+
+
+@partial(jax.jit, static_argnums=(2, 3), inline=True)
+def _proximal(
+    x: Array, numbers: tuple[Any, ...], kernel: Kernel, options: tuple[Any, ...], step: Any
+) -> Array:
+    return kernel.stepped(operations, x, (*numbers, *options), step)
 
 
 @partial(jax.jit, static_argnums=_STATIC)

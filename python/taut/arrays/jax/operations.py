@@ -4,8 +4,8 @@ For XLA to fuse, for platforms other than the CPU, and for second derivatives. S
 float64 under `jax_enable_x64`; without it JAX has none, and they are taken in float32.
 """
 
-import math
 import sys
+from functools import partial
 from typing import Any
 
 import jax
@@ -13,6 +13,9 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from taut.kernels import Kernel, Presence
+from taut.kernels.operations import Differentiated
+
+_CUT = (1 << 29) - 1  # the bits that float64 has beyond float32's
 
 
 def value(
@@ -52,9 +55,27 @@ def sum_dtype(x: Any) -> Any:
     return jnp.result_type(float)
 
 
+def gradient_dtype(x: Any) -> Any:
+    """Returns the dtype of sums: XLA fuses what is done in it."""
+    return sum_dtype(x)
+
+
 def cast(x: Any, dtype: Any) -> Array:
     """Returns x in another dtype."""
     return jnp.asarray(x, dtype)
+
+
+def rounded(x: Array, dtype: Any) -> Array:
+    """Returns x in another dtype, rounded once."""
+    if x.dtype != jnp.dtype("float64") or jnp.dtype(dtype).itemsize > 2:
+        return cast(x, dtype)
+    # In float32's precision, with the last bit set if anything was cut off: what is rounded to a
+    # shorter type afterwards is so as in one step.
+    constant = lax.stop_gradient(x)
+    bits = constant.view(jnp.int64)
+    odd = (bits & ~_CUT) | (((bits & _CUT) + _CUT) & (_CUT + 1))
+    change = odd.view(x.dtype) - constant
+    return cast(cast(jnp.where(abs(change) > 0, x + change, x), "float32"), dtype)
 
 
 def shape(x: Array) -> tuple[int, ...]:
@@ -62,19 +83,19 @@ def shape(x: Array) -> tuple[int, ...]:
     return x.shape  # type: ignore[no-any-return]
 
 
-def rows(x: Array) -> Array:
-    """Returns the matrix of the first axis by all others."""
-    return x.reshape(x.shape[0], math.prod(x.shape[1:]))
-
-
-def columns(x: Array) -> Array:
-    """Returns the matrix of all other axes by the last one."""
-    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
-
-
 def transpose(x: Array) -> Array:
     """Returns a matrix with its axes exchanged."""
     return x.T
+
+
+def matmul(x: Array, y: Array) -> Array:
+    """Returns the product of two matrices; by default, some platforms would round them."""
+    return jnp.matmul(x, y, precision=lax.Precision.HIGHEST)
+
+
+def reshape(x: Array, shape: tuple[int, ...]) -> Array:
+    """Returns x with other extents."""
+    return x.reshape(shape)
 
 
 def where(condition: Array, x: Any, y: Any) -> Array:
@@ -89,7 +110,12 @@ def zeros_like(x: Array) -> Array:
 
 def absolute(x: Array) -> Array:
     """Returns |x|; JAX's own has a derivative of 1 at 0, and of -1 at NaN."""
-    return x * lax.stop_gradient(jnp.sign(x))
+    return x * lax.stop_gradient(sign(x))
+
+
+def sign(x: Array) -> Array:
+    """Returns -1, 0 or 1, and NaN for NaN."""
+    return jnp.sign(x)
 
 
 def sqrt(x: Array) -> Array:
@@ -102,9 +128,15 @@ def sum(x: Array, dtype: Any) -> Array:
     return x.sum(dtype=dtype)
 
 
-def sum_of_rows(x: Array) -> Array:
-    """Returns the sum of each row, as a column."""
-    return x.sum(1, keepdims=True)
+def sum_of_squares(x: Array, dtype: Any) -> Array:
+    """Returns the sum of the squares of all elements, which are cast to a dtype first."""
+    x = x.astype(dtype)
+    return (x * x).sum()
+
+
+def sums(x: Array, axis: int) -> Array:
+    """Returns the sums along an axis of a matrix, which stays."""
+    return x.sum(axis, keepdims=True)
 
 
 def are_finite(x: Array) -> Array:
@@ -122,23 +154,18 @@ def nan_unless_finite(x: Array) -> Array:
     return x * jnp.where(are_finite(x), 1, jnp.nan).astype(x.dtype)
 
 
-def powers_of_two(x: Array) -> Array:
-    """Returns for each row the power of two at or below its largest |x|, or 1.
+def powers_of_two(x: Array, axis: int) -> Array:
+    """Returns the power of two at or below the largest |x| along an axis, or 1.
 
     It is 1 for subnormals, too, and none is so large that its reciprocal would be subnormal: XLA
     multiplies where it should divide, and takes subnormals for 0.
     """
-    largest = lax.stop_gradient(jnp.abs(x).max(1, keepdims=True))
+    largest = lax.stop_gradient(jnp.abs(x).max(axis, keepdims=True))
     unsigned = jnp.dtype(f"uint{largest.dtype.itemsize * 8}")
     exponent = jnp.array(jnp.inf, largest.dtype).view(unsigned)
     powers = (largest.view(unsigned) & exponent).view(largest.dtype)
     powers = jnp.where((powers > 0) & jnp.isfinite(powers), powers, 1)
     return jnp.minimum(powers, 1 / jnp.finfo(powers.dtype).tiny)
-
-
-def products(x: Array) -> Array:
-    """Returns the dot products of all rows; by default, some platforms would round them."""
-    return jnp.matmul(x, x.T, precision=lax.Precision.HIGHEST)
 
 
 def without_diagonal(x: Array) -> Array:
@@ -149,3 +176,17 @@ def without_diagonal(x: Array) -> Array:
 def no_penalty(x: Array) -> Array:
     """Returns 0 with a zero gradient, whatever is in x."""
     return jnp.zeros((), x.dtype)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def custom_gradient(function: Differentiated, x: Array) -> Array:
+    """Returns the value of a function that knows its derivative."""
+    total: Array = function(x)[0]
+    return total
+
+
+@custom_gradient.defjvp  # type: ignore[untyped-decorator]
+def _custom_gradient_jvp(function: Differentiated, primals: Any, tangents: Any) -> Any:
+    total, pull_back = function(*primals)
+    slope = pull_back(jnp.ones_like(total))
+    return total, (slope * tangents[0]).sum(dtype=total.dtype)

@@ -1,7 +1,7 @@
-"""TensorFlow's tensors and variables: its own operations, and taut's kernel where that is faster.
+"""TensorFlow's tensors and variables: its own operations, and taut's kernels where they are faster.
 
-That is the orthogonal penalty of what lies in the CPU's memory, outside of `tf.function`. All else
-is made of TensorFlow's operations, for graphs, XLA, saved models and other devices.
+That is in the CPU's memory, outside of `tf.function` and in the steps of Keras's own. All else is
+made of TensorFlow's operations: other graphs, XLA, saved models, other devices.
 """
 
 from taut.arrays.tensorflow.library import TENSORFLOW, TensorFlow

@@ -10,7 +10,7 @@ import tensorflow as tf
 from taut.arrays.factors import operands
 from taut.arrays.formula import FormulaLibrary
 from taut.arrays.library import Factors
-from taut.arrays.tensorflow import eager, operations
+from taut.arrays.tensorflow import calls, operations
 from taut.kernels import Kernel
 
 _SPARSE = (tf.SparseTensor, tf.RaggedTensor, tf.IndexedSlices)
@@ -32,8 +32,8 @@ class TensorFlow(FormulaLibrary):
         x = _as_tensor(x)
         own = operands(factors, self)
         kernel.check(own, x.shape)
-        if kernel.bound_by == "arithmetic" and eager.is_memory(x):
-            return eager.value_of(x, kernel, own)
+        if calls.is_called(kernel, x):
+            return calls.value_of(x, kernel, own)
         return operations.value(kernel, x, own)
 
     def value_and_grad(
@@ -42,10 +42,14 @@ class TensorFlow(FormulaLibrary):
         """Returns the penalty of x, and `scale` times its gradient."""
         x = _as_tensor(x)
         kernel.check(factors, x.shape)
-        if kernel.bound_by == "arithmetic" and eager.is_memory(x):
-            return eager.value_and_grad(x, kernel, factors, scale)
+        if tf.executing_eagerly() and calls.is_called(kernel, x):
+            return calls.value_and_grad(x, kernel, factors, scale)
         own = operands(factors, self)
         return self.differentiate(lambda weight: operations.value(kernel, weight, own), x, scale)
+
+    def proximal(self, kernel: Kernel, x: Any, factors: Factors, step: Any) -> Any:
+        """Returns the proximal step of x as a tensor, which tapes differentiate."""
+        return super().proximal(kernel, _as_tensor(x), factors, step)
 
     def differentiate(
         self, function: Callable[[Any], Any], x: Any, scale: float

@@ -11,7 +11,7 @@ from torch.autograd import Function
 
 from taut import _core, kernels
 from taut.arrays import library_of
-from taut.arrays.factors import LiveFactors, operands
+from taut.arrays.factors import LiveFactors, operand, operands, read_step
 from taut.arrays.group import CoreGroup, add
 from taut.arrays.library import Factors
 from taut.arrays.torch import operations
@@ -105,6 +105,21 @@ class TensorGroup(CoreGroup):
         views = list(map(view_of, self.arrays))
         _core.batch_prox(self.names, self.kernels(), self.indices, views, step)
         torch.autograd.graph.increment_version(self.arrays)
+
+    def proximal(self, step: Any) -> list[Tensor]:
+        """Returns the proximal step of each tensor, differentiable where that is asked for."""
+        library = library_of(self.arrays[0])
+        by = read_step(step)
+        terms = (by, *(factor for _, factors in self.kernels() for factor in factors))
+        is_live = any(isinstance(operand(each, library), Tensor) for each in terms)
+        is_recorded = torch.is_grad_enabled() and any(x.requires_grad for x in self.arrays)
+        if is_live or is_recorded or is_observed():
+            each: list[Tensor] = super(CoreGroup, self).proximal(step)
+            return each
+        copies = list(map(library.copy, self.arrays))
+        views = list(map(view_of, copies))
+        _core.batch_prox(self.names, self.kernels(), self.indices, views, float(by))
+        return copies
 
 
 class Total(Function):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from taut.arrays.factors import LiveFactors, Traced, operands
+from taut.arrays.factors import LiveFactors, Traced, operand, operands
 from taut.arrays.group import Group
 from taut.arrays.library import ArrayLibrary, Factors
 from taut.arrays.memory import memory_key
@@ -118,6 +118,17 @@ class Torch(ArrayLibrary):
         kernel.prox(view_of(written), factors, step)
         torch.autograd.graph.increment_version(x)
 
+    def proximal(self, kernel: Kernel, x: Tensor, factors: Factors, step: Any) -> Tensor:
+        """Returns the proximal step of x, differentiable where that is asked for."""
+        check_tensor(x)
+        own, by = self._operands(kernel, x, factors), operand(step, self)
+        kernel.check_step(own, by)
+        is_live = any(isinstance(each, Tensor) for each in (*own, by))
+        if is_live or is_observed() or not is_memory(x):
+            by = by.to(x.device) if isinstance(by, Tensor) else by
+            return kernel.stepped(operations, x, own, by)
+        return nodes.step(kernel, x.resolve_neg(), own, by)
+
     def differentiate(
         self, function: Callable[[Tensor], Any], x: Tensor, scale: float
     ) -> tuple[Tensor, Tensor]:
@@ -183,6 +194,18 @@ class Torch(ArrayLibrary):
         size = x.element_size()
         strides = [stride * size for stride in x.stride()]
         return memory_key(x.data_ptr(), x.shape, strides, size, str(x.dtype))
+
+    def copy(self, x: Tensor) -> Tensor:
+        """Returns a copy of x without its graph."""
+        return x.detach().clone()
+
+    def tied(self, stepped: Tensor, x: Tensor, others: Sequence[Tensor]) -> list[Tensor]:
+        """Returns x after its proximal step, and others that hold the very elements of x."""
+        if all(y is x or (y.shape, y.stride()) == (x.shape, x.stride()) for y in others):
+            return [stepped, *([stepped] * len(others))]
+        own = torch.empty_strided(x.shape, x.stride(), dtype=x.dtype, device=x.device)
+        own.copy_(stepped)
+        return [own, *(own.as_strided(y.shape, y.stride()) for y in others)]
 
     def own_gradient(self, x: Tensor) -> Tensor:
         """Returns the tensor's gradient, or zeros that `keep_gradient` makes its gradient."""

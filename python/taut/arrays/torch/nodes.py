@@ -91,6 +91,38 @@ def slope_of(
     return operations.scaled(slope, scale, x)
 
 
+def step(kernel: Kernel, x: Tensor, factors: tuple[Any, ...], by: float) -> Tensor:
+    """Returns the proximal step of a plain tensor, differentiable if that is asked for."""
+    if x.requires_grad and torch.is_grad_enabled():
+        stepped: Tensor = Step.apply(x, kernel, factors, by)
+        return stepped
+    return _stepped(x, kernel, factors, by)
+
+
+def _stepped(x: Tensor, kernel: Kernel, factors: tuple[Any, ...], by: float) -> Tensor:
+    assert kernel.prox is not None
+    stepped = x.detach().clone()
+    kernel.prox(view_of(stepped), factors, by)
+    return stepped
+
+
+class Step(Function):
+    """The proximal step as a node."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, kernel: Kernel, factors: tuple[Any, ...], by: float) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.terms = kernel, factors, by
+        return _stepped(x, kernel, factors, by)
+
+    @staticmethod
+    def backward(ctx: Any, direction: Tensor) -> Any:
+        kernel, factors, by = ctx.terms
+        (x,) = ctx.saved_tensors
+        _, pull_back = torch.func.vjp(lambda x: kernel.stepped(operations, x, factors, by), x)
+        return pull_back(direction)[0], None, None, None
+
+
 def number_of(scale: Tensor) -> float | None:
     """Returns a scale as a number, None if it stands for a batch of them.
 

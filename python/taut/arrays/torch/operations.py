@@ -4,7 +4,6 @@ For devices other than the CPU, for compilers to fuse, for batches under vmap, a
 derivatives. They are differentiable as often as one likes.
 """
 
-import math
 import sys
 from contextlib import nullcontext
 from typing import Any
@@ -13,6 +12,9 @@ import torch
 from torch import Tensor
 
 from taut.kernels import Kernel
+from taut.kernels.operations import Differentiated
+
+_CUT = (1 << 29) - 1  # the bits that float64 has beyond float32's
 
 
 def value(kernel: Kernel, x: Tensor, factors: tuple[Any, ...]) -> Tensor:
@@ -57,9 +59,26 @@ def sum_dtype(x: Tensor) -> torch.dtype:
     return torch.float32 if x.device.type == "mps" else torch.float64
 
 
+def gradient_dtype(x: Tensor) -> torch.dtype:
+    """Returns the dtype of sums: compilers fuse what is done in it."""
+    return sum_dtype(x)
+
+
 def cast(x: Tensor, dtype: torch.dtype) -> Tensor:
     """Returns x in another dtype."""
     return x.to(dtype)
+
+
+def rounded(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Returns x in another dtype, rounded once."""
+    if x.dtype != torch.float64 or dtype.itemsize > 2:
+        return x.to(dtype)
+    # In float32's precision, with the last bit set if anything was cut off: what is rounded to a
+    # shorter type afterwards is so as in one step.
+    bits = x.detach().view(torch.int64)
+    odd = (bits & ~_CUT) | (((bits & _CUT) + _CUT) & (_CUT + 1))
+    change = odd.view(torch.float64) - x.detach()
+    return torch.where(change.abs() > 0, x + change, x).float().to(dtype)
 
 
 def shape(x: Tensor) -> tuple[int, ...]:
@@ -67,19 +86,19 @@ def shape(x: Tensor) -> tuple[int, ...]:
     return tuple(x.shape)
 
 
-def rows(x: Tensor) -> Tensor:
-    """Returns the matrix of the first axis by all others."""
-    return x.reshape(x.shape[0], math.prod(x.shape[1:]))
-
-
-def columns(x: Tensor) -> Tensor:
-    """Returns the matrix of all other axes by the last one."""
-    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
-
-
 def transpose(x: Tensor) -> Tensor:
     """Returns a matrix with its axes exchanged."""
     return x.T
+
+
+def matmul(x: Tensor, y: Tensor) -> Tensor:
+    """Returns the product of two matrices."""
+    return x @ y
+
+
+def reshape(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Returns x with other extents."""
+    return x.reshape(shape)
 
 
 def where(condition: Tensor, x: Any, y: Any) -> Tensor:
@@ -94,7 +113,12 @@ def zeros_like(x: Tensor) -> Tensor:
 
 def absolute(x: Tensor) -> Tensor:
     """Returns |x|; torch's sign of NaN is 0, and so would be the derivative of its own."""
-    return x * torch.where(torch.isnan(x), x, torch.sign(x)).detach()
+    return x * sign(x)
+
+
+def sign(x: Tensor) -> Tensor:
+    """Returns -1, 0 or 1, and NaN for NaN."""
+    return torch.where(torch.isnan(x), x, torch.sign(x)).detach()
 
 
 def sqrt(x: Tensor) -> Tensor:
@@ -107,9 +131,15 @@ def sum(x: Tensor, dtype: torch.dtype) -> Tensor:
     return x.sum(dtype=dtype)
 
 
-def sum_of_rows(x: Tensor) -> Tensor:
-    """Returns the sum of each row, as a column."""
-    return x.sum(1, keepdim=True)
+def sum_of_squares(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Returns the sum of the squares of all elements, which are cast to a dtype first."""
+    x = x.to(dtype)
+    return (x * x).sum()
+
+
+def sums(x: Tensor, axis: int) -> Tensor:
+    """Returns the sums along an axis of a matrix, which stays."""
+    return x.sum(axis, keepdim=True)
 
 
 def are_finite(x: Tensor) -> Tensor:
@@ -127,17 +157,12 @@ def nan_unless_finite(x: Tensor) -> Tensor:
     return x * torch.where(are_finite(x), 1.0, torch.nan).to(x.dtype)
 
 
-def powers_of_two(x: Tensor) -> Tensor:
-    """Returns for each row the power of two at or below its largest |x|, or 1."""
-    largest = x.detach().abs().amax(1, keepdim=True)
+def powers_of_two(x: Tensor, axis: int) -> Tensor:
+    """Returns the power of two at or below the largest |x| along an axis, or 1."""
+    largest = x.detach().abs().amax(axis, keepdim=True)
     mantissas, _ = torch.frexp(largest)
     usable = torch.isfinite(largest) & (largest > 0)
     return torch.where(usable, largest / (2 * mantissas), torch.ones_like(largest))
-
-
-def products(x: Tensor) -> Tensor:
-    """Returns the dot products of all rows."""
-    return x @ x.T
 
 
 def without_diagonal(x: Tensor) -> Tensor:
@@ -148,3 +173,12 @@ def without_diagonal(x: Tensor) -> Tensor:
 def no_penalty(x: Tensor) -> Tensor:
     """Returns 0 with a zero gradient, whatever is in x."""
     return torch.where(torch.zeros_like(x, dtype=torch.bool), x, torch.zeros_like(x)).sum()
+
+
+def custom_gradient(function: Differentiated, x: Tensor) -> Tensor:
+    """Returns the value of a function, which torch differentiates itself.
+
+    Its derivative would have to be an operator of torch's, with rules for torch.func.
+    """
+    total: Tensor = function(x)[0]
+    return total

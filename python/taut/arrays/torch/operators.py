@@ -1,8 +1,8 @@
 """Kernels that are bound by arithmetic, as operators that torch's compilers leave alone.
 
-`torch.ops.taut.gram(x, factor, mode, with_slope)` returns the penalty and, where asked for, its
-gradient, in float32 for the half types. A call costs what one by `torch.library.custom_op` does;
-`torch.library.Library` is here for its schema in words. `torch.ops.taut.gram_slope` is its
+`torch.ops.taut.gram(x, factor, mode, flatten, with_slope)` returns the penalty and, where asked
+for, its gradient, in float32 for the half types. A call costs what one by `torch.library.custom_op`
+does; `torch.library.Library` is here for its schema in words. `torch.ops.taut.gram_slope` is its
 derivative, whose own goes through torch's operations. Likewise for every such kernel.
 """
 
@@ -39,7 +39,7 @@ def define(kernel: Kernel) -> None:
     name, slope_name = kernel.name, f"{kernel.name}_slope"
     typed = [
         *(f"float {each}" for each in kernel.numbers),
-        *(f"str {each}" for each in kernel.options),
+        *(f"{type(allowed[0]).__name__} {each}" for each, allowed in kernel.options.items()),
     ]
     factors = ", ".join(typed)
     none = (None,) * (len(kernel.numbers) + len(kernel.options))

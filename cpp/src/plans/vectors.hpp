@@ -1,0 +1,57 @@
+// Tensors as vectors: what penalties of rows and columns are computed of.
+
+#ifndef TAUT_PLANS_VECTORS_HPP_
+#define TAUT_PLANS_VECTORS_HPP_
+
+#include <array>
+#include <cstddef>
+
+#include "plans/plan.hpp"
+#include "run/call.hpp"
+#include "taut/regularizers.hpp"
+#include "views/problem.hpp"
+
+namespace taut {
+
+// A matrix and its gradient, read as the vectors along one axis. Strides are in bytes.
+struct Vectors {
+  struct Array {
+    std::byte* data = nullptr;  // of x, only to be read
+    std::ptrdiff_t vector_stride = 0;
+    std::ptrdiff_t coordinate_stride = 0;
+  };
+
+  std::size_t count;
+  std::size_t length;  // coordinates of each
+  std::array<Array, 2> arrays;
+};
+
+// Throws InvalidArgument, as Keras words it, unless x is a matrix; or may be read as one, where
+// `flatten` says so: its rows are the first axis by the rest, its columns the rest by the last.
+void check_matrix(const char* title, bool flatten, const ConstView& x);
+
+// Makes the plan of a penalty of vectors, which are at least one and have coordinates.
+class VectorPlanMaker {
+ public:
+  // `vectors` is what the plan reads and writes, by the layout of `problem` where all of it is.
+  virtual Plan& make(const Problem& problem, const Vectors& vectors, const Call& call) const = 0;
+
+ protected:
+  ~VectorPlanMaker() = default;
+};
+
+// The plan for the rows or the columns of a problem whose x has passed `check_matrix`.
+//
+// Coordinates of several axes are taken in the order in which they lie in memory, and of x and the
+// gradient in one. Where these are no steps of one size, as in a slice of a convolution's kernel,
+// copies of both are what is read and written.
+Plan& make_vector_plan(const Problem& problem, Mode mode, const Call& call,
+                       const VectorPlanMaker& maker);
+
+// How many vectors there are, and coordinates of each.
+std::size_t count_of_vectors(const ConstView& x, Mode mode);
+std::size_t length_of_vectors(const ConstView& x, Mode mode);
+
+}  // namespace taut
+
+#endif  // TAUT_PLANS_VECTORS_HPP_
