@@ -29,9 +29,10 @@ def _norms(xp: Operations, x: Any, mode: str) -> Any:
 
     def differentiated(x: Any) -> tuple[Any, PullBack]:
         wide = xp.cast(x, xp.sum_dtype(x))
-        scaled, divisors, norms, is_zero = _scaled_groups(xp, wide, mode)
+        scaled, divisors, norms, has_norm = _scaled_groups(xp, wide, mode)
         root = _root(xp, members, wide.dtype)
-        total = root * xp.sum(xp.where(is_zero, xp.zeros_like(norms), norms * divisors), wide.dtype)
+        products = xp.where(has_norm, norms * divisors, xp.zeros_like(norms))
+        total = root * xp.sum(products, wide.dtype)
 
         def pull_back(scale: Any) -> Any:
             slope = scaled * (xp.cast(scale, wide.dtype) * root / norms)
@@ -50,16 +51,16 @@ def _shrunk(xp: Operations, x: Any, step: Any, factor: Any, mode: str) -> Any:
     if is_known(members) and members == 1:
         return shrunk(xp, x, step, factor, 0.0)
     groups = as_matrix(xp, x, mode)
-    _, divisors, norms, is_zero = _scaled_groups(xp, x, mode)
+    _, divisors, norms, has_norm = _scaled_groups(xp, x, mode)
     threshold = step * factor * _root(xp, members, x.dtype)
     left = 1 - threshold / divisors / norms
-    is_gone = (is_zero | (left <= 0)) & (threshold > 0)
+    is_gone = (~has_norm | (left <= 0)) & (threshold > 0)
     return xp.reshape(xp.where(is_gone, xp.zeros_like(groups), groups * left), extents)
 
 
 def _scaled_groups(xp: Operations, x: Any, mode: str) -> tuple[Any, Any, Any, Any]:
     """Returns the groups as vectors of a matrix, divided by numbers; those; norms of the quotients;
-    and which groups are zeros: their norms are 1 here, so that nothing is divided by 0.
+    and which groups are not zeros: the norms of those are 1 here, so that nothing is divided by 0.
 
     The divisors have three quarters of the exponent of the largest |x| of a group, so that neither
     a square nor a slope on its way back, which is multiplied by one, leaves the range.
@@ -70,8 +71,8 @@ def _scaled_groups(xp: Operations, x: Any, mode: str) -> tuple[Any, Any, Any, An
     divisors = root * xp.sqrt(root)
     scaled = groups / divisors
     squares = xp.sums(scaled * scaled, along)
-    is_zero = squares == 0
-    return scaled, divisors, xp.sqrt(xp.where(is_zero, 1.0, squares)), is_zero
+    has_norm = squares != 0
+    return scaled, divisors, xp.sqrt(xp.where(has_norm, squares, 1.0)), has_norm
 
 
 def _members(extents: tuple[Any, ...], mode: str) -> Any:
