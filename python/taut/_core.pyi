@@ -20,6 +20,7 @@ _Array = NDArray[Any] | View
 _Elementwise = tuple[float, float]  # (l1, l2)
 _Gram = tuple[float, str, bool]  # (factor, mode, flatten)
 _SoftOrthogonal = tuple[float, str, bool, bool]  # (factor, mode, diagonal, flatten)
+_GroupLasso = tuple[float, str]  # (factor, mode)
 
 def elementwise_value(x: _Array, factors: _Elementwise) -> float: ...
 def elementwise_accumulate_grad(
@@ -39,6 +40,14 @@ def soft_orthogonal_accumulate_grad(
 def soft_orthogonal_value_and_grad(
     x: _Array, grad: _Array, factors: _SoftOrthogonal, scale: float
 ) -> float: ...
+def group_lasso_value(x: _Array, factors: _GroupLasso) -> float: ...
+def group_lasso_accumulate_grad(
+    x: _Array, grad: _Array, factors: _GroupLasso, scale: float
+) -> float: ...
+def group_lasso_value_and_grad(
+    x: _Array, grad: _Array, factors: _GroupLasso, scale: float
+) -> float: ...
+def group_lasso_prox(x: _Array, factors: _GroupLasso, step: float) -> None: ...
 
 # Many tensors: regularizers as (kernel, factors), and for each array its name, which errors begin
 # with, and the index of its regularizer. Values are 0 for memory that appeared before.

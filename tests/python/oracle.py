@@ -51,6 +51,51 @@ def elementwise_value_tolerance(x: Array, l1: float, l2: float) -> float:
     return (x.size + 8) * EPSILON["float64"] * elementwise_value(np.abs(as_doubles(x)), l1, l2)
 
 
+@dataclass
+class GroupLasso:
+    """The penalty of groups, and what it and the terms of its gradient are computed from."""
+
+    value: float
+    grad: Array  # in long double
+    norms: Array  # as many axes as x, and 1 in place of each one within a group
+    members: int  # of each group
+
+    def value_tolerance(self) -> float:
+        """A chain of additions of squares, of which a root is taken, and one of norms."""
+        return (self.members + self.norms.size + 16) * EPSILON["float64"] * self.value
+
+    def terms(self, slope: Array) -> Array:
+        """The size of a gradient's terms, for `grad_tolerance`: a norm has its own rounding."""
+        return np.abs(slope) * (2 + self.members / 8)
+
+
+def group_lasso(x: Array, factor: float, mode: str = "rows") -> GroupLasso:
+    numbers = as_doubles(x).astype(np.longdouble)
+    axes = tuple(range(1, x.ndim)) if mode == "rows" else tuple(range(x.ndim - 1))
+    members = math.prod(x.shape[axis] for axis in axes)
+    with np.errstate(all="ignore"):
+        norms = np.sqrt((numbers * numbers).sum(axis=axes, keepdims=True))
+        weight = np.longdouble(factor) * np.sqrt(np.longdouble(members))
+        units = np.sign(numbers) if members == 1 else np.where(norms == 0, 0, numbers / norms)
+        if factor == 0:
+            return GroupLasso(0.0, np.zeros_like(numbers), norms, members)
+        return GroupLasso(float(weight * norms.sum()), weight * units, norms, members)
+
+
+def group_lasso_prox(x: Array, factor: float, mode: str, step: float) -> Array:
+    """Returns the proximal step in long double."""
+    exact = group_lasso(x, factor, mode)
+    numbers = as_doubles(x).astype(np.longdouble)
+    threshold = np.longdouble(step) * np.longdouble(factor) * np.sqrt(np.longdouble(exact.members))
+    if threshold == 0:
+        return numbers
+    with np.errstate(all="ignore"):
+        if exact.members == 1:
+            return np.copysign(np.maximum(0, np.abs(numbers) - threshold), numbers)
+        left = np.maximum(0, 1 - threshold / exact.norms)
+        return np.where(left == 0, 0, numbers * left)
+
+
 def grad_tolerance(exact: Array, dtype: str, terms: Array) -> Array:
     """One rounding to the dtype, and float64's own on the way, for terms that may cancel."""
     with np.errstate(over="ignore", invalid="ignore"):

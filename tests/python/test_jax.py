@@ -20,6 +20,7 @@ jnp = jax.numpy
 from taut.arrays.jax import operations  # noqa: E402
 
 ORTHOGONAL = ["rows", "columns"]
+GROUPS = ["groups of rows", "groups of columns"]
 WITH_AND_WITHOUT = pytest.mark.parametrize("x64", [False, True], ids=["float32 only", "x64"])
 
 
@@ -95,7 +96,7 @@ def test_arrays_agree_with_the_oracle(shape, name, x64):
 
 
 @WITH_AND_WITHOUT
-@pytest.mark.parametrize("name", ORTHOGONAL)
+@pytest.mark.parametrize("name", [*ORTHOGONAL, *GROUPS])
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("shape", [(9, 5), (5, 17)])
 def test_matrices_agree_with_the_oracle(shape, path, name, x64):

@@ -51,7 +51,18 @@ struct SoftOrthogonalRegularizer {
   bool flatten = false;
 };
 
-using Regularizer = std::variant<L1, L2, L1L2, OrthogonalRegularizer, SoftOrthogonalRegularizer>;
+// factor * √g * Σ|w|₂ over the groups w of g elements each, which are the slices of x along its
+// first axis (rows) or along its last (columns); of a rank of 1 each element is a group. A group of
+// zeros has the gradient 0. NaN in a group makes the penalty and the group's gradient NaN; Inf
+// makes the penalty Inf, and in the gradient, factor * √g * w / |w|, its own place NaN and the rest
+// of its group 0. Groups of one element are L1's, in all of that.
+struct GroupLasso {
+  double factor = 0.01;
+  Mode mode = Mode::kRows;
+};
+
+using Regularizer =
+    std::variant<L1, L2, L1L2, OrthogonalRegularizer, SoftOrthogonalRegularizer, GroupLasso>;
 
 }  // namespace taut
 

@@ -17,9 +17,11 @@ namespace taut {
 namespace {
 
 template <typename AnyTerm>
-const View* gradient_of(const AnyTerm& term) {
+const View* written_of(const AnyTerm& term) {
   if constexpr (std::is_same_v<AnyTerm, GradientTerm>) {
     return &term.gradient;
+  } else if constexpr (std::is_same_v<AnyTerm, ProxTerm>) {
+    return &term.x;
   } else {
     return nullptr;
   }
@@ -66,7 +68,7 @@ std::span<const Use> uses_of(std::span<const Problem> problems, std::span<const 
   const auto uses = call.arena().take<Use>(2 * problems.size());
   std::size_t count = 0;
   for (std::size_t term = 0; term < problems.size(); ++term) {
-    const auto& [task, scale, dtype, x, gradient, layout] = problems[term];
+    const auto& [task, scale, dtype, x, gradient, stepped, layout] = problems[term];
     if (layout.size == 0) continue;
     if (counted[term]) uses[count++] = {layout.strided(0), term, task == Task::kProx};
     if (layout.arrays[1].strides != nullptr && (counted[term] || task == Task::kOverwrite)) {
@@ -99,7 +101,7 @@ double run(std::span<const AnyTerm> terms, Task task, double scale, std::span<do
 
   const auto problems = arena.take<Problem>(terms.size());
   for (std::size_t term = 0; term < terms.size(); ++term) {
-    problems[term] = make_problem(task, scale, terms[term].x, gradient_of(terms[term]), call);
+    problems[term] = make_problem(task, scale, terms[term].x, written_of(terms[term]), call);
   }
   CallEffort effort(call);
   // Most tensors are apart: one look at their ranges tells.

@@ -17,9 +17,12 @@ bool may_overlap_itself(const Layout& layout, std::size_t array) {
 
 }  // namespace
 
-Problem make_problem(Task task, double scale, const ConstView& x, const View* gradient,
+Problem make_problem(Task task, double scale, const ConstView& x, const View* written,
                      const Call& call) {
-  Problem problem{task, scale, x.dtype(), task == Task::kProx ? nullptr : &x, gradient, {}};
+  const bool is_step = task == Task::kProx;
+  const View* gradient = is_step ? nullptr : written;
+  Problem problem{
+      task, scale, x.dtype(), is_step ? nullptr : &x, gradient, is_step ? written : nullptr, {}};
   if (gradient != nullptr && has_same_shape(x, *gradient)) {
     problem.layout = layout_of(x, *gradient, call.arena());
   } else {

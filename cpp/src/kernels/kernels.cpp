@@ -8,6 +8,7 @@
 #include "kernels/gram/signs.hpp"
 #include "kernels/gram/stream.hpp"
 #include "kernels/gram/tile.hpp"
+#include "kernels/group_lasso/lines.hpp"
 #include "kernels/soft_orthogonal/copies.hpp"
 #include "kernels/soft_orthogonal/gram_tile.hpp"
 #include "kernels/soft_orthogonal/multiply.hpp"
@@ -59,6 +60,8 @@ constexpr Kernels kernels = {
              gram_kernel<BFloat16>()},
     .soft_orthogonal = {soft_orthogonal_kernel<double>(), soft_orthogonal_kernel<float>(),
                         soft_orthogonal_kernel<Float16>(), soft_orthogonal_kernel<BFloat16>()},
+    .group_lasso = {group_lasso_kernel<double>(), group_lasso_kernel<float>(),
+                    group_lasso_kernel<Float16>(), group_lasso_kernel<BFloat16>()},
 };
 
 }  // namespace taut::TAUT_LEVEL

@@ -278,12 +278,57 @@ struct SoftOrthogonalKernel {
   std::size_t scratch;  // bytes, of each of the last two
 };
 
+// ---- group lasso ---------------------------------------------------------------------------
+
+// Lines of elements, each without gaps. Either each line is a group, or a part of one ("along");
+// or element i of every line belongs to group i ("across").
+struct GroupLines {
+  const void* x;
+  std::ptrdiff_t x_stride;  // bytes from one line to the next
+  std::size_t count;
+  std::size_t length;  // elements of a line
+  // Unless null, what comes next is fetched: along lines what will be read next, line by line as
+  // x; across them what is behind the elements that are being written.
+  const void* ahead = nullptr;
+  std::ptrdiff_t ahead_stride = 0;
+};
+
+// Where what is computed of the lines goes; x itself for `shrink`.
+struct GroupTarget {
+  void* data;
+  std::ptrdiff_t stride;
+};
+
+// One number per group: per line along lines, and per element of a line across them.
+using GroupSumFunction = void (*)(const GroupLines& lines, double* sums);
+using GroupWriteFunction = void (*)(const GroupLines& lines, const GroupTarget& target,
+                                    const double* factors);
+
+// Sums of squares are added to what is there. Products of x and a group's factor are formed in
+// float64, and rounded once. Along lines, blocks of kElementwiseBlock elements are added one
+// after the other; so a line may come in parts that are such blocks.
+struct GroupKernel {
+  GroupSumFunction sum;
+  // The gradient has x's own dtype, or float32 where x is a half type.
+  GroupWriteFunction accumulate;
+  GroupWriteFunction assign;
+  GroupWriteFunction accumulate_float32;
+  GroupWriteFunction assign_float32;
+  GroupWriteFunction shrink;  // a factor of 0 makes +0
+};
+
+struct GroupLassoKernel {
+  GroupKernel along;
+  GroupKernel across;
+};
+
 // ---- levels --------------------------------------------------------------------------------
 
 struct Kernels {
   ElementwiseKernel elementwise[kDTypes];
   GramKernel gram[kDTypes];
   SoftOrthogonalKernel soft_orthogonal[kDTypes];
+  GroupLassoKernel group_lasso[kDTypes];
 };
 
 // One definition per level that the target architecture has; each in an object of its own.

@@ -21,6 +21,7 @@ struct Problem {
   DType dtype;           // of x
   const ConstView* x;    // null for prox
   const View* gradient;  // null where there is none
+  const View* stepped;   // x of a proximal step, else null
   Layout layout;         // of x, and of the gradient as its second array
 
   bool has_gradient() const { return task == Task::kAccumulate || task == Task::kOverwrite; }

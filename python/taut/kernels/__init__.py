@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from taut.kernels.elementwise import ELEMENTWISE
 from taut.kernels.gram import GRAM
+from taut.kernels.group_lasso import GROUP_LASSO
 from taut.kernels.kernel import Kernel, Presence
 from taut.kernels.operations import Operations
 from taut.kernels.soft_orthogonal import SOFT_ORTHOGONAL
@@ -14,6 +15,7 @@ from taut.kernels.soft_orthogonal import SOFT_ORTHOGONAL
 __all__ = [
     "ELEMENTWISE",
     "GRAM",
+    "GROUP_LASSO",
     "SOFT_ORTHOGONAL",
     "Kernel",
     "Operations",
@@ -61,3 +63,4 @@ def subscribe(subscriber: Callable[[Kernel], None]) -> None:
 register(ELEMENTWISE)
 register(GRAM)
 register(SOFT_ORTHOGONAL)
+register(GROUP_LASSO)

@@ -9,7 +9,7 @@ from taut.kernels.kernel import Kernel
 from taut.kernels.operations import Operations, PullBack
 
 
-def _absolute_values(xp: Operations, x: Any) -> Any:
+def absolute_values(xp: Operations, x: Any) -> Any:
     def differentiated(x: Any) -> tuple[Any, PullBack]:
         wide = xp.cast(x, xp.sum_dtype(x))
         total = xp.sum(xp.absolute(wide), wide.dtype)
@@ -26,7 +26,7 @@ def _squares(xp: Operations, x: Any) -> Any:
     return xp.custom_gradient(differentiated, x)
 
 
-def _shrunk(xp: Operations, x: Any, step: Any, l1: Any, l2: Any) -> Any:
+def shrunk(xp: Operations, x: Any, step: Any, l1: Any, l2: Any) -> Any:
     threshold = step * l1
     # So that -0 keeps its sign if it is not moved.
     nearer = xp.where(x > 0, x - threshold, -(-x - threshold))
@@ -38,12 +38,12 @@ ELEMENTWISE = Kernel(
     name="elementwise",
     title="L1L2",
     numbers=("l1", "l2"),
-    terms=(_absolute_values, _squares),
+    terms=(absolute_values, _squares),
     value=_core.elementwise_value,
     value_and_grad=_core.elementwise_value_and_grad,
     accumulate_grad=_core.elementwise_accumulate_grad,
     prox=_core.elementwise_prox,
-    proximal=_shrunk,
+    proximal=shrunk,
     bound_by="memory",
     is_batched=True,
 )

@@ -12,7 +12,7 @@ from typing import Any
 
 from taut import _core
 from taut.kernels.kernel import Kernel
-from taut.kernels.operations import Operations, PullBack
+from taut.kernels.operations import Operations, PullBack, is_known
 from taut.kernels.vectors import as_matrix
 
 _NORM_FLOOR = 1e-7
@@ -23,9 +23,9 @@ def _mean_cosine(xp: Operations, x: Any, mode: str, flatten: bool) -> Any:
     along = 1 if mode == "rows" else 0  # the axis that a vector's elements lie on
     extents = xp.shape(x)
     count, length = extents[1 - along], extents[along]
-    if _is_known(length) and length == 0:
+    if is_known(length) and length == 0:
         return xp.no_penalty(x)
-    if not _is_known(count):
+    if not is_known(count):
         x = xp.where(count < 2, xp.zeros_like(x), x)
     elif count < 2:
         return xp.no_penalty(x)
@@ -68,12 +68,8 @@ def _differentiated(xp: Operations, x: Any, along: int, count: Any) -> tuple[Any
     return xp.sum(cosines, wide.dtype) / pairs, pull_back
 
 
-def _is_known(extent: Any) -> bool:
-    return not hasattr(extent, "dtype")
-
-
 def _number_of_ordered_pairs(xp: Operations, count: Any, dtype: Any) -> Any:
-    if _is_known(count):
+    if is_known(count):
         return count * (count - 1)
     number = xp.cast(count, dtype)
     return xp.where(count > 1, number * (number - 1), 1.0)
