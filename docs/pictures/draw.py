@@ -46,8 +46,8 @@ _SUBTITLE: dict[str, Any] = {
 _OF_WEIGHTS: dict[Regularizer, str] = {
     L2(0.1): "large weights more",
     L1L2(l1=0.1, l2=0.05): "both at once",
-    L1(0.1): "each weight as strongly",
-    GroupLasso(0.1): "the group as one",
+    L1(0.1): "every weight equally hard",
+    GroupLasso(0.1): "the group as a whole",
 }
 # Of two vectors, one of which stays where it is:
 _OF_VECTORS: dict[Regularizer, str] = {
