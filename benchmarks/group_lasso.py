@@ -3,8 +3,8 @@
     python benchmarks/group_lasso.py [--rounds N] [--threads N] [--torch] [4096x1024 ...]
 
 Each figure is verified before it is timed. Ratios are medians over interleaved rounds, and those of
-the quickest calls, which say more where other processes are busy; L2 stands there twice, so that its
-ratio to itself shows the noise. `--torch` adds what torch's autograd takes for the gradient.
+the quickest calls, which say more where other processes are busy; L2 stands there twice, so that
+its ratio to itself shows the noise. `--torch` adds what torch's autograd takes for the gradient.
 """
 
 import argparse

@@ -40,13 +40,19 @@ Regularizer gram_of(const py::tuple& factors) {
   return OrthogonalRegularizer{number_at(factors, 0), mode_at(factors, 1), factors[2].cast<bool>()};
 }
 
+Regularizer soft_orthogonal_of(const py::tuple& factors) {
+  check_length(factors, 4);
+  return SoftOrthogonalRegularizer{number_at(factors, 0), mode_at(factors, 1),
+                                   factors[2].cast<bool>(), factors[3].cast<bool>()};
+}
+
 Regularizer group_lasso_of(const py::tuple& factors) {
   check_length(factors, 2);
   return GroupLasso{number_at(factors, 0), mode_at(factors, 1)};
 }
 
 const Kernel& kernel_named(std::string_view name) {
-  for (const Kernel* kernel : {&kElementwise, &kGram, &kGroupLasso}) {
+  for (const Kernel* kernel : {&kElementwise, &kGram, &kSoftOrthogonal, &kGroupLasso}) {
     if (kernel->name == name) return *kernel;
   }
   throw InvalidArgument("there is no kernel named '" + std::string(name) + "'");

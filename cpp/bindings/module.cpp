@@ -75,6 +75,7 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
   level();  // a TAUT_SIMD that names no level fails the import rather than a later call
   register_kernel<kElementwise>(module);
   register_kernel<kGram>(module);
+  register_kernel<kSoftOrthogonal>(module);
   register_kernel<kGroupLasso>(module);
   register_prox<kElementwise>(module);
   register_prox<kGroupLasso>(module);

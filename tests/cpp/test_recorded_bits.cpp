@@ -269,6 +269,28 @@ TEMPLATE_LIST_TEST_CASE("recorded bits of orthogonal penalties of several strips
   }
 }
 
+TEMPLATE_LIST_TEST_CASE("recorded bits of soft orthogonality", "", EveryDtype) {
+  using T = typename TestType::Element;
+  using G = typename TestType::Gradient;
+  constexpr std::size_t kShapes[][2] = {{5, 300}, {300, 5}, {97, 64}, {64, 64}, {2, 4097}};
+  RecordedBits recorded;
+  for (const std::string& level : fused_levels_under_test()) {
+    const UsedLevel used(level);
+    for (const bool diagonal : {true, false}) {
+      Digest digest;
+      for (const auto& [rows, columns] : kShapes) {
+        const std::vector<T> x = store<T>(random_numbers<T>(rows * columns));
+        for (const Mode mode : {Mode::kRows, Mode::kColumns}) {
+          add_penalty<T, G>(digest, taut::SoftOrthogonalRegularizer{0.3, mode, diagonal},
+                            taut::ConstView::matrix(x, rows, columns));
+        }
+      }
+      const std::string kind = diagonal ? "soft/" : "soft-off-diagonal/";
+      recorded.check(kind + name_of_dtypes<T, G>(), digest);
+    }
+  }
+}
+
 // Terms of every kind and many sizes, with a tied one and one whose factor is 0.
 template <typename T, typename G>
 void add_batch(Digest& digest) {

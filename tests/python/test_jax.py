@@ -70,7 +70,11 @@ def check(penalty, regularizer, x, scale=1.0, x64=True):
 
 
 def test_the_build_has_the_handlers():
-    assert set(_core.jax_handlers) == {"taut_gram_value", "taut_gram_value_and_grad"}
+    assert set(_core.jax_handlers) == {
+        f"taut_{kernel}_{function}"
+        for kernel in ("gram", "soft_orthogonal")
+        for function in ("value", "value_and_grad")
+    }
 
 
 @WITH_AND_WITHOUT

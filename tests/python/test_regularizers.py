@@ -17,6 +17,7 @@ from taut.regularizers import (
     GroupLasso,
     OrthogonalRegularizer,
     Regularizer,
+    SoftOrthogonalRegularizer,
 )
 
 FACTORS = [
@@ -25,6 +26,7 @@ FACTORS = [
     (L1L2, "l1"),
     (L1L2, "l2"),
     (OrthogonalRegularizer, "factor"),
+    (SoftOrthogonalRegularizer, "factor"),
     (GroupLasso, "factor"),
 ]
 

@@ -3,11 +3,12 @@
 import json
 
 import numpy as np
+import penalties
 import pytest
 import taut
 from frameworks import LIBRARIES, require, to_library
 from taut import arrays, kernels, regularizers
-from taut.regularizers import L1, L2, GroupLasso, OrthogonalRegularizer
+from taut.regularizers import L1, L2, OrthogonalRegularizer
 from taut.regularizers._kernel import KernelRegularizer
 from toys import Box, Called, Fused
 
@@ -106,7 +107,7 @@ def Module(penalty):  # noqa: N802
 
 @pytest.mark.parametrize(
     "penalty",
-    [L1(0.5), L2(0.5), OrthogonalRegularizer(0.5), GroupLasso(0.5), *PENALTIES],
+    [*(make(0.5) for make in penalties.PENALTIES.values()), *PENALTIES],
     ids=repr,
 )
 def test_the_toy_library_with_every_kernel(penalty):

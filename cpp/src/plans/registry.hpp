@@ -28,6 +28,8 @@ Plan& make_plan(const L1L2&, const Problem&, const Call&);
 void check(const OrthogonalRegularizer&, Task, const ConstView& x, double scale);
 Plan& make_plan(const OrthogonalRegularizer&, const Problem&, const Call&);
 
+void check(const SoftOrthogonalRegularizer&, Task, const ConstView& x, double scale);
+Plan& make_plan(const SoftOrthogonalRegularizer&, const Problem&, const Call&);
 void check(const GroupLasso&, Task, const ConstView& x, double scale);
 Plan& make_plan(const GroupLasso&, const Problem&, const Call&);
 

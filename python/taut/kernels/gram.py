@@ -8,27 +8,14 @@ then, its columns the rest by the last axis.
 
 from __future__ import annotations
 
-import functools
-import operator
 from typing import Any
 
 from taut import _core
 from taut.kernels.kernel import Kernel
 from taut.kernels.operations import Operations, PullBack, is_known
+from taut.kernels.vectors import as_matrix
 
 _NORM_FLOOR = 1e-7
-
-
-def as_matrix(xp: Operations, x: Any, mode: str) -> Any:
-    """Returns x as the matrix of its rows or columns.
-
-    The rows are the first axis by the rest, the columns the rest by the last axis.
-    """
-    first, *middle, last = xp.shape(x)
-    if not middle:
-        return x
-    inner = functools.reduce(operator.mul, middle)
-    return xp.reshape(x, (first, inner * last) if mode == "rows" else (first * inner, last))
 
 
 def _mean_cosine(xp: Operations, x: Any, mode: str, flatten: bool) -> Any:

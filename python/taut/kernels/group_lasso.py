@@ -14,9 +14,9 @@ from typing import Any
 
 from taut import _core
 from taut.kernels.elementwise import absolute_values, shrunk
-from taut.kernels.gram import as_matrix
 from taut.kernels.kernel import Kernel
 from taut.kernels.operations import Operations, PullBack, is_known
+from taut.kernels.vectors import as_matrix
 
 
 def _norms(xp: Operations, x: Any, mode: str) -> Any:

@@ -15,13 +15,24 @@ from taut.regularizers._gram import OrthogonalRegularizer
 from taut.regularizers._group_lasso import GroupLasso
 from taut.regularizers._registry import register_serializable
 from taut.regularizers._serialization import deserialize, get, serialize
+from taut.regularizers._soft_orthogonal import SoftOrthogonalRegularizer
 
-for _cls in (Regularizer, L1, L2, L1L2, OrthogonalRegularizer, GroupLasso, ActivityRegularizer):
+for _cls in (
+    Regularizer,
+    L1,
+    L2,
+    L1L2,
+    OrthogonalRegularizer,
+    SoftOrthogonalRegularizer,
+    GroupLasso,
+    ActivityRegularizer,
+):
     _cls.__module__ = __name__  # where users, pickles and saved models look for them
 
 l1 = L1
 l2 = L2
 orthogonal_regularizer = OrthogonalRegularizer
+soft_orthogonal_regularizer = SoftOrthogonalRegularizer
 group_lasso = GroupLasso
 
 __all__ = [
@@ -32,6 +43,7 @@ __all__ = [
     "GroupLasso",
     "OrthogonalRegularizer",
     "Regularizer",
+    "SoftOrthogonalRegularizer",
     "deserialize",
     "get",
     "group_lasso",
@@ -41,4 +53,5 @@ __all__ = [
     "orthogonal_regularizer",
     "register_serializable",
     "serialize",
+    "soft_orthogonal_regularizer",
 ]

@@ -11,7 +11,14 @@ import pytest
 from keras import layers
 from taut import keras as taut_keras
 from taut import regularizers
-from taut.regularizers import L1, L1L2, L2, GroupLasso, OrthogonalRegularizer
+from taut.regularizers import (
+    L1,
+    L1L2,
+    L2,
+    GroupLasso,
+    OrthogonalRegularizer,
+    SoftOrthogonalRegularizer,
+)
 
 X = np.random.default_rng(0).standard_normal((3, 6)).astype(np.float32)
 
@@ -79,6 +86,21 @@ def test_weights_alone(tmp_path):
     model.save_weights(tmp_path / "model.weights.h5")
     again.load_weights(tmp_path / "model.weights.h5")
     assert_same(describe(again), model)
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+def test_a_penalty_that_keras_lacks(tmp_path, suffix):
+    layer = layers.Dense(4, kernel_regularizer=SoftOrthogonalRegularizer(0.5, "columns", False))
+    model, path = keras.Sequential([keras.Input((6,)), layer]), tmp_path / f"model.{suffix}"
+    taut_keras.to_keras(model)  # which leaves it as it is
+    model.save(path)
+    again = keras.models.load_model(path)
+    (regularizer,) = (layer.kernel_regularizer for layer in again.layers)
+    assert type(regularizer) is SoftOrthogonalRegularizer
+    assert regularizer.get_config() == {"factor": 0.5, "mode": "columns", "diagonal": False}
+    loss, expected = (float(keras.ops.convert_to_numpy(each.losses[0])) for each in (again, model))
+    assert loss == expected > 0
+    assert loss == pytest.approx(regularizer(np.asarray(layer.get_weights()[0])), rel=1e-5)
 
 
 LOAD = """
