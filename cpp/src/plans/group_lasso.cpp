@@ -6,6 +6,7 @@
 #include <span>
 
 #include "kernels/kernels.hpp"
+#include "plans/group_cut.hpp"
 #include "plans/group_factors.hpp"
 #include "plans/groups.hpp"
 #include "plans/registry.hpp"
@@ -14,19 +15,10 @@
 namespace taut {
 namespace {
 
-// A group of so many elements at most is still in the cache when its norm is known, and is then
-// read a second time from there.
-constexpr std::size_t kCached = 32 * kElementwiseBlock;
-
-// Of lines along, what is measured before it is written; of lines across, the elements of each line
-// that a piece has, whose sums and slopes are in the nearest cache.
+// Elements of lines along that are measured before they are written, where that is one piece: they
+// are in the nearest cache.
 constexpr std::size_t kNear = 2 * kElementwiseBlock;
-constexpr std::size_t kStrip = 16 * kElementwiseBlock;
 
-constexpr std::size_t kSmallestPiece = 16 * kElementwiseBlock;  // elements
-constexpr std::size_t kFewestLines = 64;      // across, so that their sums are few beside them
-constexpr std::size_t kMostStrips = 64;       // across, likewise
-constexpr std::size_t kMostPieces = 1024;     // along lines
 constexpr std::size_t kFinishedAtOnce = 256;  // groups of a piece that adds up the others' sums
 
 // Of all arrays.
@@ -45,30 +37,6 @@ const void* skip_lines(const GroupLines& lines, std::size_t count) {
                                        static_cast<std::uintptr_t>(bytes));
 }
 
-// How lines are cut, by their number and length alone.
-struct Cut {
-  std::size_t lines;     // of a piece
-  std::size_t elements;  // of each of its lines
-
-  explicit Cut(const Groups& groups) {
-    const std::size_t count = groups.lines();
-    const std::size_t length = groups.length();
-    if (groups.are_across()) {
-      const std::size_t strip = divide_up(length, divide_up(length, kStrip));
-      elements = divide_up(strip, kElementwiseLanes) * kElementwiseLanes;
-      lines =
-          std::max({kFewestLines, 2 * kSmallestPiece / elements, divide_up(count, kMostStrips)});
-    } else if (length <= kCached) {
-      elements = length;
-      lines = std::max({std::size_t{1}, kSmallestPiece / length, divide_up(count, kMostPieces)});
-    } else {
-      const std::size_t blocks = divide_up(length, kElementwiseBlock);
-      elements = std::max(kSmallestPiece, divide_up(blocks, kMostPieces) * kElementwiseBlock);
-      lines = 1;
-    }
-  }
-};
-
 // Groups whose elements are all in one piece are measured and then written by it. Others are
 // measured by all pieces; then their sums are added, in the order of the pieces, and then all
 // pieces write.
@@ -85,7 +53,7 @@ class GroupLassoPlan final : public Plan {
         fetches_((is_local() || are_across()) && groups_.scratch() == 0 &&
                  bytes_of(problem.layout) > kFetched),
         factors_of_(regularizer, problem, groups_, call),
-        values_(call.arena().take<double>(is_local() ? pieces() : finishing_pieces())) {
+        values_(call.arena().take<double>(is_local() ? cut_.pieces() : finishing_pieces())) {
     set_needs(count_phases(), scratch_bytes());
   }
 
@@ -104,7 +72,7 @@ class GroupLassoPlan final : public Plan {
   bool writes() const { return task_ != Task::kValue; }
   bool has_gradient() const { return writes() && task_ != Task::kProx; }
   bool are_across() const { return groups_.are_across(); }
-  bool is_local() const { return (are_across() ? line_strips() : element_strips()) == 1; }
+  bool is_local() const { return (are_across() ? cut_.line_strips() : cut_.element_strips()) == 1; }
   std::size_t count_phases() const {
     if (is_local()) return 1;
     return 2 + (writes() ? 1 : 0) + (has_gradient() && is_float64_ ? 1 : 0);
@@ -115,37 +83,28 @@ class GroupLassoPlan final : public Plan {
     return kSteps[phase];
   }
 
-  std::size_t line_strips() const { return divide_up(groups_.lines(), cut_.lines); }
-  std::size_t element_strips() const { return divide_up(groups_.length(), cut_.elements); }
-  std::size_t pieces() const { return checked_product(line_strips(), element_strips()); }
-  GroupPart part_of(std::size_t piece) const {
-    const std::size_t line = piece / element_strips() * cut_.lines;
-    const std::size_t begin = piece % element_strips() * cut_.elements;
-    return {line, std::min(cut_.lines, groups_.lines() - line), begin,
-            std::min(cut_.elements, groups_.length() - begin)};
-  }
   // How often a group comes in a line across.
   std::size_t repeats() const { return are_across() ? groups_.length() / groups_.groups() : 1; }
 
   // Where the groups are not local, of whose sums each piece knows a part.
   std::size_t finishing_pieces() const { return divide_up(groups_.groups(), kFinishedAtOnce); }
   std::size_t partial_count() const {
-    return are_across() ? checked_product(line_strips(), groups_.length())
-                        : checked_product(groups_.lines(), element_strips());
+    return are_across() ? checked_product(cut_.line_strips(), groups_.length())
+                        : checked_product(groups_.lines(), cut_.element_strips());
   }
   double* partials_of(std::size_t piece) const {
     if (!are_across()) return partials_ + piece;
-    const GroupPart part = part_of(piece);
-    return partials_ + part.line / cut_.lines * groups_.length() + part.begin;
+    const GroupPart part = cut_.part(piece);
+    return partials_ + part.line / cut_.lines() * groups_.length() + part.begin;
   }
 
   // Lines along that are measured before they are written, if that is in one piece.
   std::size_t lines_at_once() const {
-    return std::clamp<std::size_t>(kNear / groups_.length(), 1, cut_.lines);
+    return std::clamp<std::size_t>(kNear / groups_.length(), 1, cut_.lines());
   }
   // What is done at once has a sum for each line or element; and one for each group, where those
   // come again in a line.
-  std::size_t own_sums() const { return are_across() ? cut_.elements : lines_at_once(); }
+  std::size_t own_sums() const { return are_across() ? cut_.elements() : lines_at_once(); }
   std::size_t scratch_sums() const {
     if (!is_local()) return kFinishedAtOnce;
     return own_sums() + (repeats() > 1 ? groups_.groups() : 0);
@@ -164,7 +123,7 @@ class GroupLassoPlan final : public Plan {
   Groups groups_;
   const GroupKernel& kernel_;
   GroupWriteFunction write_;
-  Cut cut_;
+  GroupCut cut_;
   bool fetches_;  // what is read next, while this is computed
   GroupFactors factors_of_;
   std::span<double> values_;    // of each piece that knows norms
@@ -195,13 +154,13 @@ Plan::Phase GroupLassoPlan::phase(std::size_t index) const {
       static_cast<double>(groups_.groups()) * static_cast<double>(groups_.members());
   switch (step_of(index)) {
     case Step::kAll:
-      return {pieces(), elements * (writes() ? 0.7 : 0.3) + kPlanNanoseconds};
+      return {cut_.pieces(), elements * (writes() ? 0.7 : 0.3) + kPlanNanoseconds};
     case Step::kMeasure:
-      return {pieces(), elements * 0.3};
+      return {cut_.pieces(), elements * 0.3};
     case Step::kAddUp:
       return {finishing_pieces(), static_cast<double>(partial_count()) + kPlanNanoseconds};
     case Step::kWrite:
-      return {pieces(), elements * 0.6};
+      return {cut_.pieces(), elements * 0.6};
     case Step::kWriteInRange:
       return {finishing_pieces(), kPlanNanoseconds};
   }
@@ -219,16 +178,15 @@ void GroupLassoPlan::run(std::size_t phase, std::size_t piece, std::byte* scratc
   std::byte* copies = scratch + sum_bytes();
   switch (step_of(phase)) {
     case Step::kAll:
-      values_[piece] = (are_across() ? run_across(part_of(piece), sums, copies)
-                                     : run_along(part_of(piece), sums, copies));
+      values_[piece] = (are_across() ? run_across(cut_.part(piece), sums, copies)
+                                     : run_along(cut_.part(piece), sums, copies));
       return;
     case Step::kMeasure:
-      return measure(part_of(piece), partials_of(piece), copies);
+      return measure(cut_.part(piece), partials_of(piece), copies);
     case Step::kAddUp:
       return add_up(piece, sums);
     case Step::kWrite: {
-      // The other way round: what was measured last is still in the cache.
-      const GroupPart part = part_of(piece);
+      const GroupPart part = cut_.part(piece);
       return write(part, factors_ + (are_across() ? part.begin : part.line), copies);
     }
     case Step::kWriteInRange: {
@@ -308,14 +266,14 @@ void GroupLassoPlan::add_up(std::size_t piece, double* sums) {
   const std::size_t count = std::min(kFinishedAtOnce, groups_.groups() - begin);
   std::fill_n(sums, count, 0.0);
   if (are_across()) {
-    for (std::size_t i = 0; i < line_strips() * repeats(); ++i) {
+    for (std::size_t i = 0; i < cut_.line_strips() * repeats(); ++i) {
       const double* partials = partials_ + i * groups_.groups() + begin;
       for (std::size_t group = 0; group < count; ++group) sums[group] += partials[group];
     }
   } else {
-    const double* partials = partials_ + begin * element_strips();
-    for (std::size_t i = 0; i < count * element_strips(); ++i) {
-      sums[i / element_strips()] += partials[i];
+    const double* partials = partials_ + begin * cut_.element_strips();
+    for (std::size_t i = 0; i < count * cut_.element_strips(); ++i) {
+      sums[i / cut_.element_strips()] += partials[i];
     }
   }
   values_[piece] = factors_of_.finish(begin, count, sums);
