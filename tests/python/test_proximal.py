@@ -312,6 +312,17 @@ def test_groups_of_every_rank(library, shape):
         GroupLasso().proximal(scalar, STEP)
 
 
+@pytest.mark.usefixtures("doubles")
+@pytest.mark.parametrize("library", ["numpy", "torch", "jax", "tensorflow"])
+def test_a_group_of_zeros(library):
+    x = np.array([[-0.0, 0.0], [3.0, 4.0]])
+    for step, sign in ((0.1, [False, False]), (0.0, [True, False])):  # what is moved to 0 is +0
+        stepped = by_library(library, lambda x, step=step: GroupLasso(0.1).proximal(x, step), x)
+        assert not stepped[0].any()
+        assert np.signbit(stepped[0]).tolist() == sign
+        np.testing.assert_allclose(stepped[1], x[1] * (1 - step * 0.1 * 2**0.5 / 5), rtol=1e-15)
+
+
 @pytest.mark.parametrize("mode", ["rows", "columns"])
 def test_torch_differentiates_groups(mode):
     torch = require("torch")
@@ -354,7 +365,9 @@ def every_half(dtype):
 
 
 def by_library(name, step, x):
-    """Returns what a library's own operations give, in float64."""
+    """Returns what a library's own operations give, in float64; NumPy has the kernel."""
+    if name == "numpy":
+        return step(x)
     if name == "jax":
         return np.asarray(step(require("jax").numpy.asarray(x)))
     if name == "tensorflow":
