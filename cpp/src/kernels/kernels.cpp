@@ -8,7 +8,7 @@
 #include "kernels/gram/signs.hpp"
 #include "kernels/gram/stream.hpp"
 #include "kernels/gram/tile.hpp"
-#include "kernels/group_lasso/lines.hpp"
+#include "kernels/group_lasso/kernel.hpp"
 #include "kernels/soft_orthogonal/copies.hpp"
 #include "kernels/soft_orthogonal/gram_tile.hpp"
 #include "kernels/soft_orthogonal/multiply.hpp"

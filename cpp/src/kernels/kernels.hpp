@@ -287,8 +287,8 @@ struct GroupLines {
   std::ptrdiff_t x_stride;  // bytes from one line to the next
   std::size_t count;
   std::size_t length;  // elements of a line
-  // Unless null, what comes next is fetched: along lines what will be read next, line by line as
-  // x; across them what is behind the elements that are being written.
+  // Unless null, what comes next is fetched: along lines what stands here, line by line as x;
+  // across them what is behind the elements that are being read and written.
   const void* ahead = nullptr;
   std::ptrdiff_t ahead_stride = 0;
 };
@@ -317,9 +317,24 @@ struct GroupKernel {
   GroupWriteFunction shrink;  // a factor of 0 makes +0
 };
 
+// What a group's norm becomes in the penalty: factor * (root * norm); and in its factor.
+struct GroupWeights {
+  double factor;
+  double root;         // √g
+  double coefficient;  // of a gradient scale * factor * √g, of a proximal step its threshold
+};
+
+// From sums of squares to the groups' factors, in place; returns their penalty, in the lanes and
+// the tree of elementwise sums. Of groups whose norm and factor are in range.
+using GroupFinishFunction = double (*)(double* sums, std::size_t count,
+                                       const GroupWeights& weights);
+
 struct GroupLassoKernel {
   GroupKernel along;
   GroupKernel across;
+  GroupFinishFunction finish_value;       // leaves no factors
+  GroupFinishFunction finish_slopes;      // coefficient / norm, and 0 for a norm of 0
+  GroupFinishFunction finish_shrinkages;  // max(0, 1 - coefficient / norm), likewise
 };
 
 // ---- levels --------------------------------------------------------------------------------

@@ -10,6 +10,8 @@ from taut.kernels.operations import Operations, PullBack
 
 
 def absolute_values(xp: Operations, x: Any) -> Any:
+    """Returns the sum of |x|, which is L1's term."""
+
     def differentiated(x: Any) -> tuple[Any, PullBack]:
         wide = xp.cast(x, xp.sum_dtype(x))
         total = xp.sum(xp.absolute(wide), wide.dtype)
@@ -27,6 +29,7 @@ def _squares(xp: Operations, x: Any) -> Any:
 
 
 def shrunk(xp: Operations, x: Any, step: Any, l1: Any, l2: Any) -> Any:
+    """Returns the proximal step of L1 and L2."""
     threshold = step * l1
     # So that -0 keeps its sign if it is not moved.
     nearer = xp.where(x > 0, x - threshold, -(-x - threshold))
