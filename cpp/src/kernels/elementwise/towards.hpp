@@ -179,16 +179,19 @@ struct Attract {
         (Doubles)(has_threshold & (Int64s)(importance * attraction.threshold));
     const Doubles divisor = 1 + (Doubles)(has_growth & (Int64s)(importance * attraction.growth));
     const Doubles factor = 1 / divisor;
-    // As Shrink does it. Without a factor no difference is taken apart from x, so that what is not
-    // moved keeps its bits; and no zero is added where the reference is one, nor loses its sign.
+    // As Shrink does it: no zero is added where the reference is one, nor loses its sign.
     const Doubles left = absolute(difference) - threshold;
     const Int64s is_gone = (Int64s)(left <= 0) & (Int64s)(threshold > 0);
     const Doubles shrunk = (Doubles)(~is_gone & ((Int64s)left | sign)) * factor;
-    const Doubles from_reference = choose((Int64s)(reference == 0), shrunk, reference + shrunk);
-    const Doubles from_x =
-        choose((Int64s)(threshold == 0), x, x - (Doubles)((Int64s)threshold | sign));
-    const Int64s is_exact = (Int64s)(divisor == 1) & ~is_gone & (Int64s)(reference != 0);
-    return choose(is_exact, from_x, from_reference);
+    const Int64s is_from_zero = (Int64s)(reference == 0);
+    const Doubles result = choose(is_from_zero, shrunk, reference + shrunk);
+    // Without a factor x itself moves, so that its last bits are not lost in the difference; but
+    // what is NaN or Inf there shows.
+    const Int64s has_no_factor = (Int64s)(divisor == 1);
+    const Int64s moves_alone =
+        has_no_factor & ~is_gone & ~is_from_zero & (Int64s)(absolute(difference) <= __DBL_MAX__);
+    const Doubles moved = choose(moves_alone, x - (Doubles)((Int64s)threshold | sign), result);
+    return choose(has_no_factor & (Int64s)(threshold == 0), x, moved);
   }
 
   [[gnu::always_inline]] void operator()(const T* x, G* to, Sums&, std::size_t,
