@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from taut.kernels.elementwise import ELEMENTWISE
 from taut.kernels.gram import GRAM
-from taut.kernels.kernel import Kernel, Presence
+from taut.kernels.kernel import Kernel, Presence, Sides
 from taut.kernels.operations import Operations
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Kernel",
     "Operations",
     "Presence",
+    "Sides",
     "get",
     "register",
     "subscribe",
