@@ -175,10 +175,11 @@ class Torch(ArrayLibrary):
         check_tensor(given)
         if given.device != x.device:
             raise ValueError(
-                f"expected a tensor where x is, on {x.device}. Received: {given.device}"
+                f"expected a tensor where the parameter is, on {x.device}. Received one on "
+                f"{given.device}"
             )
         side = given.detach()
-        return side.resolve_neg() if type(side) is Tensor and side.is_neg() else side
+        return side.resolve_neg() if side.is_neg() else side
 
     def has_negative(self, side: Tensor) -> bool:
         """Returns whether an element is negative, of what is not traced."""
