@@ -86,7 +86,7 @@ class Penalties:
     def __repr__(self) -> str:
         match_all = ", match_all=True" if self.match_all else ""
         own = "".join(
-            f", {what}=<{len(tree.leaves(table))} arrays>" for what, table in self._tables().items()
+            f", {what}=<{_count(table)} arrays>" for what, table in self._tables().items()
         )
         return f"Penalties({self.rules}, allow_unused={self.allow_unused}{match_all}{own})"
 
@@ -292,6 +292,10 @@ class Penalties:
         ]
         match_all = config.get("match_all", False)
         return cls(rules, config["allow_unused"], match_all, reference, importance)
+
+
+def _count(table: Parameters) -> int:
+    return sum(array is not None for array in tree.leaves(table).values())
 
 
 def _kept(table: Parameters | None) -> Parameters | None:

@@ -61,7 +61,7 @@ def as_arrays(name: str, x: Any, sides: Sides) -> Sides:
         TypeError, ValueError: If one does not fit it. The message begins with its name.
     """
     library = library_of(x)
-    arrays = []
+    arrays: list[Any] = []
     for what, side in sides._asdict().items():
         if side is None:
             arrays.append(None)
@@ -82,8 +82,8 @@ def _array_for(plan: Plan, name: str, what: str, arrays: Mapping[str, Any]) -> A
     if kernel is None or not kernel.takes_sides:
         if arrays.get(name) is not None:
             raise ValueError(
-                f"{name}: {regularizer!r} takes no {what}. Give None for this name, or put its rule "
-                "into Penalties of its own"
+                f"{name}: {regularizer!r} takes no {what}. Give None for this name, or put its "
+                "rule into Penalties of its own"
             )
         return None
     if name not in arrays:

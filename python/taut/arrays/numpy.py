@@ -98,7 +98,8 @@ class NumPy(ArrayLibrary):
         self, kernel: Kernel, x: NDArray[Any], factors: Factors, sides: Sides
     ) -> float:
         """Returns the penalty of x."""
-        return _batch(kernel, x, factors, _core.batch_value, sides)[0]
+        values: list[float] = _batch(kernel, x, factors, _core.batch_value, sides)
+        return values[0]
 
     def proximal_towards(
         self, kernel: Kernel, x: NDArray[Any], factors: Factors, step: Any, sides: Sides

@@ -240,8 +240,8 @@ def _product_or_zero(
 ) -> Any:
     """Returns a factor times a term, and 0 for a factor of 0 whatever is in x.
 
-    No NaN in x, nor in its importance, comes through a factor of 0, nor into x's derivative. But with respect to the factor
-    there is one, which is the term, and which differs with x.
+    No NaN in x, nor in its importance, comes through a factor of 0, nor into x's derivative. But
+    with respect to the factor there is one, which is the term, and which differs with x.
     """
     is_skipped = factor == 0
     is_unfit = ~xp.are_finite(x)

@@ -16,7 +16,8 @@ class Towards(Regularizer):
     CPU's are is computed in groups, which do not ask this.
     """
 
-    def __init__(self, regularizer: KernelRegularizer, sides: Sides) -> None:
+    def __init__(self, regularizer: Regularizer, sides: Sides) -> None:
+        assert isinstance(regularizer, KernelRegularizer)
         self._regularizer = regularizer
         self._sides = sides
 
