@@ -86,9 +86,8 @@ class BoundPenalties:
         self._terms: list[Term] = []
         # Names, what tells whether that parameter is frozen, and the parameter.
         self._freezable: list[tuple[str, Callable[[Any], bool], Any]] = []
-        if (
-            all_arrays and plan.is_core and not sides
-        ):  # without asking each of 200 arrays what it is
+        if all_arrays and plan.is_core and not sides:
+            # Without asking each of 200 arrays what it is.
             self._shares = shares_of_arrays(plan, leaves)
             return
         self._terms = [
