@@ -110,6 +110,10 @@ def _check_known(
 
 
 def _check_not_negative(name: str, importance: Any) -> None:
-    array = native(importance)
-    if library_of(array).has_negative(array):
-        raise ValueError(f"{name}: an importance is not negative. Received negative ones")
+    try:
+        array = native(importance)
+        is_negative = library_of(array).has_negative(array)
+    except TypeError as error:
+        raise TypeError(f"{name}: {error}, as the importance") from None
+    if is_negative:
+        raise ValueError(f"{name}: an importance is not negative. Received a negative one")

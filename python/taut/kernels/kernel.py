@@ -90,6 +90,12 @@ class Kernel:
         if self.takes_sides and not self.is_batched:
             raise ValueError(f"The kernel {self.name!r} takes sides, and so must be batched")
 
+    def __reduce__(self) -> tuple[Callable[[str], Any], tuple[str]]:
+        """Says that a copy, or what was pickled, is the kernel that is registered by its name."""
+        from taut.kernels import get
+
+        return get, (self.name,)
+
     def check(self, factors: Sequence[Any], shape: Sequence[Any]) -> None:
         """Checks what the kernel is given, where the core does not.
 

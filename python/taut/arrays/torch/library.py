@@ -178,8 +178,7 @@ class Torch(ArrayLibrary):
                 f"expected a tensor where the parameter is, on {x.device}. Received one on "
                 f"{given.device}"
             )
-        side = given.detach()
-        return side.resolve_neg() if side.is_neg() else side
+        return given.detach().resolve_neg()
 
     def has_negative(self, side: Tensor) -> bool:
         """Returns whether an element is negative, of what is not traced."""
