@@ -58,7 +58,7 @@ def test_every_dtype_and_layout_in_the_graph_and_in_place(dtype):
         (total * 0.5).backward()
         problem.check(total.detach(), to_array(weight.grad), scale=0.5)
         weight.grad.zero_()
-        assert float(penalties.accumulate_grad({"w": weight}, scale=0.5)) == float(total.detach())
+        assert float(penalties.accumulate_grad({"w": weight}, scale=0.5)) == total.item()
         problem.check(total.detach(), to_array(weight.grad), scale=0.5)
         stepped = weight.detach().clone()
         penalties.prox({"w": stepped}, 0.4)
@@ -75,7 +75,7 @@ def test_a_module_and_copies_of_it():
     module.zero_grad()
     expected = plain_total(penalties, module.named_parameters())
     expected.backward()
-    assert float(total) == pytest.approx(float(expected), rel=1e-6)
+    assert total.item() == pytest.approx(expected.item(), rel=1e-6)
     for grad, x in zip(grads, module.parameters(), strict=True):
         torch.testing.assert_close(grad, x.grad)
 
@@ -196,7 +196,7 @@ def test_live_factors():
     total.backward()
     torch.testing.assert_close(factor.grad, ((x - reference) ** 2).sum().detach())
     torch.testing.assert_close(x.grad, (2 * 0.7 * (x - reference)).detach())
-    assert float(total) == pytest.approx(
+    assert total.item() == pytest.approx(
         float(0.7 * ((x - reference) ** 2).sum() + 0.3 * y.abs().sum()), rel=1e-6
     )
 
