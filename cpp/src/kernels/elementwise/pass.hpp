@@ -59,20 +59,8 @@ struct TermLanes {
   }
 };
 
-// What a pass walks along with x, beside the gradient: nothing here, and what a reference and an
-// importance are in towards.hpp. Its tail is what a block's last lanes see of it.
-struct NoSides {
-  struct Tail {
-    explicit Tail(const NoSides&, std::size_t) {}
-    NoSides sides() const { return {}; }
-  };
-  [[gnu::always_inline]] NoSides from(std::size_t) const { return {}; }
-  [[gnu::always_inline]] void pass(std::size_t) {}
-  [[gnu::always_inline]] void pass_gap() {}
-};
-
-// What happens to kPair elements: operation(x, gradient, lanes, part, sides). The loop below is the
-// only one that knows about lengths and tails.
+// What happens to kPair elements: operation(x, gradient, lanes, part). The loop below is the only
+// one that knows about lengths and tails.
 
 template <typename T, unsigned kTerms>
 struct Sum {
@@ -80,8 +68,8 @@ struct Sum {
   using Gradient = T;
   using Sums = TermLanes<T, kTerms>;
 
-  [[gnu::always_inline]] void operator()(const T* x, Gradient*, Sums& sums, std::size_t part,
-                                         NoSides) const {
+  [[gnu::always_inline]] void operator()(const T* x, Gradient*, Sums& sums,
+                                         std::size_t part) const {
     sums.add(load_pair(x), part);
   }
 };
@@ -127,7 +115,7 @@ struct Slope {
   explicit Slope(ElementwiseSlopes all) : slopes(all) {}
 
   [[gnu::always_inline]] void operator()(const T* x, Gradient* gradient, Sums& sums,
-                                         std::size_t part, NoSides) const {
+                                         std::size_t part) const {
     const DoublePair values = load_pair(x);
     sums.add(values, part);
     write_slopes<G, kTerms, kAccumulate>(values, gradient, slopes);
@@ -147,7 +135,7 @@ struct QuickSlope {
   explicit QuickSlope(ElementwiseSlopes all) : slopes(all), half_slope(all) {}
 
   [[gnu::always_inline]] void operator()(const T* x, Gradient* gradient, Sums& sums,
-                                         std::size_t part, NoSides) const {
+                                         std::size_t part) const {
     const Floats numbers = widen(load<Halves>(x), T{});
     sums.add(to_doubles(numbers), part);
     Floats before{};
@@ -188,7 +176,7 @@ struct Shrink {
     return (Doubles)(~is_gone & ((Int64s)left | sign)) * shrinkage.factor;
   }
 
-  [[gnu::always_inline]] void operator()(const T* x, T* to, Sums&, std::size_t, NoSides) const {
+  [[gnu::always_inline]] void operator()(const T* x, T* to, Sums&, std::size_t) const {
     const DoublePair values = load_pair(x);
     store_pair(to, {shrink(values.first), shrink(values.second)});
   }
@@ -200,18 +188,16 @@ template <typename T>
   return reinterpret_cast<T*>(reinterpret_cast<Byte*>(from) + bytes);
 }
 
-template <typename T, typename Operation, typename Sides = NoSides>
+template <typename T, typename Operation>
 [[gnu::always_inline]] inline ElementwiseSums run(const Operation& operation, const T* x,
                                                   typename Operation::Gradient* gradient,
-                                                  std::size_t count, const ElementwiseRows& rows,
-                                                  Sides sides = {}) {
+                                                  std::size_t count, const ElementwiseRows& rows) {
   using G = typename Operation::Gradient;
-  const auto run_lanes = [&](const T* from, G* to, const Sides& beside,
-                             typename Operation::Sums& lanes) {
+  const auto run_lanes = [&](const T* from, G* to, typename Operation::Sums& lanes) {
     TAUT_UNROLL
     for (std::size_t part = 0; part < kParts; part += 2) {
       const std::size_t at = part * kDoubles;
-      operation(from + at, Operation::kWrites ? to + at : nullptr, lanes, part, beside.from(at));
+      operation(from + at, Operation::kWrites ? to + at : nullptr, lanes, part);
     }
   };
   ElementwiseSums sums{0, 0};
@@ -223,31 +209,27 @@ template <typename T, typename Operation, typename Sides = NoSides>
     for (std::size_t left = block - tail; left > 0;) {
       const std::size_t length = left < left_in_row ? left : left_in_row;
       for (std::size_t i = 0; i < length; i += kSumLanes) {
-        run_lanes(x + i, Operation::kWrites ? gradient + i : nullptr, sides.from(i), lanes);
+        run_lanes(x + i, Operation::kWrites ? gradient + i : nullptr, lanes);
       }
       x += length;
       if constexpr (Operation::kWrites) gradient += length;
-      sides.pass(length);
       left -= length;
       left_in_row -= length;
       if (left_in_row == 0) {
         x = skip(x, rows.x_gap);
         if constexpr (Operation::kWrites) gradient = skip(gradient, rows.gradient_gap);
-        sides.pass_gap();
         left_in_row = rows.length;
       }
     }
     if (tail > 0) {
       T x_tail[kSumLanes] = {};  // zeros add nothing to either sum
       G gradient_tail[kSumLanes] = {};
-      const typename Sides::Tail side_tails(sides, tail);
       __builtin_memcpy(x_tail, x, tail * sizeof(T));
       if constexpr (Operation::kWrites) __builtin_memcpy(gradient_tail, gradient, tail * sizeof(G));
-      run_lanes(x_tail, gradient_tail, side_tails.sides(), lanes);
+      run_lanes(x_tail, gradient_tail, lanes);
       if constexpr (Operation::kWrites) __builtin_memcpy(gradient, gradient_tail, tail * sizeof(G));
       x += tail;
       if constexpr (Operation::kWrites) gradient += tail;
-      sides.pass(tail);
     }
     lanes.add_to(sums);
     count -= block;

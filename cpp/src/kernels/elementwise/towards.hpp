@@ -58,16 +58,16 @@ class Sides {
 // The last elements, with zeros behind them, which add nothing.
 template <typename T>
 struct Sides<T>::Tail {
-  Tail(const Sides& from, std::size_t elements) {
+  Sides copy(const Sides& from, std::size_t elements) {
+    __builtin_memset(reference, 0, sizeof(reference));
+    __builtin_memset(importance, 0, sizeof(importance));
     __builtin_memcpy(reference, from.reference_.at, elements * sizeof(T));
     __builtin_memcpy(importance, from.importance_.at, elements * sizeof(T));
-  }
-  Sides sides() const {
     return {Side{reference, ~std::size_t{0}, 0}, Side{importance, ~std::size_t{0}, 0}};
   }
 
-  T reference[kSumLanes] = {};
-  T importance[kSumLanes] = {};
+  T reference[kSumLanes];
+  T importance[kSumLanes];
 };
 
 // The lanes of the sums that are wanted, of importance * |d| and importance * d².
@@ -168,17 +168,33 @@ struct Attract {
   using Sums = WeightedLanes<0>;
 
   ElementwiseAttraction attraction;
+  bool is_weighted;
+  double constant_factor;  // where it is not
+
+  Attract(ElementwiseAttraction all, bool weighted)
+      : attraction(all), is_weighted(weighted), constant_factor(1 / (1 + all.growth)) {}
+
+  // By how much elements move, and what is left of the way.
+  struct Pull {
+    Doubles threshold;
+    Doubles factor;
+  };
+  [[gnu::always_inline]] Pull pull_of(Doubles importance) const {
+    // The same for all elements: a division that is not needed would take most of the time. And
+    // what is not asked for is skipped, NaN or not.
+    if (!is_weighted) {
+      return {broadcast<Doubles>(attraction.threshold), broadcast<Doubles>(constant_factor)};
+    }
+    Pull pull{Doubles{}, broadcast<Doubles>(1.0)};
+    if (attraction.threshold != 0) pull.threshold = importance * attraction.threshold;
+    if (attraction.growth != 0) pull.factor = 1 / (1 + importance * attraction.growth);
+    return pull;
+  }
 
   [[gnu::always_inline]] Doubles attract(Doubles x, Doubles reference, Doubles importance) const {
+    const auto [threshold, factor] = pull_of(importance);
     const Doubles difference = x - reference;
     const Int64s sign = (Int64s)difference & kSignBit64;
-    // What is not asked for is skipped, NaN or not.
-    const Int64s has_threshold = (Int64s)(Doubles{} != attraction.threshold);
-    const Int64s has_growth = (Int64s)(Doubles{} != attraction.growth);
-    const Doubles threshold =
-        (Doubles)(has_threshold & (Int64s)(importance * attraction.threshold));
-    const Doubles divisor = 1 + (Doubles)(has_growth & (Int64s)(importance * attraction.growth));
-    const Doubles factor = 1 / divisor;
     // As Shrink does it: no zero is added where the reference is one, nor loses its sign.
     const Doubles left = absolute(difference) - threshold;
     const Int64s is_gone = (Int64s)(left <= 0) & (Int64s)(threshold > 0);
@@ -187,7 +203,8 @@ struct Attract {
     const Doubles result = choose(is_from_zero, shrunk, reference + shrunk);
     // Without a factor x itself moves, so that its last bits are not lost in the difference; but
     // what is NaN or Inf there shows.
-    const Int64s has_no_factor = (Int64s)(divisor == 1);
+    const Int64s has_no_factor = (Int64s)(factor == 1);
+    if (mask_bits(has_no_factor) == 0) return result;
     const Int64s moves_alone =
         has_no_factor & ~is_gone & ~is_from_zero & (Int64s)(absolute(difference) <= __DBL_MAX__);
     const Doubles moved = choose(moves_alone, x - (Doubles)((Int64s)threshold | sign), result);
@@ -204,26 +221,92 @@ struct Attract {
   }
 };
 
+// As `run` of the plain passes, with its lanes, blocks and rows. A tail goes through the same loop
+// as whole lanes do, which halves the code: the traffic hides what that takes.
+template <typename T, typename Operation>
+[[gnu::always_inline]] inline ElementwiseSums run_towards(const Operation& operation, const T* x,
+                                                          typename Operation::Gradient* gradient,
+                                                          std::size_t count,
+                                                          const ElementwiseRows& rows,
+                                                          Sides<T> sides) {
+  using G = typename Operation::Gradient;
+  ElementwiseSums sums{0, 0};
+  std::size_t left_in_row = rows.first;
+  T x_tail[kSumLanes];
+  G gradient_tail[kSumLanes];
+  typename Sides<T>::Tail side_tails;
+  while (count > 0) {
+    const std::size_t block = count < kElementwiseBlock ? count : kElementwiseBlock;
+    typename Operation::Sums lanes;
+    for (std::size_t left = block; left > 0;) {
+      const bool is_tail = left < kSumLanes;
+      std::size_t length = left - left % kSumLanes;
+      const T* from = x;
+      G* to = gradient;
+      Sides<T> beside = sides;
+      if (is_tail) {
+        length = left;
+        from = x_tail;
+        to = gradient_tail;
+        beside = side_tails.copy(sides, left);
+        __builtin_memset(x_tail, 0, sizeof(x_tail));  // zeros add nothing to either sum
+        __builtin_memcpy(x_tail, x, left * sizeof(T));
+        if constexpr (Operation::kWrites) {
+          __builtin_memset(gradient_tail, 0, sizeof(gradient_tail));
+          __builtin_memcpy(gradient_tail, gradient, left * sizeof(G));
+        }
+      } else if (left_in_row < length) {
+        length = left_in_row;
+      }
+      for (std::size_t i = 0; i < length; i += kSumLanes) {
+        TAUT_UNROLL
+        for (std::size_t part = 0; part < kParts; part += 2) {
+          const std::size_t at = i + part * kDoubles;
+          operation(from + at, Operation::kWrites ? to + at : nullptr, lanes, part,
+                    beside.from(at));
+        }
+      }
+      if constexpr (Operation::kWrites) {
+        if (is_tail) __builtin_memcpy(gradient, gradient_tail, left * sizeof(G));
+        gradient += length;
+      }
+      x += length;
+      sides.pass(length);
+      left -= length;
+      left_in_row -= length;
+      if (left_in_row == 0) {
+        x = skip(x, rows.x_gap);
+        if constexpr (Operation::kWrites) gradient = skip(gradient, rows.gradient_gap);
+        sides.pass_gap();
+        left_in_row = rows.length;
+      }
+    }
+    lanes.add_to(sums);
+    count -= block;
+  }
+  return sums;
+}
+
 template <typename T, unsigned kTerms>
 ElementwiseSums sum_towards(const void* x, const ElementwiseSides& sides, std::size_t count,
                             const ElementwiseRows& rows) {
-  return run<T>(TowardsSum<T, kTerms>{}, static_cast<const T*>(x), nullptr, count, rows,
-                Sides<T>(sides));
+  return run_towards<T>(TowardsSum<T, kTerms>{}, static_cast<const T*>(x), nullptr, count, rows,
+                        Sides<T>(sides));
 }
 
 template <typename T, typename G, unsigned kTerms>
 ElementwiseSums write_slope_towards(const void* x, const ElementwiseSides& sides, void* gradient,
                                     bool accumulates, std::size_t count, ElementwiseSlopes slopes,
                                     const ElementwiseRows& rows) {
-  return run<T>(TowardsSlope<T, G, kTerms>{slopes, accumulates}, static_cast<const T*>(x),
-                static_cast<G*>(gradient), count, rows, Sides<T>(sides));
+  return run_towards<T>(TowardsSlope<T, G, kTerms>{slopes, accumulates}, static_cast<const T*>(x),
+                        static_cast<G*>(gradient), count, rows, Sides<T>(sides));
 }
 
 template <typename T, typename G>
 void attract(const void* x, const ElementwiseSides& sides, void* to, std::size_t count,
              ElementwiseAttraction attraction, const ElementwiseRows& rows) {
-  run<T>(Attract<T, G>{attraction}, static_cast<const T*>(x), static_cast<G*>(to), count, rows,
-         Sides<T>(sides));
+  run_towards<T>(Attract<T, G>(attraction, !sides.importance.is_constant), static_cast<const T*>(x),
+                 static_cast<G*>(to), count, rows, Sides<T>(sides));
 }
 
 // Whole vectors, of which the last may be written again.
