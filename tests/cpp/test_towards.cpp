@@ -4,6 +4,7 @@
 #include <limits>
 #include <optional>
 #include <random>
+#include <span>
 
 #include "check_penalty.hpp"
 #include "runtime_guards.hpp"
@@ -227,6 +228,133 @@ TEMPLATE_LIST_TEST_CASE(
       CHECK(bool(results == *first));
     }
   }
+}
+
+// 4 by 5 each, one after the other in memory: x, its gradient, its reference and its importance,
+// and another x with its gradient.
+struct Memory {
+  std::vector<double> numbers = random_numbers<double>(120);
+
+  taut::View at(std::size_t place) {
+    return taut::View::matrix(numbers.data() + 20 * place, 4, 5, 5);
+  }
+};
+
+std::string refusal(const taut::GradientTerm& wrong, bool is_first = true) {
+  Memory memory;
+  std::vector<double> other(20, 7.0);
+  const taut::GradientTerm right{taut::L1{1}, memory.at(4), memory.at(5)};
+  const taut::GradientTerm terms[] = {is_first ? wrong : right, is_first ? right : wrong};
+  try {
+    taut::accumulate_grad(terms);
+  } catch (const taut::InvalidTerm& error) {
+    CHECK(error.term() == (is_first ? 0 : 1));
+    return error.what();
+  }
+  return "nothing was thrown";
+}
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+TEST_CASE("a reference and an importance have the shape of the input, and its dtype or float32") {
+  Memory memory;
+  const std::vector<double> before = memory.numbers;
+  const taut::View x = memory.at(0), gradient = memory.at(1), side = memory.at(2);
+  std::vector<float> floats(20);
+  std::vector<Float16> halves(20);
+  const auto check_both = [&](const taut::Regularizer& regularizer, const taut::ConstView& wrong,
+                              const std::string& part) {
+    for (const bool is_first : {true, false}) {
+      const std::string first = refusal({regularizer, x, gradient, wrong}, is_first);
+      CHECK(contains(first, part));
+      CHECK(contains(first, "The reference must have the"));
+      const std::string second = refusal({regularizer, x, gradient, {}, wrong}, is_first);
+      CHECK(contains(second, part));
+      CHECK(contains(second, "The importance must have the"));
+    }
+    const taut::Term terms[] = {{regularizer, x, wrong}};
+    CHECK_THROWS_AS(taut::value(terms), taut::InvalidTerm);
+    const taut::ProxTerm steps[] = {{regularizer, x, {}, wrong}};
+    CHECK_THROWS_AS(taut::prox(steps, 1), taut::InvalidTerm);
+  };
+  for (const taut::Regularizer& regularizer :
+       {taut::Regularizer(taut::L1{1}), taut::Regularizer(taut::L2{0})}) {
+    check_both(regularizer, taut::View::matrix(memory.numbers.data(), 5, 4, 4), "shape");
+    check_both(regularizer, {memory.numbers.data(), 20}, "shape");
+    check_both(regularizer, taut::ConstView::matrix(halves, 4, 5), "float16 and float64");
+  }
+  const taut::Term fine[] = {{taut::L1{1}, x, side, taut::ConstView::matrix(floats, 4, 5)}};
+  CHECK(taut::value(fine) == 0);
+  CHECK(memory.numbers == before);
+}
+
+TEST_CASE("penalties of vectors take no reference") {
+  Memory memory;
+  CHECK(contains(refusal({taut::OrthogonalRegularizer{}, memory.at(0), memory.at(1), memory.at(2)}),
+                 "L1, L2 and L1L2 alone"));
+  CHECK(contains(
+      refusal({taut::OrthogonalRegularizer{}, memory.at(0), memory.at(1), {}, memory.at(2)}, false),
+      "L1, L2 and L1L2 alone"));
+}
+
+TEST_CASE("what is written overlaps no reference and no importance, of its own term or another") {
+  Memory memory;
+  const std::vector<double> before = memory.numbers;
+  const taut::View x = memory.at(0), gradient = memory.at(1), other = memory.at(4);
+  const taut::View last = taut::View::matrix(memory.numbers.data() + 39, 4, 5, 5);  // one element
+  const auto check_refused = [&](const std::vector<taut::GradientTerm>& terms, std::size_t blamed,
+                                 const std::string& part) {
+    using Function = double (*)(std::span<const taut::GradientTerm>, double, std::span<double>,
+                                taut::Workspace*);
+    for (const Function function :
+         {Function{taut::accumulate_grad}, Function{taut::value_and_grad}}) {
+      std::size_t term = 99;
+      std::string text;
+      try {
+        function(terms, 1, {}, nullptr);
+      } catch (const taut::InvalidTerm& error) {
+        term = error.term();
+        text = error.what();
+      }
+      CHECK(term == blamed);
+      CHECK(contains(text, part));
+    }
+    CHECK(memory.numbers == before);
+  };
+  for (const taut::View& side : {gradient, last}) {
+    check_refused({{taut::L1{1}, x, gradient, side}}, 0,
+                  "The gradient must not overlap the reference");
+    check_refused({{taut::L1{0}, x, gradient, {}, side}}, 0,
+                  "The gradient must not overlap the importance");
+    // Of another term's, the one that would be written is blamed.
+    check_refused({{taut::L2{1}, x, gradient}, {taut::L2{1}, other, memory.at(5), side}}, 0,
+                  "reference or importance");
+    check_refused({{taut::L2{1}, other, memory.at(5), {}, side}, {taut::L2{1}, x, gradient}}, 1,
+                  "reference or importance");
+  }
+  const auto check_step = [&](const std::vector<taut::ProxTerm>& terms) {
+    CHECK_THROWS_AS(taut::prox(terms, 1), taut::InvalidTerm);
+    CHECK(memory.numbers == before);
+  };
+  check_step({{taut::L1{1}, x, x}});
+  check_step({{taut::L1{1}, x, {}, taut::View::matrix(memory.numbers.data() + 19, 4, 5, 5)}});
+  check_step({{taut::L1{1}, x, memory.at(2)}, {taut::L1{1}, memory.at(2)}});
+  check_step({{taut::L1{1}, memory.at(2)}, {taut::L1{1}, x, {}, memory.at(2)}});
+  // What is read may be read by others.
+  const taut::Term readings[] = {{taut::L1{1}, x, x, x}, {taut::L1{1}, gradient, x, other}};
+  CHECK(taut::value(readings) > 0);
+}
+
+TEST_CASE("memory that comes again counts once, with the arrays of its first term") {
+  Memory memory;
+  const std::vector<double> zeros(20);
+  std::vector<double> values(2);
+  const taut::Term terms[] = {{taut::L2{1}, memory.at(0), memory.at(0)},
+                              {taut::L2{1}, memory.at(0), taut::ConstView::matrix(zeros, 4, 5)}};
+  CHECK(taut::value(terms, values) == 0);
+  CHECK(values == std::vector<double>{0, 0});
 }
 
 }  // namespace
