@@ -2,7 +2,9 @@
 
 #include <pybind11/stl.h>
 
+#include <atomic>
 #include <initializer_list>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -67,9 +69,10 @@ class SideList {
  public:
   explicit SideList(py::list arrays) : arrays_(std::move(arrays)) {}
 
-  bool fits(std::size_t names) const { return arrays_.empty() || arrays_.size() == names; }
+  bool is_there() const { return !arrays_.empty(); }
+  bool fits(std::size_t names) const { return !is_there() || arrays_.size() == names; }
   std::optional<ConstView> operator[](std::size_t i) const {
-    if (arrays_.empty() || py::handle(arrays_[i]).is_none()) return std::nullopt;
+    if (!is_there() || py::handle(arrays_[i]).is_none()) return std::nullopt;
     return read_view(arrays_[i]);
   }
 
@@ -80,6 +83,8 @@ class SideList {
 struct SideLists {
   SideList references;
   SideList importances;
+
+  bool are_there() const { return references.is_there() || importances.is_there(); }
 };
 
 template <typename AnyTerm>
@@ -110,6 +115,7 @@ Terms<AnyTerm> make_terms(const py::list& names, const py::list& regularizers,
   for (std::size_t i = 0; i < each.size(); ++i) {
     for_name(names, i, [&] {
       made.terms.push_back(make(each[i].regularizer, i));
+      if (!sides.are_there()) return;
       made.terms.back().reference = sides.references[i];
       made.terms.back().importance = sides.importances[i];
     });
@@ -200,10 +206,18 @@ class BoundBatch {
     }
   }
 
+  ~BoundBatch() { delete spare_.load(); }
+  BoundBatch(const BoundBatch&) = delete;
+  BoundBatch& operator=(const BoundBatch&) = delete;
+
   // Any number of threads may call this at once.
   double accumulate_grad(const py::list& regularizers, double scale) const {
     const std::vector<Kind> kinds = kinds_of(regularizers);
-    std::vector<GradientTerm> terms = terms_;
+    // The last call's, unless another thread has it: terms are large, and a copy takes longer than
+    // to set the regularizers of one.
+    std::unique_ptr<std::vector<GradientTerm>> own(spare_.exchange(nullptr));
+    if (own == nullptr) own = std::make_unique<std::vector<GradientTerm>>(terms_);
+    std::vector<GradientTerm>& terms = *own;
     std::size_t work = 0;
     for (std::size_t i = 0; i < terms.size(); ++i) {
       const Kind& kind = kinds.at(indices_[i]);
@@ -212,6 +226,7 @@ class BoundBatch {
     }
     double total = 0;
     call_batch(names_, work, [&] { total = taut::accumulate_grad(terms, scale); });
+    delete spare_.exchange(own.release());
     return total;
   }
 
@@ -222,6 +237,7 @@ class BoundBatch {
   SideLists sides_;
   std::vector<std::size_t> indices_;
   std::vector<GradientTerm> terms_;
+  mutable std::atomic<std::vector<GradientTerm>*> spare_{nullptr};
 };
 
 }  // namespace

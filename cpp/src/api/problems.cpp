@@ -19,7 +19,6 @@ bool may_overlap_itself(const Layout& layout, std::size_t array) {
 // What is written overlaps nothing that is read beside it.
 void check_apart_from_sides(const Problem& problem, std::size_t array, const char* written,
                             const Call& call) {
-  if (!problem.sides.are_there()) return;
   CallEffort effort(call);
   for (const std::size_t side : {kReference, kImportance}) {
     if (!problem.layout.has(side)) continue;
@@ -65,7 +64,7 @@ void check_written(const Problem& problem, const Call& call) {
   if (problem.gradient != nullptr) check_gradient(*problem.x, *problem.gradient);
   if (layout.size == 0) return;
   if (problem.task == Task::kProx) {
-    check_apart_from_sides(problem, 0, "x", call);
+    if (problem.sides.are_there()) check_apart_from_sides(problem, 0, "x", call);
     if (!may_overlap_itself(layout, 0)) return;
     CallEffort effort(call);
     if (overlaps_itself(layout.strided(0), effort)) {
@@ -74,7 +73,7 @@ void check_written(const Problem& problem, const Call& call) {
     return;
   }
   if (problem.gradient == nullptr) return;
-  check_apart_from_sides(problem, 1, "The gradient", call);
+  if (problem.sides.are_there()) check_apart_from_sides(problem, 1, "The gradient", call);
   const Strided x = layout.strided(0);
   const Strided gradient = layout.strided(1);
   const bool meets = range_of(x).meets(range_of(gradient));
