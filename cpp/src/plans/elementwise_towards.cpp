@@ -235,7 +235,8 @@ class TowardsGradient : public Towards {
   ElementwiseSums write_scaled(const Sources::Block& from, void* gradient, std::size_t count,
                                std::byte* product) const {
     constexpr std::size_t kLinear = kSquare - 1;
-    const auto& [x, sides] = from;
+    const void* const x = from.x;
+    const ElementwiseSides& sides = from.sides;
     multiply_by_power(
         slopes_.exponent,
         [&](double power) {
