@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels.hpp"
 #include "taut/taut.hpp"
 #include "xla/ffi/api/ffi.h"
 
@@ -23,8 +24,7 @@ namespace {
 //
 //   x [b..., n, d]       of taut's dtypes, row-major as XLA's default layout is
 //   factor [b...]        float64 or float32
-//   mode                 "rows" or "columns"
-//   flatten              whether x may have more axes than n and d
+//   the kernel's options as attributes, all of them: with flatten, x may have more axes than n, d
 //   value [b...]         float64 or float32
 //   gradient [b..., n, d]  of x's dtype, or float32 for the half types: it is still to be scaled
 
@@ -100,18 +100,15 @@ class Tensors {
   std::vector<std::ptrdiff_t> strides_;  // bytes
 };
 
-// Calls compute(regularizer, i) for each tensor of a batch, for its penalty.
+// Sets each penalty of a batch to compute(factor, i).
 template <typename Compute>
-ffi::Error for_each_tensor(const ffi::AnyBuffer& factor, std::string_view mode, bool flatten,
-                           const ffi::AnyBuffer& value, Compute compute) {
+ffi::Error for_each_tensor(const ffi::AnyBuffer& factor, const ffi::AnyBuffer& value,
+                           Compute compute) {
   try {
     const Numbers factors(factor);
     const Numbers values(value);
     if (factors.count() != values.count()) throw InvalidArgument("a penalty for each factor");
-    const Mode which = mode == "columns" ? Mode::kColumns : Mode::kRows;
-    for (std::size_t i = 0; i < values.count(); ++i) {
-      values.set(i, compute(OrthogonalRegularizer{factors.get(i), which, flatten}, i));
-    }
+    for (std::size_t i = 0; i < values.count(); ++i) values.set(i, compute(factors.get(i), i));
     return ffi::Error::Success();
   } catch (const InvalidArgument& error) {
     return ffi::Error(ffi::ErrorCode::kInvalidArgument, error.what());
@@ -124,47 +121,74 @@ ffi::Error for_each_tensor(const ffi::AnyBuffer& factor, std::string_view mode, 
   }
 }
 
-ffi::Error gram_value(ffi::AnyBuffer x, ffi::AnyBuffer factor, std::string_view mode, bool flatten,
-                      ffi::Result<ffi::AnyBuffer> value) {
-  return for_each_tensor(factor, mode, flatten, *value,
-                         [&](const OrthogonalRegularizer& regularizer, std::size_t i) {
-                           return taut::value(regularizer, Tensors(x, *value)[i]);
-                         });
+// The options of a kernel, as its record in Python has them.
+class Options {
+ public:
+  explicit Options(const ffi::Dictionary& attributes) : attributes_(attributes) {}
+  Mode mode() const {
+    return get<std::string_view>("mode") == "columns" ? Mode::kColumns : Mode::kRows;
+  }
+  bool is(std::string_view name) const { return get<bool>(name); }
+
+ private:
+  template <typename T>
+  T get(std::string_view name) const {
+    const ffi::ErrorOr<T> found = attributes_.get<T>(name);
+    if (!found) throw InvalidArgument(found.error().message());
+    return *found;
+  }
+  const ffi::Dictionary& attributes_;
+};
+
+Regularizer gram_of(double factor, const Options& options) {
+  return OrthogonalRegularizer{factor, options.mode(), options.is("flatten")};
+}
+Regularizer soft_orthogonal_of(double factor, const Options& options) {
+  return SoftOrthogonalRegularizer{factor, options.mode(), options.is("diagonal"),
+                                   options.is("flatten")};
 }
 
-ffi::Error gram_value_and_grad(ffi::AnyBuffer x, ffi::AnyBuffer factor, std::string_view mode,
-                               bool flatten, ffi::Result<ffi::AnyBuffer> value,
-                               ffi::Result<ffi::AnyBuffer> gradient) {
-  return for_each_tensor(factor, mode, flatten, *value,
-                         [&](const OrthogonalRegularizer& regularizer, std::size_t i) {
-                           return taut::value_and_grad(regularizer, Tensors(x, *value)[i],
-                                                       Tensors(*gradient, *value)[i]);
-                         });
+using RegularizerOf = Regularizer (*)(double factor, const Options& options);
+
+template <RegularizerOf kRegularizerOf>
+ffi::Error compute_value(ffi::AnyBuffer x, ffi::AnyBuffer factor, ffi::Result<ffi::AnyBuffer> value,
+                         ffi::Dictionary attributes) {
+  return for_each_tensor(factor, *value, [&](double number, std::size_t i) {
+    return taut::value(kRegularizerOf(number, Options(attributes)), Tensors(x, *value)[i]);
+  });
 }
 
-XLA_FFI_DEFINE_HANDLER(kGramValue, gram_value,
-                       ffi::Ffi::Bind()
-                           .Arg<ffi::AnyBuffer>()
-                           .Arg<ffi::AnyBuffer>()
-                           .Attr<std::string_view>("mode")
-                           .Attr<bool>("flatten")
-                           .Ret<ffi::AnyBuffer>());
+template <RegularizerOf kRegularizerOf>
+ffi::Error compute_value_and_grad(ffi::AnyBuffer x, ffi::AnyBuffer factor,
+                                  ffi::Result<ffi::AnyBuffer> value,
+                                  ffi::Result<ffi::AnyBuffer> gradient,
+                                  ffi::Dictionary attributes) {
+  return for_each_tensor(factor, *value, [&](double number, std::size_t i) {
+    return taut::value_and_grad(kRegularizerOf(number, Options(attributes)), Tensors(x, *value)[i],
+                                Tensors(*gradient, *value)[i]);
+  });
+}
 
-XLA_FFI_DEFINE_HANDLER(kGramValueAndGrad, gram_value_and_grad,
-                       ffi::Ffi::Bind()
-                           .Arg<ffi::AnyBuffer>()
-                           .Arg<ffi::AnyBuffer>()
-                           .Attr<std::string_view>("mode")
-                           .Attr<bool>("flatten")
-                           .Ret<ffi::AnyBuffer>()
-                           .Ret<ffi::AnyBuffer>());
+template <RegularizerOf kRegularizerOf>
+void add_handlers(std::string_view kernel, py::dict& handlers) {
+  using Buffer = ffi::AnyBuffer;
+  XLA_FFI_DEFINE_HANDLER(value, compute_value<kRegularizerOf>,
+                         ffi::Ffi::Bind().Arg<Buffer>().Arg<Buffer>().Ret<Buffer>().Attrs());
+  XLA_FFI_DEFINE_HANDLER(
+      value_and_grad, compute_value_and_grad<kRegularizerOf>,
+      ffi::Ffi::Bind().Arg<Buffer>().Arg<Buffer>().Ret<Buffer>().Ret<Buffer>().Attrs());
+  const std::string name = "taut_" + std::string(kernel);
+  handlers[py::str(name + "_value")] = py::capsule(reinterpret_cast<void*>(value));
+  handlers[py::str(name + "_value_and_grad")] =
+      py::capsule(reinterpret_cast<void*>(value_and_grad));
+}
 
 }  // namespace
 
 void register_jax(py::module_& module) {
   py::dict handlers;
-  handlers["taut_gram_value"] = py::capsule(reinterpret_cast<void*>(kGramValue));
-  handlers["taut_gram_value_and_grad"] = py::capsule(reinterpret_cast<void*>(kGramValueAndGrad));
+  add_handlers<gram_of>(kGram.name, handlers);
+  add_handlers<soft_orthogonal_of>(kSoftOrthogonal.name, handlers);
   module.attr("jax_handlers") = handlers;
 }
 

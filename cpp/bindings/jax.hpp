@@ -1,4 +1,4 @@
-// The orthogonal penalty as handlers of XLA, which runs what JAX has compiled.
+// The orthogonal penalties as handlers of XLA, which runs what JAX has compiled.
 
 #ifndef TAUT_BINDINGS_JAX_HPP_
 #define TAUT_BINDINGS_JAX_HPP_

@@ -22,9 +22,14 @@ struct Kernel {
 
 Regularizer elementwise_of(const pybind11::tuple& factors);  // (l1, l2)
 Regularizer gram_of(const pybind11::tuple& factors);         // (factor, mode, flatten)
+// (factor, mode, diagonal, flatten)
+Regularizer soft_orthogonal_of(const pybind11::tuple& factors);
+Regularizer group_lasso_of(const pybind11::tuple& factors);  // (factor, mode)
 
 inline constexpr Kernel kElementwise{"elementwise", elementwise_of, 1};
 inline constexpr Kernel kGram{"gram", gram_of, 64};
+inline constexpr Kernel kSoftOrthogonal{"soft_orthogonal", soft_orthogonal_of, 64};
+inline constexpr Kernel kGroupLasso{"group_lasso", group_lasso_of, 1};
 
 // Throws InvalidArgument if there is none.
 const Kernel& kernel_named(std::string_view name);

@@ -45,15 +45,15 @@ void register_kernel(py::module_& module) {
              py::arg("grad"), py::arg("factors"), py::arg("scale"));
 }
 
+template <const Kernel& kKernel>
 void register_prox(py::module_& module) {
-  module.def(
-      "elementwise_prox",
-      [](py::handle x, const py::tuple& factors, double step) {
-        const Regularizer regularizer = elementwise_of(factors);
-        const View view = write_view(x, "an array");
-        call_core(view.size(), [&] { prox(regularizer, view, step); });
-      },
-      py::arg("x"), py::arg("factors"), py::arg("step"));
+  module.def((std::string(kKernel.name) + "_prox").c_str(),
+             [](py::handle x, const py::tuple& factors, double step) {
+               const Regularizer regularizer = kKernel.regularizer_of(factors);
+               const View view = write_view(x, "an array");
+               call_core(kKernel.work * view.size(), [&] { prox(regularizer, view, step); });
+             },
+             py::arg("x"), py::arg("factors"), py::arg("step"));
 }
 
 void register_runtime(py::module_& module) {
@@ -75,7 +75,10 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
   level();  // a TAUT_SIMD that names no level fails the import rather than a later call
   register_kernel<kElementwise>(module);
   register_kernel<kGram>(module);
-  register_prox(module);
+  register_kernel<kSoftOrthogonal>(module);
+  register_kernel<kGroupLasso>(module);
+  register_prox<kElementwise>(module);
+  register_prox<kGroupLasso>(module);
   register_batch(module);
   register_runtime(module);
   register_jax(module);

@@ -84,6 +84,42 @@ inline Reference elementwise(const std::vector<double>& x, double l1, double l2)
   return reference;
 }
 
+// Of a matrix of rows * columns numbers, row by row, with a factor of 1.
+inline Reference group_lasso(const std::vector<double>& x, std::size_t rows, std::size_t columns,
+                             taut::Mode mode) {
+  const bool by_rows = mode == taut::Mode::kRows;
+  const std::size_t groups = by_rows ? rows : columns;
+  const std::size_t members = by_rows ? columns : rows;
+  const auto at = [&](std::size_t group, std::size_t member) {
+    return by_rows ? group * columns + member : member * columns + group;
+  };
+  const Real root = std::sqrt(static_cast<Real>(members));
+  // A chain of additions of squares, and then a root.
+  const Real roundings = static_cast<Real>(members) / 2 + 8;
+  Reference reference;
+  reference.gradient.resize(x.size());
+  reference.gradient_tolerance.resize(x.size());
+  for (std::size_t group = 0; group < groups; ++group) {
+    Real squares = 0;
+    for (std::size_t member = 0; member < members; ++member) {
+      const Real number = x[at(group, member)];
+      squares += number * number;
+    }
+    const Real norm = std::sqrt(squares);
+    reference.value += root * norm;
+    for (std::size_t member = 0; member < members; ++member) {
+      const Real number = x[at(group, member)];
+      const Real unit = members == 1 ? sign(number) : norm == 0 ? 0 : number / norm;
+      reference.gradient[at(group, member)] = root * unit;
+      reference.gradient_tolerance[at(group, member)] =
+          roundings * kRoundoff64 * std::abs(root * unit);
+    }
+  }
+  reference.value_tolerance =
+      (roundings + static_cast<Real>(groups)) * kRoundoff64 * reference.value + 2 * kSmallest64;
+  return reference;
+}
+
 // x holds rows * columns numbers, row by row; `dtype` is what they are stored in.
 class GramReference {
  public:

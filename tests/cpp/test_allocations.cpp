@@ -87,6 +87,13 @@ TEMPLATE_LIST_TEST_CASE("orthogonal penalties allocate once, with a workspace an
                 taut::accumulate_grad(taut::OrthogonalRegularizer{}, x.view(), gradient.view(), 1,
                                       workspace);
               }) == 0);
+        CHECK(allocations_when_repeated([&] {
+                for (const bool diagonal : {true, false}) {
+                  const taut::SoftOrthogonalRegularizer soft{.diagonal = diagonal};
+                  taut::value(soft, x.view(), workspace);
+                  taut::accumulate_grad(soft, x.view(), gradient.view(), 1, workspace);
+                }
+              }) == 0);
       }
     }
   }

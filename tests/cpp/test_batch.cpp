@@ -31,7 +31,7 @@ std::vector<taut::Term> without_gradients(const Terms& terms) {
 // Tensors of one dtype, one after the other in memory.
 template <typename T, typename G>
 struct Tensors {
-  std::vector<T> x = store<T>(random_numbers<T>(4 * 234'001));
+  std::vector<T> x = store<T>(random_numbers<T>(5 * 234'001));
   std::vector<G> gradient = store<G>(random_numbers<G>(x.size(), 2));
 
   explicit Tensors(Dtypes<T, G>) {}
@@ -41,7 +41,8 @@ struct Tensors {
 
   void add_to(Terms& terms) {
     const taut::Regularizer regularizers[] = {taut::L1{0.3}, taut::OrthogonalRegularizer{},
-                                              taut::L2{0.07}, taut::L1L2{0.3, 0.07}};
+                                              taut::L2{0.07}, taut::L1L2{0.3, 0.07},
+                                              taut::SoftOrthogonalRegularizer{.diagonal = false}};
     constexpr std::size_t kShapes[][2] = {{400, 500}, {0, 0}, {40, 25}, {1, 1}, {165, 200}};
     std::size_t at = 0;
     for (const auto& [rows, columns] : kShapes) {
@@ -69,7 +70,8 @@ Terms terms_of(Model& model) {
 std::vector<taut::ProxTerm> steps_of(const Terms& terms) {
   std::vector<taut::ProxTerm> steps;
   for (const auto& [regularizer, x, gradient, reference, importance] : terms) {
-    if (!std::holds_alternative<taut::OrthogonalRegularizer>(regularizer)) {
+    if (!std::holds_alternative<taut::OrthogonalRegularizer>(regularizer) &&
+        !std::holds_alternative<taut::SoftOrthogonalRegularizer>(regularizer)) {
       steps.push_back({regularizer, gradient});
     }
   }

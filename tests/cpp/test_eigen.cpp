@@ -132,5 +132,12 @@ TEST_CASE("the rows of a transposed matrix are the columns") {
                   taut::value(columns, taut::view(weights))));
 }
 
+TEST_CASE("group lasso of an Eigen matrix is the sum of its columns' norms") {
+  const Eigen::MatrixXd weights = Eigen::MatrixXd::Random(40, 30);
+  const taut::GroupLasso columns{.factor = 1, .mode = taut::Mode::kColumns};
+  const double expected = std::sqrt(40.0) * weights.colwise().norm().sum();
+  CHECK(std::abs(taut::value(columns, taut::view(weights)) - expected) < 1e-11);
+}
+
 }  // namespace
 }  // namespace taut_test

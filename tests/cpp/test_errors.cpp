@@ -93,6 +93,22 @@ TEST_CASE("the orthogonal penalty is one of matrices") {
   CHECK(gradient == std::vector<double>(24, 7.0));
 }
 
+TEST_CASE("soft orthogonality is a penalty of matrices") {
+  std::vector<double> x(24, 1.0);
+  std::vector<double> gradient(24, 7.0);
+  const taut::SoftOrthogonalRegularizer regularizer;
+  const View target = contiguous_view(gradient, {2, 3, 4});
+  CHECK(contains(refusal(regularizer, contiguous_view(x, {2, 3, 4}), target),
+                 "Inputs to SoftOrthogonalRegularizer must have rank 2. Received: "
+                 "inputs.shape=(2, 3, 4)"));
+  for (const double factor : {-1.0, std::nan("")}) {
+    CHECK(contains(refusal(taut::SoftOrthogonalRegularizer{factor}, contiguous_view(x, {4, 6}),
+                           contiguous_view(gradient, {4, 6})),
+                   "argument `factor`: expected a non-negative float"));
+  }
+  CHECK(gradient == std::vector<double>(24, 7.0));
+}
+
 void check_refused(const ConstView& x, const View& gradient, const std::string& part) {
   for (const taut::Regularizer& regularizer : kRegularizers) {
     CHECK(contains(refusal(regularizer, x, gradient), part));

@@ -1,24 +1,57 @@
-// The orthogonal penalty of tensors that are read as matrices, in every layout.
+// Tensors that are read as matrices, in every layout, by each penalty that has a `flatten`.
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <utility>
+#include <variant>
 
 #include "check_penalty.hpp"
 #include "runtime_guards.hpp"
+#include "soft_orthogonal_reference.hpp"
 
 namespace taut_test {
 namespace {
 
 using taut::Mode;
 using taut::OrthogonalRegularizer;
+using taut::SoftOrthogonalRegularizer;
 
 constexpr std::array<std::size_t, 4> kShape{5, 3, 2, 4};
 constexpr std::size_t kSize = 5 * 3 * 2 * 4;
 const std::vector<std::ptrdiff_t> kExtents(kShape.begin(), kShape.end());
 
 std::size_t rows_of(Mode mode) { return mode == Mode::kRows ? kShape[0] : kSize / kShape[3]; }
+
+// A penalty of tensors, and that of the matrix which each is read as.
+struct Flattening {
+  taut::Regularizer of_tensor;
+  taut::Regularizer of_matrix;
+  Mode mode;
+
+  Reference reference(const std::vector<double>& numbers, taut::DType dtype) const {
+    const std::size_t rows = rows_of(mode);
+    if (const auto* soft = std::get_if<SoftOrthogonalRegularizer>(&of_matrix)) {
+      return soft_orthogonal(numbers, rows, kSize / rows, *soft, dtype);
+    }
+    return gram(numbers, rows, kSize / rows, mode, dtype);
+  }
+};
+constexpr double kFactor = 0.3;
+
+std::vector<Flattening> flattenings() {
+  std::vector<Flattening> all;
+  for (const Mode mode : {Mode::kRows, Mode::kColumns}) {
+    all.push_back({OrthogonalRegularizer{kFactor, mode, true},
+                   OrthogonalRegularizer{kFactor, mode, false}, mode});
+    for (const bool diagonal : {true, false}) {
+      all.push_back({SoftOrthogonalRegularizer{kFactor, mode, diagonal, true},
+                     SoftOrthogonalRegularizer{kFactor, mode, diagonal, false}, mode});
+    }
+  }
+  return all;
+}
 
 // How the axes lie in memory.
 struct Placement {
@@ -98,13 +131,13 @@ TEMPLATE_LIST_TEST_CASE("a tensor without gaps has the penalty of its matrix, bi
   using T = typename TestType::Element;
   using G = typename TestType::Gradient;
   std::vector<T> x = store<T>(random_numbers<T>(kSize));
-  for (const Mode mode : {Mode::kRows, Mode::kColumns}) {
+  for (const Flattening& flattening : flattenings()) {
+    const std::size_t rows = rows_of(flattening.mode);
     at_every_level([&] {
-      const auto matrix =
-          value_and_grad<G>(OrthogonalRegularizer{.mode = mode},
-                            taut::ConstView::matrix(x, rows_of(mode), kSize / rows_of(mode)), 0.7);
-      const auto tensor = value_and_grad<G>(OrthogonalRegularizer{.mode = mode, .flatten = true},
-                                            contiguous_view(x, kExtents), 0.7);
+      const auto matrix = value_and_grad<G>(flattening.of_matrix,
+                                            taut::ConstView::matrix(x, rows, kSize / rows), 0.7);
+      const auto tensor =
+          value_and_grad<G>(flattening.of_tensor, contiguous_view(x, kExtents), 0.7);
       CHECK(same_bits(tensor.value, matrix.value));
       CHECK(same_bits(tensor.gradient, matrix.gradient));
     });
@@ -118,21 +151,21 @@ TEMPLATE_LIST_TEST_CASE("tensors whose axes lie in any order have the penalty of
   const std::vector<double> numbers = random_numbers<T>(kSize);
   const std::vector<double> before = random_numbers<G>(kSize, 7);
   constexpr double kScale = -0.7;
-  for (const Mode mode : {Mode::kRows, Mode::kColumns}) {
-    const OrthogonalRegularizer regularizer{.factor = 0.3, .mode = mode, .flatten = true};
-    const std::size_t rows = rows_of(mode);
-    const Reference reference = gram(numbers, rows, kSize / rows, mode, taut::DTypeOf<T>::value);
+  for (const Flattening& flattening : flattenings()) {
+    const taut::Regularizer& regularizer = flattening.of_tensor;
+    const Reference reference = flattening.reference(numbers, taut::DTypeOf<T>::value);
     for (const Placement& of_x : placements()) {
       Tensor<T> x(numbers, of_x);
-      check_penalty<G>(regularizer, x.view(), reference, 0.3);
+      check_penalty<G>(regularizer, x.view(), reference, kFactor);
       for (const Placement& of_gradient : {of_x, placements()[0], placements()[53]}) {
         Tensor<G> gradient(before, of_gradient);
         const double value = taut::accumulate_grad(regularizer, x.view(), gradient.view(), kScale);
         CHECK(same_bits(value, taut::value(regularizer, x.view())));
-        CHECK(gradient_error(reference, Real{kScale} * 0.3, before, gradient.elements()) == "");
+        const Real scale = Real{kScale} * kFactor;
+        CHECK(gradient_error(reference, scale, before, gradient.elements()) == "");
         CHECK(gradient.has_clean_gaps());
         taut::value_and_grad(regularizer, x.view(), gradient.view(), kScale);
-        CHECK(gradient_error(reference, Real{kScale} * 0.3, {}, gradient.elements()) == "");
+        CHECK(gradient_error(reference, scale, {}, gradient.elements()) == "");
         CHECK(gradient.has_clean_gaps());
       }
     }
@@ -142,12 +175,11 @@ TEMPLATE_LIST_TEST_CASE("tensors whose axes lie in any order have the penalty of
 TEST_CASE("NaN in a tensor is in the value and the whole gradient, in any layout") {
   std::vector<double> numbers = random_numbers<double>(kSize);
   numbers[17] = std::nan("");
-  for (const Mode mode : {Mode::kRows, Mode::kColumns}) {
+  for (const Flattening& flattening : flattenings()) {
     for (const Placement& placement : placements()) {
       Tensor<double> x(numbers, placement);
       Tensor<double> gradient(std::vector<double>(kSize, 1), placements()[13]);
-      const OrthogonalRegularizer regularizer{.mode = mode, .flatten = true};
-      CHECK(std::isnan(taut::accumulate_grad(regularizer, x.view(), gradient.view())));
+      CHECK(std::isnan(taut::accumulate_grad(flattening.of_tensor, x.view(), gradient.view())));
       const std::vector<double> slopes = gradient.elements();
       CHECK(std::all_of(slopes.begin(), slopes.end(), [](double s) { return std::isnan(s); }));
       CHECK(gradient.has_clean_gaps());
@@ -160,14 +192,14 @@ TEST_CASE("a batch of tensors has the bits of each alone") {
   std::vector<Tensor<double>> tensors;
   std::vector<Tensor<double>> gradients;
   std::vector<taut::GradientTerm> terms;
+  const std::vector<Flattening> all = flattenings();
   tensors.reserve(placements().size());
   gradients.reserve(placements().size());
   for (const Placement& placement : placements()) {
     tensors.emplace_back(numbers, placement);
     gradients.emplace_back(numbers, placements()[5]);
-    const Mode mode = terms.size() % 2 == 0 ? Mode::kRows : Mode::kColumns;
-    terms.push_back({OrthogonalRegularizer{.mode = mode, .flatten = true}, tensors.back().view(),
-                     gradients.back().view()});
+    const Flattening& flattening = all[terms.size() % all.size()];
+    terms.push_back({flattening.of_tensor, tensors.back().view(), gradients.back().view()});
   }
   std::vector<double> values(terms.size());
   taut::accumulate_grad(terms, 1.0, values);
@@ -212,6 +244,17 @@ TEST_CASE("fewer than two vectors, or none with a coordinate, have no penalty as
   }
 }
 
+TEST_CASE("tensors without elements are as far from orthonormal as their vectors are many") {
+  for (const auto& [shape, vectors] : std::vector<std::pair<std::vector<std::ptrdiff_t>, double>>{
+           {{0, 2, 3}, 0}, {{4, 0, 3}, 4}, {{4, 2, 0}, 4}, {{0, 0, 0}, 0}}) {
+    std::vector<double> x(24, 1.0);
+    SoftOrthogonalRegularizer regularizer{.factor = 0.5, .flatten = true};
+    CHECK(value_and_grad<double>(regularizer, contiguous_view(x, shape)).value == 0.5 * vectors);
+    regularizer.diagonal = false;
+    CHECK(value_and_grad<double>(regularizer, contiguous_view(x, shape)).value == 0);
+  }
+}
+
 TEST_CASE("extents of 1 are no axes") {
   std::vector<double> x = random_numbers<double>(12);
   const auto matrix =
@@ -230,15 +273,19 @@ TEST_CASE("extents of 1 are no axes") {
 
 TEST_CASE("vectors alone are no tensor to be read as a matrix") {
   std::vector<double> x(24, 1.0);
-  const OrthogonalRegularizer regularizer{.flatten = true};
+  const std::vector<std::pair<taut::Regularizer, std::string>> regularizers{
+      {OrthogonalRegularizer{.flatten = true}, "OrthogonalRegularizer"},
+      {SoftOrthogonalRegularizer{.flatten = true}, "SoftOrthogonalRegularizer"}};
   const std::vector<std::vector<std::ptrdiff_t>> shapes{{}, {24}};
-  for (const auto& shape : shapes) {
-    try {
-      taut::value(regularizer, contiguous_view(x, shape));
-      FAIL("nothing was thrown");
-    } catch (const taut::InvalidArgument& error) {
-      const std::string text = "Inputs to OrthogonalRegularizer must have rank 2 or more. ";
-      CHECK(std::string(error.what()).find(text) == 0);
+  for (const auto& [regularizer, title] : regularizers) {
+    for (const auto& shape : shapes) {
+      try {
+        taut::value(regularizer, contiguous_view(x, shape));
+        FAIL("nothing was thrown");
+      } catch (const taut::InvalidArgument& error) {
+        const std::string text = "Inputs to " + title + " must have rank 2 or more. ";
+        CHECK(std::string(error.what()).find(text) == 0);
+      }
     }
   }
 }

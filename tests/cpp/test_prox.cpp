@@ -190,6 +190,8 @@ TEST_CASE("a proximal step that cannot be taken is refused, and nothing is writt
   check_refused(taut::L2{1e308}, matrix, 1);
   check_refused(taut::OrthogonalRegularizer{}, matrix, 1);
   check_refused(taut::OrthogonalRegularizer{.factor = 0}, matrix, 0);
+  check_refused(taut::SoftOrthogonalRegularizer{}, matrix, 1);
+  check_refused(taut::SoftOrthogonalRegularizer{.factor = 0}, matrix, 0);
   for (const View& x : {View::matrix(data, 4, 5, 0), View::matrix(data, 4, 5, 4),
                         View::matrix(data + 30, 4, 5, -4), View::matrix(data, 4, 5, 2, 3)}) {
     for (const Case& test : kCases) check_refused(test.regularizer, x, 1);

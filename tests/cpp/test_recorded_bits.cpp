@@ -136,6 +136,31 @@ TEST_CASE("recorded bits of an array of more pieces than one level of the sum's 
   });
 }
 
+// Groups along lines and across them, short and long, in one piece and in several.
+TEMPLATE_LIST_TEST_CASE("recorded bits of group lasso", "", EveryDtype) {
+  using T = typename TestType::Element;
+  using G = typename TestType::Gradient;
+  constexpr std::pair<std::size_t, std::size_t> kShapes[] = {{7, 9},   {33, 65},   {9, 2049},
+                                                             {500, 7}, {70, 2100}, {2, 70'001}};
+  RecordedBits recorded;
+  at_every_level([&] {
+    for (const auto& [rows, columns] : kShapes) {
+      const std::vector<T> x = store<T>(random_numbers<T>(rows * columns));
+      Digest digest;
+      for (const Mode mode : {Mode::kRows, Mode::kColumns}) {
+        const taut::GroupLasso regularizer{0.3, mode};
+        add_penalty<T, G>(digest, regularizer, taut::ConstView::matrix(x, rows, columns));
+        std::vector<T> moved = x;
+        taut::prox(regularizer, View::matrix(moved, rows, columns), 1.7);
+        digest.add(moved);
+      }
+      recorded.check("group_lasso/" + name_of_dtypes<T, G>() + "/" + std::to_string(rows) + "x" +
+                         std::to_string(columns),
+                     digest);
+    }
+  });
+}
+
 template <typename T, typename G>
 void add_placements(Digest& digest, const taut::Regularizer& regularizer, std::size_t rows,
                     std::size_t columns) {
@@ -266,6 +291,28 @@ TEMPLATE_LIST_TEST_CASE("recorded bits of orthogonal penalties of several strips
       add_penalty<T, G>(digest, OrthogonalRegularizer{}, taut::ConstView::matrix(x, vectors, 3));
     }
     recorded.check("strips/" + name_of_dtypes<T, G>(), digest);
+  }
+}
+
+TEMPLATE_LIST_TEST_CASE("recorded bits of soft orthogonality", "", EveryDtype) {
+  using T = typename TestType::Element;
+  using G = typename TestType::Gradient;
+  constexpr std::size_t kShapes[][2] = {{5, 300}, {300, 5}, {97, 64}, {64, 64}, {2, 4097}};
+  RecordedBits recorded;
+  for (const std::string& level : fused_levels_under_test()) {
+    const UsedLevel used(level);
+    for (const bool diagonal : {true, false}) {
+      Digest digest;
+      for (const auto& [rows, columns] : kShapes) {
+        const std::vector<T> x = store<T>(random_numbers<T>(rows * columns));
+        for (const Mode mode : {Mode::kRows, Mode::kColumns}) {
+          add_penalty<T, G>(digest, taut::SoftOrthogonalRegularizer{0.3, mode, diagonal},
+                            taut::ConstView::matrix(x, rows, columns));
+        }
+      }
+      const std::string kind = diagonal ? "soft/" : "soft-off-diagonal/";
+      recorded.check(kind + name_of_dtypes<T, G>(), digest);
+    }
   }
 }
 

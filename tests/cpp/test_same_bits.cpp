@@ -31,6 +31,15 @@ const Case kGramCases[] = {
     {taut::OrthogonalRegularizer{.mode = taut::Mode::kColumns}, 270, 400},
 };
 
+// Groups in one piece and in many, along lines and across them, in long lines and in short ones.
+const Case kGroupLassoCases[] = {
+    {taut::GroupLasso{}, 611, 701},
+    {taut::GroupLasso{}, 3, 140'000},
+    {taut::GroupLasso{.mode = taut::Mode::kColumns}, 611, 701},
+    {taut::GroupLasso{.mode = taut::Mode::kColumns}, 70, 5000},
+    {taut::GroupLasso{.mode = taut::Mode::kColumns}, 80'000, 5},
+};
+
 // What the three functions give for one input.
 template <typename G>
 struct Everything {
@@ -74,6 +83,12 @@ void check_threads(const Case& test) {
 TEMPLATE_LIST_TEST_CASE("elementwise penalties have the same bits for all threads", "",
                         EveryDtype) {
   for (const Case& test : kElementwiseCases) {
+    check_threads<typename TestType::Element, typename TestType::Gradient>(test);
+  }
+}
+
+TEMPLATE_LIST_TEST_CASE("group lasso has the same bits for all threads", "", EveryDtype) {
+  for (const Case& test : kGroupLassoCases) {
     check_threads<typename TestType::Element, typename TestType::Gradient>(test);
   }
 }

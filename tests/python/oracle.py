@@ -51,6 +51,51 @@ def elementwise_value_tolerance(x: Array, l1: float, l2: float) -> float:
     return (x.size + 8) * EPSILON["float64"] * elementwise_value(np.abs(as_doubles(x)), l1, l2)
 
 
+@dataclass
+class GroupLasso:
+    """The penalty of groups, and what it and the terms of its gradient are computed from."""
+
+    value: float
+    grad: Array  # in long double
+    norms: Array  # as many axes as x, and 1 in place of each one within a group
+    members: int  # of each group
+
+    def value_tolerance(self) -> float:
+        """A chain of additions of squares, of which a root is taken, and one of norms."""
+        return (self.members + self.norms.size + 16) * EPSILON["float64"] * self.value
+
+    def terms(self, slope: Array) -> Array:
+        """The size of a gradient's terms, for `grad_tolerance`: a norm has its own rounding."""
+        return np.abs(slope) * (2 + self.members / 8)
+
+
+def group_lasso(x: Array, factor: float, mode: str = "rows") -> GroupLasso:
+    numbers = as_doubles(x).astype(np.longdouble)
+    axes = tuple(range(1, x.ndim)) if mode == "rows" else tuple(range(x.ndim - 1))
+    members = math.prod(x.shape[axis] for axis in axes)
+    with np.errstate(all="ignore"):
+        norms = np.sqrt((numbers * numbers).sum(axis=axes, keepdims=True))
+        weight = np.longdouble(factor) * np.sqrt(np.longdouble(members))
+        units = np.sign(numbers) if members == 1 else np.where(norms == 0, 0, numbers / norms)
+        if factor == 0:
+            return GroupLasso(0.0, np.zeros_like(numbers), norms, members)
+        return GroupLasso(float(weight * norms.sum()), weight * units, norms, members)
+
+
+def group_lasso_prox(x: Array, factor: float, mode: str, step: float) -> Array:
+    """Returns the proximal step in long double."""
+    exact = group_lasso(x, factor, mode)
+    numbers = as_doubles(x).astype(np.longdouble)
+    threshold = np.longdouble(step) * np.longdouble(factor) * np.sqrt(np.longdouble(exact.members))
+    if threshold == 0:
+        return numbers
+    with np.errstate(all="ignore"):
+        if exact.members == 1:
+            return np.copysign(np.maximum(0, np.abs(numbers) - threshold), numbers)
+        left = np.maximum(0, 1 - threshold / exact.norms)
+        return np.where(left == 0, 0, numbers * left)
+
+
 def grad_tolerance(exact: Array, dtype: str, terms: Array) -> Array:
     """One rounding to the dtype, and float64's own on the way, for terms that may cancel."""
     with np.errstate(over="ignore", invalid="ignore"):
@@ -140,3 +185,77 @@ def _exact_signs(vectors: Array) -> Array:
             dot = sum((a * b for a, b in zip(first, rows[j], strict=True)), Fraction(0))
             signs[i, j] = signs[j, i] = (dot > 0) - (dot < 0)
     return signs
+
+
+@dataclass
+class SoftOrthogonal:
+    """Soft orthogonality with factor 1, and what a computed one may differ by."""
+
+    value: np.longdouble  # which may be beyond float64's range
+    value_tolerance: np.longdouble
+    grad: Array
+    grad_tolerance: Array  # without the rounding to the gradient's dtype
+
+
+def soft_orthogonal(
+    x: Array, mode: str = "rows", diagonal: bool = True, dtype: str | None = None
+) -> SoftOrthogonal:
+    """Computes it from W Wᵀ, in long double.
+
+    The tolerance is that of the smaller Gram matrix where there are more vectors than coordinates;
+    without the diagonal, where there are twice as many.
+    """
+    dtype = dtype or x.dtype.name
+    columns = mode == "columns"
+    vectors = as_doubles(x.T if columns else x).astype(np.longdouble)
+    count, length = vectors.shape
+    distance = _gram_but_for_diagonal(vectors, diagonal)
+    grad = 4 * distance @ vectors
+
+    is_tall = count > length and (diagonal or count >= 2 * length)
+    computed = vectors.T if is_tall else vectors
+    subtracts_norms = is_tall and not diagonal
+    value_error, error = _soft_orthogonal_errors(computed, diagonal, subtracts_norms, dtype)
+    error = error.T if is_tall else error
+    value = (distance**2).sum()
+    return SoftOrthogonal(
+        value,
+        value_error + (16 * (count + length)) * EPSILON["float64"] * value,
+        grad.T if columns else grad,
+        error.T if columns else error,
+    )
+
+
+def _gram_but_for_diagonal(vectors: Array, diagonal: bool) -> Array:
+    products = vectors @ vectors.T
+    identity = np.eye(len(vectors), dtype=np.longdouble)
+    return products - identity if diagonal else products * (1 - identity)
+
+
+def _soft_orthogonal_errors(
+    vectors: Array, diagonal: bool, subtracts_norms: bool, dtype: str
+) -> tuple[Array, Array]:
+    """Returns what the value and the gradient of the vectors may be off by."""
+    count, length = vectors.shape
+    epsilon = np.longdouble(GRAM_EPSILON[dtype])
+    is_double = dtype == "float64"
+    smallest = np.longdouble(SMALLEST["float64" if is_double else "float32"])
+    magnitudes = np.abs(vectors)
+    whole = vectors @ vectors.T if subtracts_norms else _gram_but_for_diagonal(vectors, diagonal)
+    # Numbers that vanish below the range, or beside the largest one.
+    largest = magnitudes.max(initial=0)
+    beside = largest * np.longdouble(2) ** (-1022 if is_double else -126)
+    lost = length * (smallest + 2 * beside * largest)
+    # Chains of up to 128 rounded multiply-adds, up to 32 of which are added: the rest is float64.
+    additions = min(length, 128 + 32) + 8
+    bound = additions * epsilon * (magnitudes @ magnitudes.T + diagonal * np.eye(count)) + lost
+    value = (2 * np.abs(whole) * bound + bound**2).sum()
+    rounding = bound + (count + 8) * epsilon * np.abs(whole)
+    grad = 4 * rounding @ magnitudes + 4 * count * (smallest + beside * largest**2)
+    grad += 4 * np.abs(whole).sum(axis=1, keepdims=True) * beside
+    squares = (whole**2).sum()
+    if subtracts_norms:
+        norms = (vectors**2).sum(axis=0)
+        squares += (norms**2).sum()
+        grad += 16 * epsilon * norms * magnitudes
+    return value + 16 * (count + length) * EPSILON["float64"] * squares, grad

@@ -8,7 +8,7 @@ import pytest
 import test_elementwise
 import test_gram
 from taut import Penalties
-from taut.regularizers import L1, L1L2, L2, OrthogonalRegularizer
+from taut.regularizers import L1, L1L2, L2, GroupLasso, OrthogonalRegularizer
 
 REGULARIZERS = {
     "L1": L1(0.3),
@@ -16,6 +16,8 @@ REGULARIZERS = {
     "L1L2": L1L2(0.3, 0.7),
     "rows": OrthogonalRegularizer(0.7),
     "columns": OrthogonalRegularizer(0.7, "columns"),
+    "groups of rows": GroupLasso(0.7),
+    "groups of columns": GroupLasso(0.7, "columns"),
 }
 
 
@@ -34,10 +36,12 @@ def check_penalty(
     numbers below `lost` may have become 0 on the way.
     """
     assert (grad.shape, grad.dtype) == (x.shape, x.dtype)
-    if regularizer._kernel.name == "gram":
-        check_gram(regularizer, x, value, grad, scale, sum_dtype, lost)
-    else:
+    if regularizer._kernel.name == "elementwise":
         check_elementwise(regularizer, x, value, grad, scale, sum_dtype, lost, grad_dtype)
+    elif regularizer._kernel.name == "group_lasso":
+        check_group_lasso(regularizer, x, value, grad, scale, sum_dtype, lost)
+    else:
+        check_gram(regularizer, x, value, grad, scale, sum_dtype, lost)
 
 
 def value_rounding(x, exact):
@@ -76,6 +80,26 @@ def check_gram(regularizer, x, value, grad, scale, sum_dtype="float64", lost=1e-
     slack += np.abs(slope) * 4 * oracle.GRAM_EPSILON[x.dtype.name] + abs(scale) * lost
     slack += np.abs(slope).max(initial=0) * 4 * sum(x.shape) * coarser
     test_gram.assert_close(grad, slope, slack)
+
+
+def check_group_lasso(regularizer, x, value, grad, scale, sum_dtype="float64", lost=1e-44):
+    expected = oracle.group_lasso(x, *regularizer._factors())
+    coarser = oracle.EPSILON[sum_dtype] / oracle.EPSILON["float64"]
+    exact = expected.value
+    if x.dtype != np.float64 and abs(exact) > 3.4e38:
+        exact = math.inf
+    if np.isfinite(exact):
+        tolerance = coarser * expected.value_tolerance()
+        # What is lost of numbers is lost of the sum of their squares, beside the largest.
+        slack = lost * (regularizer.factor * x.size + 1)
+        assert abs(value - exact) <= tolerance + value_rounding(x, exact) + slack
+    else:
+        np.testing.assert_equal(value, exact)
+    slope = np.longdouble(scale) * expected.grad
+    # Beside large numbers of its group, a small one's gradient is lost.
+    test_elementwise.assert_close(
+        grad, slope, coarser * expected.terms(slope), (1 + abs(scale)) * lost
+    )
 
 
 def assert_not_written(x, grad, own):

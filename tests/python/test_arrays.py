@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 from arrays import DTYPES
-from taut.regularizers import L1L2, L2, OrthogonalRegularizer
+from penalties import PENALTIES
+from taut.regularizers import L2
 
-REGULARIZERS = [L1L2(0.1, 0.2), OrthogonalRegularizer(0.1)]
 
-
-@pytest.fixture(params=REGULARIZERS, ids=["elementwise", "gram"])
+@pytest.fixture(params=[make(0.1) for make in PENALTIES.values()], ids=PENALTIES)
 def regularizer(request):
     return request.param
 

@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 import taut
 from frameworks import require, to_library
-from taut.regularizers import L1, L2, ActivityRegularizer, OrthogonalRegularizer, Regularizer
+from taut.regularizers import (
+    L1,
+    L2,
+    ActivityRegularizer,
+    GroupLasso,
+    OrthogonalRegularizer,
+    Regularizer,
+)
 
 X = np.random.default_rng(0).standard_normal((4, 3)).astype(np.float32)
 LIBRARIES = ["torch", "jax", "tensorflow"]
@@ -23,6 +30,11 @@ class TwiceOrthogonal(OrthogonalRegularizer):
         return 2 * super().__call__(x)
 
 
+class TwiceGroupLasso(GroupLasso):
+    def __call__(self, x):
+        return 2 * super().__call__(x)
+
+
 class TwiceActivity(ActivityRegularizer):
     def __call__(self, x):
         return 2 * super().__call__(x)
@@ -31,6 +43,7 @@ class TwiceActivity(ActivityRegularizer):
 TWICE = [
     (TwiceL2(0.3), L2(0.3)),
     (TwiceOrthogonal(0.3), OrthogonalRegularizer(0.3)),
+    (TwiceGroupLasso(0.3), GroupLasso(0.3)),
     (TwiceActivity("l2"), ActivityRegularizer("l2")),
 ]
 

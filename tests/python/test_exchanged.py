@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import taut
 from frameworks import require
-from taut.regularizers import L1, L2, OrthogonalRegularizer
+from taut.regularizers import L1, L2, GroupLasso, OrthogonalRegularizer
 
 X = np.random.default_rng(0).standard_normal((4, 3)).astype(np.float32)
 
@@ -46,7 +46,7 @@ READABLE = {
 
 
 @pytest.mark.parametrize("kind", READABLE)
-@pytest.mark.parametrize("regularizer", [L2(0.3), OrthogonalRegularizer(0.3)])
+@pytest.mark.parametrize("regularizer", [L2(0.3), OrthogonalRegularizer(0.3), GroupLasso(0.3)])
 def test_what_loses_nothing_is_read(regularizer, kind):
     x = READABLE[kind]
     expected, slope = regularizer.value_and_grad(np.asarray(X, np.float64))

@@ -20,6 +20,7 @@ jnp = jax.numpy
 from taut.arrays.jax import operations  # noqa: E402
 
 ORTHOGONAL = ["rows", "columns"]
+GROUPS = ["groups of rows", "groups of columns"]
 WITH_AND_WITHOUT = pytest.mark.parametrize("x64", [False, True], ids=["float32 only", "x64"])
 
 
@@ -69,7 +70,11 @@ def check(penalty, regularizer, x, scale=1.0, x64=True):
 
 
 def test_the_build_has_the_handlers():
-    assert set(_core.jax_handlers) == {"taut_gram_value", "taut_gram_value_and_grad"}
+    assert set(_core.jax_handlers) == {
+        f"taut_{kernel}_{function}"
+        for kernel in ("gram", "soft_orthogonal")
+        for function in ("value", "value_and_grad")
+    }
 
 
 @WITH_AND_WITHOUT
@@ -91,7 +96,7 @@ def test_arrays_agree_with_the_oracle(shape, name, x64):
 
 
 @WITH_AND_WITHOUT
-@pytest.mark.parametrize("name", ORTHOGONAL)
+@pytest.mark.parametrize("name", [*ORTHOGONAL, *GROUPS])
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("shape", [(9, 5), (5, 17)])
 def test_matrices_agree_with_the_oracle(shape, path, name, x64):

@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 import taut
 from frameworks import require
+from penalties import PENALTIES
 from taut import regularizers
-from taut.regularizers import L1, L1L2, L2, OrthogonalRegularizer
+from taut.regularizers import L1, L1L2, L2
 from toys import Box, Called, Fused
 
 X = np.random.default_rng(0).standard_normal((5, 7)).astype(np.float32)
 NUMBER = 0.3
-CLASSES = [L1, L2, lambda factor: L1L2(factor, factor), OrthogonalRegularizer, Fused, Called]
-IDS = ["L1", "L2", "L1L2", "orthogonal", "fused toy", "called toy"]
+MAKERS = {**PENALTIES, "fused toy": Fused, "called toy": Called}
 LIBRARIES = ["numpy", "torch", "torch parameter", "jax", "tensorflow", "tensorflow variable"]
 
 REFUSED = r"Invalid value for argument .*non-negative float"
 
-every_class = pytest.mark.parametrize("cls", CLASSES, ids=IDS)
+every_class = pytest.mark.parametrize("cls", MAKERS.values(), ids=MAKERS)
 every_library = pytest.mark.parametrize("library", LIBRARIES)
 
 
@@ -109,7 +109,7 @@ def test_a_factor_is_read_at_each_call(library, cls):
 
 
 @every_library
-@pytest.mark.parametrize("cls", CLASSES[:4], ids=IDS[:4])
+@pytest.mark.parametrize("cls", PENALTIES.values(), ids=PENALTIES)
 @pytest.mark.parametrize("wrong", [-1.0, math.nan, math.inf, [0.1], [], True, 1j], ids=str)
 def test_what_is_no_factor(library, cls, wrong):
     if np.iscomplexobj(wrong) or wrong is True:
@@ -132,7 +132,7 @@ def test_what_is_no_array():
 
 
 @every_library
-@pytest.mark.parametrize("cls", CLASSES[:4], ids=IDS[:4])
+@pytest.mark.parametrize("cls", PENALTIES.values(), ids=PENALTIES)
 def test_a_config_holds_the_number(library, cls):
     factor = array(library, NUMBER)
     regularizer = cls(factor)

@@ -9,9 +9,26 @@ import numpy as np
 import pytest
 import taut
 from taut import regularizers
-from taut.regularizers import L1, L1L2, L2, ActivityRegularizer, OrthogonalRegularizer, Regularizer
+from taut.regularizers import (
+    L1,
+    L1L2,
+    L2,
+    ActivityRegularizer,
+    GroupLasso,
+    OrthogonalRegularizer,
+    Regularizer,
+    SoftOrthogonalRegularizer,
+)
 
-FACTORS = [(L1, "l1"), (L2, "l2"), (L1L2, "l1"), (L1L2, "l2"), (OrthogonalRegularizer, "factor")]
+FACTORS = [
+    (L1, "l1"),
+    (L2, "l2"),
+    (L1L2, "l1"),
+    (L1L2, "l2"),
+    (OrthogonalRegularizer, "factor"),
+    (SoftOrthogonalRegularizer, "factor"),
+    (GroupLasso, "factor"),
+]
 
 
 def test_defaults():
@@ -20,6 +37,7 @@ def test_defaults():
     assert L1L2().get_config() == {"l1": 0.0, "l2": 0.0}
     assert regularizers.l1_l2().get_config() == {"l1": 0.01, "l2": 0.01}
     assert OrthogonalRegularizer().get_config() == {"factor": 0.01, "mode": "rows"}
+    assert GroupLasso().get_config() == {"factor": 0.01, "mode": "rows"}
 
 
 def test_none_means_the_default():
@@ -28,12 +46,14 @@ def test_none_means_the_default():
     assert (L1L2(None, None).l1, L1L2(None, None).l2) == (0.0, 0.0)
     assert regularizers.l1_l2(None, None).l1 == 0.01
     assert OrthogonalRegularizer(None).factor == 0.01
+    assert GroupLasso(None).factor == 0.01
 
 
 def test_other_names():
     assert regularizers.l1 is L1
     assert regularizers.l2 is L2
     assert regularizers.orthogonal_regularizer is OrthogonalRegularizer
+    assert regularizers.group_lasso is GroupLasso
 
 
 @pytest.mark.parametrize(("cls", "name"), FACTORS)
@@ -75,15 +95,16 @@ def test_factors_are_read_at_each_call():
     assert regularizer.get_config() == {"l2": 0.5}
 
 
-def test_a_mode_that_is_not_known():
+@pytest.mark.parametrize("cls", [OrthogonalRegularizer, GroupLasso])
+def test_a_mode_that_is_not_known(cls):
     message = (
         'Invalid value for argument `mode`. Expected one of {"rows", "columns"}. Received: mode='
     )
     for mode in ("diagonal", None, 0, ["rows"]):
         with pytest.raises(ValueError, match="argument `mode`") as error:
-            OrthogonalRegularizer(mode=mode)
+            cls(mode=mode)
         assert str(error.value) == message + str(mode)
-    regularizer = OrthogonalRegularizer()
+    regularizer = cls()
     regularizer.mode = "columns"
     assert regularizer.get_config()["mode"] == "columns"
     regularizer.mode = "typo"
@@ -102,6 +123,7 @@ def test_an_orthogonal_penalty_is_of_a_matrix(shape):
 
 def test_a_regularizer_shows_its_arguments():
     assert repr(L1L2(0.5, 1e-4)) == "L1L2(l1=0.5, l2=0.0001)"
+    assert repr(GroupLasso(0.1, "columns")) == "GroupLasso(factor=0.1, mode='columns')"
     assert repr(OrthogonalRegularizer(0.1)) == "OrthogonalRegularizer(factor=0.1, mode='rows')"
 
 

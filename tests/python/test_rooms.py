@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import penalties
 import pytest
 import taut
 from frameworks import LIBRARIES, require, to_library
@@ -105,7 +106,9 @@ def Module(penalty):  # noqa: N802
 
 
 @pytest.mark.parametrize(
-    "penalty", [L1(0.5), L2(0.5), OrthogonalRegularizer(0.5), *PENALTIES], ids=repr
+    "penalty",
+    [*(make(0.5) for make in penalties.PENALTIES.values()), *PENALTIES],
+    ids=repr,
 )
 def test_the_toy_library_with_every_kernel(penalty):
     box = Box(X.astype(np.float64))

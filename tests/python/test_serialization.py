@@ -10,8 +10,10 @@ from taut.regularizers import (
     L1L2,
     L2,
     ActivityRegularizer,
+    GroupLasso,
     OrthogonalRegularizer,
     Regularizer,
+    SoftOrthogonalRegularizer,
     _registry,
     deserialize,
     get,
@@ -24,6 +26,8 @@ ALL = [
     L2(0.2),
     L1L2(0.1, 0.2),
     OrthogonalRegularizer(0.3, "columns"),
+    SoftOrthogonalRegularizer(0.3, "columns", False),
+    GroupLasso(0.3, "columns"),
     ActivityRegularizer(L1L2(0.1, 0.2)),
 ]
 
@@ -84,6 +88,13 @@ def test_reads_a_config_that_only_names_a_class_and_its_arguments():
         ("L1L2", L1L2, {"l1": 0.0, "l2": 0.0}),
         ("orthogonal_regularizer", OrthogonalRegularizer, {"factor": 0.01, "mode": "rows"}),
         ("OrthogonalRegularizer", OrthogonalRegularizer, {"factor": 0.01, "mode": "rows"}),
+        (
+            "soft_orthogonal_regularizer",
+            SoftOrthogonalRegularizer,
+            {"factor": 0.01, "mode": "rows", "diagonal": True},
+        ),
+        ("group_lasso", GroupLasso, {"factor": 0.01, "mode": "rows"}),
+        ("GroupLasso", GroupLasso, {"factor": 0.01, "mode": "rows"}),
         (L2, L2, {"l2": 0.01}),
     ],
 )
@@ -285,6 +296,8 @@ def test_an_activity_regularizer_shows_what_is_within():
         ("l1_l2", L1L2),
         ("l1l2", L1L2),
         ("orthogonal_regularizer", OrthogonalRegularizer),
+        ("soft_orthogonal_regularizer", SoftOrthogonalRegularizer),
+        ("group_lasso", GroupLasso),
     ],
 )
 def test_an_identifier_names_a_class_in_a_config_too(name, cls):

@@ -19,6 +19,7 @@ tf = require("tensorflow")
 from taut.arrays.tensorflow import operations  # noqa: E402
 
 ORTHOGONAL = ["rows", "columns"]
+GROUPS = ["groups of rows", "groups of columns"]
 
 
 @functools.cache  # so that graphs are traced once
@@ -71,7 +72,7 @@ def test_random_tensors_agree_with_the_oracle(path, name, x, scale):
 
 
 @pytest.mark.parametrize("path", EAGER_PATHS)
-@pytest.mark.parametrize("name", ORTHOGONAL)
+@pytest.mark.parametrize("name", [*ORTHOGONAL, *GROUPS])
 @settings(max_examples=100)
 @given(x=arrays(rank=2), scale=st.sampled_from([1.0, 0.0, -0.5, 1e3]))
 def test_random_matrices_agree_with_the_oracle(path, name, x, scale):

@@ -11,8 +11,9 @@
 // calls but a thread's first allocates, unless a view has more than 8 dimensions.
 //
 // All of them throw InvalidArgument, before anything is written, for a factor that is negative or
-// not finite and for an orthogonal penalty of anything but a matrix, or what it may read as one
-// (see `flatten`). They may be called from many threads at once.
+// not finite, for an orthogonal penalty, soft or not, of anything but a matrix, or what it may read
+// as one (see `flatten`), and for group lasso of a scalar. They may be called from many threads at
+// once.
 
 #ifndef TAUT_PENALTY_HPP_
 #define TAUT_PENALTY_HPP_
@@ -46,10 +47,11 @@ TAUT_API double value_and_grad(const Regularizer& regularizer, const ConstView& 
 // The proximal step: x = argmin over y of step * penalty(y) + |y - x|² / 2, in place.
 //
 // L1 moves every element towards 0 by step * l1, to exactly 0 where it is nearer; L2 multiplies by
-// 1 / (1 + 2 * step * l2); L1L2 does one after the other. In float64, rounded once. NaN stays NaN.
+// 1 / (1 + 2 * step * l2); L1L2 does one after the other; group lasso multiplies each group w by
+// max(0, 1 - step * factor * √g / |w|). In float64, rounded once. NaN stays NaN.
 // Throws InvalidArgument, before anything is written, for a step that is negative or not finite or
-// whose product with a factor is not, for the orthogonal penalty, which has no such step in closed
-// form, and for an x that overlaps itself.
+// whose product with a factor is not, for the orthogonal penalties, which have no such step in
+// closed form, and for an x that overlaps itself.
 TAUT_API void prox(const Regularizer& regularizer, const View& x, double step);
 
 }  // namespace taut

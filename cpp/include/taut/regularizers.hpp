@@ -37,7 +37,32 @@ struct OrthogonalRegularizer {
   bool flatten = false;
 };
 
-using Regularizer = std::variant<L1, L2, L1L2, OrthogonalRegularizer>;
+// factor * ‖WWᵀ-I‖², the sum of all squares, where W's rows are the rows or the columns of a
+// matrix; without the diagonal factor * Σ⟨wᵢ,wⱼ⟩² over all ordered pairs of them. One number that
+// is not finite makes the value and the whole gradient NaN; beside one beyond 2²⁰, those below
+// 2⁻¹²⁶ of it (float64: 2⁻¹⁰²²) may count for nothing. Products are those of WᵀW wherever there are
+// more vectors than coordinates; without the diagonal, twice as many, and errors are then relative
+// to ‖WᵀW‖²: larger than the value where all but few of the vectors are next to nothing. `flatten`
+// is OrthogonalRegularizer's.
+struct SoftOrthogonalRegularizer {
+  double factor = 0.01;
+  Mode mode = Mode::kRows;
+  bool diagonal = true;
+  bool flatten = false;
+};
+
+// factor * √g * Σ|w|₂ over the groups w of g elements each, which are the slices of x along its
+// first axis (rows) or along its last (columns); of a rank of 1 each element is a group. A group of
+// zeros has the gradient 0. NaN in a group makes the penalty and the group's gradient NaN; Inf
+// makes the penalty Inf, and in the gradient, factor * √g * w / |w|, its own place NaN and the rest
+// of its group 0. Groups of one element are L1's, in all of that.
+struct GroupLasso {
+  double factor = 0.01;
+  Mode mode = Mode::kRows;
+};
+
+using Regularizer =
+    std::variant<L1, L2, L1L2, OrthogonalRegularizer, SoftOrthogonalRegularizer, GroupLasso>;
 
 }  // namespace taut
 

@@ -18,9 +18,11 @@ namespace taut {
 namespace {
 
 template <typename AnyTerm>
-const View* gradient_of(const AnyTerm& term) {
+const View* written_of(const AnyTerm& term) {
   if constexpr (std::is_same_v<AnyTerm, GradientTerm>) {
     return &term.gradient;
+  } else if constexpr (std::is_same_v<AnyTerm, ProxTerm>) {
+    return &term.x;
   } else {
     return nullptr;
   }
@@ -110,7 +112,7 @@ double run(std::span<const AnyTerm> terms, Task task, double scale, std::span<do
   for (std::size_t term = 0; term < terms.size(); ++term) {
     const AnyTerm& of = terms[term];
     const SideViews sides{pointer_to(of.reference), pointer_to(of.importance)};
-    problems[term] = make_problem(task, scale, of.x, gradient_of(of), sides, call);
+    problems[term] = make_problem(task, scale, of.x, written_of(of), sides, call);
   }
   CallEffort effort(call);
   // Most tensors are apart: one look at their ranges tells.

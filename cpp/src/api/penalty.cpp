@@ -11,9 +11,9 @@ namespace taut {
 namespace {
 
 double run(const Regularizer& regularizer, Task task, double scale, const ConstView& x,
-           const View* gradient, Workspace* workspace) {
+           const View* written, Workspace* workspace) {
   const Call call(workspace);
-  const Problem problem = make_problem(task, scale, x, gradient, {}, call);
+  const Problem problem = make_problem(task, scale, x, written, {}, call);
   check_penalty(regularizer, problem, x);
   check_written(problem, call);
   return call_isolated([&](const DefaultFloatEnvironment& environment) {
@@ -47,7 +47,7 @@ double value_and_grad(const Regularizer& regularizer, const ConstView& x, const 
 
 void prox(const Regularizer& regularizer, const View& x, double step) {
   check_step(step);
-  run(regularizer, Task::kProx, step, x, nullptr, nullptr);
+  run(regularizer, Task::kProx, step, x, &x, nullptr);
 }
 
 }  // namespace taut

@@ -32,9 +32,13 @@ void check_apart_from_sides(const Problem& problem, std::size_t array, const cha
 
 }  // namespace
 
-Problem make_problem(Task task, double scale, const ConstView& x, const View* gradient,
+Problem make_problem(Task task, double scale, const ConstView& x, const View* written,
                      const SideViews& sides, const Call& call) {
-  Problem problem{task, scale, x.dtype(), task == Task::kProx ? nullptr : &x, gradient, sides, {}};
+  const bool is_step = task == Task::kProx;
+  const View* gradient = is_step ? nullptr : written;
+  Problem problem{
+      task,  scale, x.dtype(), is_step ? nullptr : &x, gradient, is_step ? written : nullptr,
+      sides, {}};
   if (sides.are_there()) {
     const auto if_same = [&](const auto* view) {
       return view != nullptr && has_same_shape(x, *view) ? view : nullptr;

@@ -29,8 +29,9 @@ class CallEffort final : public Effort {
   StopWatch watch_;
 };
 
-// Not checked yet. The views are used as long as the problem is, but for x of a proximal step.
-Problem make_problem(Task task, double scale, const ConstView& x, const View* gradient,
+// Not checked yet. `written` is the gradient, or x itself of a proximal step, or null. The views
+// are used as long as the problem is, but for the ConstView of a proximal step.
+Problem make_problem(Task task, double scale, const ConstView& x, const View* written,
                      const SideViews& sides, const Call& call);
 
 // All throw InvalidArgument. The regularizer suits x, its sides and the task, and these x:

@@ -9,6 +9,10 @@
 #include "kernels/gram/signs.hpp"
 #include "kernels/gram/stream.hpp"
 #include "kernels/gram/tile.hpp"
+#include "kernels/group_lasso/lines.hpp"
+#include "kernels/soft_orthogonal/copies.hpp"
+#include "kernels/soft_orthogonal/gram_tile.hpp"
+#include "kernels/soft_orthogonal/multiply.hpp"
 
 namespace taut::TAUT_LEVEL {
 namespace {
@@ -33,6 +37,20 @@ constexpr GramKernel gram_kernel() {
   };
 }
 
+template <typename Storage>
+constexpr SoftOrthogonalKernel soft_orthogonal_kernel() {
+  using T = ComputeOf<Storage>;
+  return {
+      .pack = soft_pack<Storage>,
+      .scale = soft_scale<T>,
+      .pack_turned = soft_pack_turned<Storage>,
+      .multiply_window = soft_multiply_window<T>,
+      .finish_tile = soft_finish_tile<T>,
+      .multiply = soft_multiply<Storage>,
+      .scratch = kSoftScratch<T>,
+  };
+}
+
 }  // namespace
 
 // In the order of DType.
@@ -43,6 +61,10 @@ constexpr Kernels kernels = {
                     elementwise_kernel<BFloat16>(towards_kernel<BFloat16>())},
     .gram = {gram_kernel<double>(), gram_kernel<float>(), gram_kernel<Float16>(),
              gram_kernel<BFloat16>()},
+    .soft_orthogonal = {soft_orthogonal_kernel<double>(), soft_orthogonal_kernel<float>(),
+                        soft_orthogonal_kernel<Float16>(), soft_orthogonal_kernel<BFloat16>()},
+    .group_lasso = {group_lasso_kernel<double>(), group_lasso_kernel<float>(),
+                    group_lasso_kernel<Float16>(), group_lasso_kernel<BFloat16>()},
 };
 
 }  // namespace taut::TAUT_LEVEL

@@ -253,11 +253,132 @@ struct GramKernel {
                         const GramTarget& target, void* scratch);
 };
 
+// ---- soft orthogonality --------------------------------------------------------------------
+
+// The penalty of m vectors V with coordinates is Σ H², and its gradient 4 H V, where H is their
+// Gram matrix but for its diagonal. Of a GramMatrix, vectors, length, padded_vectors, source and
+// rows count. `turned` is one whose vectors are the coordinates of the other.
+
+enum class SoftDiagonal {
+  kLessOne,  // the squares of the norms, less a number that is 1 unless the vectors are scaled
+  kNone,     // zeros
+  kWhole,    // the squares of the norms
+};
+
+// Rows [begin, end) of H as the products of H and V read it. Both are stored by the others that are
+// summed over, and may be null where there is no gradient.
+struct SoftStrip {
+  std::size_t begin;
+  std::size_t end;
+  void* own;  // Compute[other - begin][vector - begin] of the strip's vectors and all from it on
+  std::size_t own_stride;
+  void* below;  // Compute[other - begin][vector - end] of the vectors below and the strip's
+  std::size_t below_stride;
+};
+
+// A gradient is acc * coefficient, times a power of two three times, rounded once.
+struct SoftFinish {
+  double coefficient;
+  double power;
+  const double* norms;  // a number per coordinate, times which V is subtracted before; or null
+  GramTarget target;
+};
+
+// A block of H V: up to kGramTile vectors and coordinates of it.
+struct SoftProduct {
+  const GramMatrix& turned;
+  const void* weights;  // Compute[other - others_begin][target - `target`]
+  std::size_t weight_stride;
+  std::size_t others_begin;
+  std::size_t others_end;
+  std::size_t target;
+  std::size_t targets;
+  std::size_t coordinate;
+  std::size_t coordinates;
+  void* sums;  // Compute[target - `target`][coordinate], which are kept between strips; or null
+  std::size_t sum_stride;
+  const SoftFinish* finish;  // with the last strip; else null
+};
+
+struct SoftOrthogonalKernel {
+  // Copies the group of vectors that begins at `begin` from the matrix's source to its rows.
+  // Returns the largest magnitude, Inf where one is NaN.
+  double (*pack)(const GramMatrix& matrix, std::size_t begin);
+
+  // Multiplies the copies of a group by a power of two.
+  void (*scale)(const GramMatrix& matrix, std::size_t begin, double factor);
+
+  // Likewise for a matrix that is turned: copies and scales a group, and sets Σ x² over each of its
+  // vectors, of which there is a whole number of `vector_multiple`, unless `squares` is null.
+  void (*pack_turned)(const GramMatrix& turned, std::size_t begin, double factor, double* squares);
+
+  // The dot products of a tile, as far as one of the matrix's windows has them, to Compute[row]
+  // [column], with rows of kGramTile numbers.
+  void (*multiply_window)(const GramMatrix& window, const GramTile& tile, void* products);
+
+  // Adds up the products of so many windows, `stride` bytes apart. Returns Σ h² over a tile of H
+  // and over the one that mirrors it. Writes both to the strip unless that is null.
+  double (*finish_tile)(const void* products, std::size_t windows, std::size_t stride,
+                        const GramTile& tile, SoftDiagonal diagonal, double one,
+                        const SoftStrip* strip, void* scratch);
+
+  // The others from 0 on begin the sums; later ones go on where they were left.
+  void (*multiply)(const SoftProduct& product, void* scratch);
+
+  std::size_t scratch;  // bytes, of each of the last two
+};
+
+// ---- group lasso ---------------------------------------------------------------------------
+
+// Lines of elements, each without gaps. Either each line is a group, or a part of one ("along");
+// or element i of every line belongs to group i ("across").
+struct GroupLines {
+  const void* x;
+  std::ptrdiff_t x_stride;  // bytes from one line to the next
+  std::size_t count;
+  std::size_t length;  // elements of a line
+  // Unless null, what comes next is fetched: along lines what will be read next, line by line as
+  // x; across them what is behind the elements that are being written.
+  const void* ahead = nullptr;
+  std::ptrdiff_t ahead_stride = 0;
+};
+
+// Where what is computed of the lines goes; x itself for `shrink`.
+struct GroupTarget {
+  void* data;
+  std::ptrdiff_t stride;
+};
+
+// One number per group: per line along lines, and per element of a line across them.
+using GroupSumFunction = void (*)(const GroupLines& lines, double* sums);
+using GroupWriteFunction = void (*)(const GroupLines& lines, const GroupTarget& target,
+                                    const double* factors);
+
+// Sums of squares are added to what is there. Products of x and a group's factor are formed in
+// float64, and rounded once. Along lines, blocks of kElementwiseBlock elements are added one
+// after the other; so a line may come in parts that are such blocks.
+struct GroupKernel {
+  GroupSumFunction sum;
+  // The gradient has x's own dtype, or float32 where x is a half type.
+  GroupWriteFunction accumulate;
+  GroupWriteFunction assign;
+  GroupWriteFunction accumulate_float32;
+  GroupWriteFunction assign_float32;
+  GroupWriteFunction shrink;  // a factor of 0 makes +0
+};
+
+struct GroupLassoKernel {
+  GroupKernel along;
+  GroupKernel across;
+};
+
 // ---- levels --------------------------------------------------------------------------------
 
 struct Kernels {
   ElementwiseKernel elementwise[kDTypes];
   GramKernel gram[kDTypes];
+  SoftOrthogonalKernel soft_orthogonal[kDTypes];
+  GroupLassoKernel group_lasso[kDTypes];
 };
 
 // One definition per level that the target architecture has; each in an object of its own.

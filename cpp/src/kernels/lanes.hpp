@@ -20,12 +20,18 @@ struct Lanes {
     for (std::size_t part = 0; part < kParts; ++part) parts[part] = Doubles{};
   }
 
-  // Adds the second half to the first until one is left.
+  // Adds the second half to the first until one is left; vector by vector while there are several.
   [[gnu::always_inline]] double sum() const {
-    double sums[kCount];
-    __builtin_memcpy(sums, parts, sizeof(sums));
+    Lanes left = *this;
     TAUT_UNROLL
-    for (std::size_t width = kCount / 2; width > 0; width /= 2) {
+    for (std::size_t half = kParts / 2; half > 0; half /= 2) {
+      TAUT_UNROLL
+      for (std::size_t part = 0; part < half; ++part) left.parts[part] += left.parts[part + half];
+    }
+    double sums[kDoubles];
+    __builtin_memcpy(sums, left.parts, sizeof(sums));
+    TAUT_UNROLL
+    for (std::size_t width = kDoubles / 2; width > 0; width /= 2) {
       TAUT_UNROLL
       for (std::size_t lane = 0; lane < width; ++lane) sums[lane] += sums[lane + width];
     }

@@ -14,6 +14,7 @@
 #include "kernels/kernels.hpp"
 #include "plans/fill.hpp"
 #include "plans/registry.hpp"
+#include "plans/strip.hpp"
 #include "plans/vectors.hpp"
 #include "views/check.hpp"
 
@@ -69,25 +70,6 @@ struct SignStore {
   }
 };
 
-// Rows [begin, end) of the Gram matrix, from the diagonal on.
-struct Strip {
-  std::size_t begin;
-  std::size_t end;
-  std::size_t vectors;
-  std::size_t tile;
-
-  // Tile rows are counted from the top; each begins on the diagonal.
-  std::size_t tiles_of_row(std::size_t row) const {
-    return divide_up(vectors - begin - row * tile, tile);
-  }
-  std::size_t tile_rows() const { return divide_up(end - begin, tile); }
-  std::size_t tiles() const {
-    std::size_t tiles = 0;
-    for (std::size_t row = 0; row < tile_rows(); ++row) tiles += tiles_of_row(row);
-    return tiles;
-  }
-};
-
 class GramPlan final : public Plan {
  public:
   GramPlan(double factor, const Problem& problem, const Vectors& vectors, const Call& call)
@@ -99,7 +81,7 @@ class GramPlan final : public Plan {
         length_(vectors.length),
         padded_(round_up(vectors_, kernel_.vector_multiple)),
         panel_vectors_(round_up(vectors_, kGramSignGroup)),
-        tile_(tile_side()),
+        tile_(tile_side(vectors_)),
         streams_(is_streamed()),
         sums_{call.arena().take<double>(strip(0).tiles()),
               call.arena().take<double>(strip(0).tiles())} {
@@ -177,12 +159,6 @@ class GramPlan final : public Plan {
            length_ < kMostMemory / bytes_of_coordinate;
   }
 
-  // Few vectors are cut into small tiles, so that there is work for every thread; of many, a tile
-  // is as large as its cache allows, since it is read anew for each.
-  std::size_t tile_side() const {
-    if (vectors_ <= 2 * kGramTile) return kGramSmallTile;
-    return vectors_ <= 6 * kGramTile ? 2 * kGramSmallTile : kGramTile;
-  }
   std::size_t padded_weights() const { return round_up(padded_, kGramWeights); }
   // What tiles read beyond the last vector counts for nothing.
   void clear_padding() {
@@ -303,25 +279,18 @@ void GramPlan::pack(std::size_t piece) {
   if (!kernel_.pack(matrix_, piece * kernel_.register_columns)) finite_ = false;
 }
 
-// Row by row; the tiles inside the strip's own square have both directions in its row signs.
+// The tiles inside the strip's own square have both directions in its row signs.
 void GramPlan::tile(std::size_t strip_index, std::size_t piece, std::byte* scratch) {
   if (!finite_) return;
   if (piece == 0 && strip_index > 0) add_to_total(strip_index - 1);
   const Strip rows = strip(strip_index);
-  std::size_t tile_row = 0;
-  std::size_t left = piece;
-  for (; left >= rows.tiles_of_row(tile_row); ++tile_row) left -= rows.tiles_of_row(tile_row);
-  const std::size_t row = rows.begin + tile_row * tile_;
-  const std::size_t column = row + left * tile_;
-  const GramTile tile{row, column, std::min(tile_, rows.end - row),
-                      std::min(tile_, vectors_ - column)};
-
+  const GramTile tile = rows.tile_at(piece);
   const GramSigns row_signs = signs_of_rows(rows);
   const GramSigns column_signs = signs_of_columns(rows);
   const bool has_gradient = problem_.has_gradient();
   sums_[strip_index % 2][piece] = kernel_.tile(
       matrix_, tile, has_gradient ? &row_signs : nullptr,
-      has_gradient ? (column < rows.end ? &row_signs : &column_signs) : nullptr, scratch);
+      has_gradient ? (tile.column < rows.end ? &row_signs : &column_signs) : nullptr, scratch);
 }
 
 // The strip's rows look to all vectors from the strip on, those below look to the strip.

@@ -33,6 +33,13 @@ void check(const OrthogonalRegularizer&, Task, const ConstView& x, double scale)
 constexpr bool takes_sides(const OrthogonalRegularizer&) { return false; }
 Plan& make_plan(const OrthogonalRegularizer&, const Problem&, const Call&);
 
+void check(const SoftOrthogonalRegularizer&, Task, const ConstView& x, double scale);
+constexpr bool takes_sides(const SoftOrthogonalRegularizer&) { return false; }
+Plan& make_plan(const SoftOrthogonalRegularizer&, const Problem&, const Call&);
+void check(const GroupLasso&, Task, const ConstView& x, double scale);
+constexpr bool takes_sides(const GroupLasso&) { return false; }
+Plan& make_plan(const GroupLasso&, const Problem&, const Call&);
+
 // The plan of a penalty that is 0 whatever x: zeros in a gradient that is to be overwritten.
 Plan& make_zero_plan(const Problem&, const Call&);
 

@@ -153,7 +153,7 @@ Plan& make_vector_plan(const Problem& problem, Mode mode, const Call& call,
     return maker.make(problem, vectors, call);
   }
   const Layout first = first_vectors(problem, axis, call);
-  if (first.rank > 1) {
+  if (first.rank > 1 && x.size() > 0) {
     return make_copying_plan(problem, first, strides, vectors, call, maker);
   }
   for (std::size_t array = 0; array < (problem.has_gradient() ? 2 : 1); ++array) {

@@ -30,7 +30,7 @@ struct Vectors {
 // `flatten` says so: its rows are the first axis by the rest, its columns the rest by the last.
 void check_matrix(const char* title, bool flatten, const ConstView& x);
 
-// Makes the plan of a penalty of vectors, which are at least one and have coordinates.
+// Makes the plan of a penalty of vectors.
 class VectorPlanMaker {
  public:
   // `vectors` is what the plan reads and writes, by the layout of `problem` where all of it is.

@@ -34,6 +34,7 @@ struct Problem {
   DType dtype;           // of x
   const ConstView* x;    // null for prox
   const View* gradient;  // null where there is none
+  const View* stepped;   // x of a proximal step, else null
   SideViews sides;
   Layout layout;  // of x, the gradient as its second array, and the sides
 

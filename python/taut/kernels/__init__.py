@@ -7,12 +7,16 @@ from collections.abc import Callable
 
 from taut.kernels.elementwise import ELEMENTWISE
 from taut.kernels.gram import GRAM
+from taut.kernels.group_lasso import GROUP_LASSO
 from taut.kernels.kernel import Kernel, Presence, Sides
 from taut.kernels.operations import Operations
+from taut.kernels.soft_orthogonal import SOFT_ORTHOGONAL
 
 __all__ = [
     "ELEMENTWISE",
     "GRAM",
+    "GROUP_LASSO",
+    "SOFT_ORTHOGONAL",
     "Kernel",
     "Operations",
     "Presence",
@@ -59,3 +63,5 @@ def subscribe(subscriber: Callable[[Kernel], None]) -> None:
 
 register(ELEMENTWISE)
 register(GRAM)
+register(SOFT_ORTHOGONAL)
+register(GROUP_LASSO)

@@ -12,7 +12,7 @@ from taut.kernels.kernel import Kernel
 from taut.kernels.operations import Operations, PullBack
 
 
-def _absolute_values(xp: Operations, x: Any, importance: Any = None) -> Any:
+def absolute_values(xp: Operations, x: Any, importance: Any = None) -> Any:
     if importance is not None:
         wide = xp.cast(x, xp.sum_dtype(x))
         return xp.sum(xp.cast(importance, wide.dtype) * xp.absolute(wide), wide.dtype)
@@ -47,11 +47,11 @@ def _stepped(
     importance: Any = None,
 ) -> Any:
     if reference is None and importance is None:
-        return _shrunk(xp, x, step, l1, l2)
+        return shrunk(xp, x, step, l1, l2)
     return _attracted(xp, x, step * l1, 2 * (step * l2), reference, importance)
 
 
-def _shrunk(xp: Operations, x: Any, step: Any, l1: Any, l2: Any) -> Any:
+def shrunk(xp: Operations, x: Any, step: Any, l1: Any, l2: Any) -> Any:
     threshold = step * l1
     # So that -0 keeps its sign if it is not moved.
     nearer = xp.where(x > 0, x - threshold, -(-x - threshold))
@@ -87,7 +87,7 @@ ELEMENTWISE = Kernel(
     name="elementwise",
     title="L1L2",
     numbers=("l1", "l2"),
-    terms=(_absolute_values, _squares),
+    terms=(absolute_values, _squares),
     value=_core.elementwise_value,
     value_and_grad=_core.elementwise_value_and_grad,
     accumulate_grad=_core.elementwise_accumulate_grad,

@@ -8,27 +8,14 @@ then, its columns the rest by the last axis.
 
 from __future__ import annotations
 
-import functools
-import operator
 from typing import Any
 
 from taut import _core
 from taut.kernels.kernel import Kernel
-from taut.kernels.operations import Operations, PullBack
+from taut.kernels.operations import Operations, PullBack, is_known
+from taut.kernels.vectors import as_matrix
 
 _NORM_FLOOR = 1e-7
-
-
-def as_matrix(xp: Operations, x: Any, mode: str) -> Any:
-    """Returns x as the matrix of its rows or columns.
-
-    The rows are the first axis by the rest, the columns the rest by the last axis.
-    """
-    first, *middle, last = xp.shape(x)
-    if not middle:
-        return x
-    inner = functools.reduce(operator.mul, middle)
-    return xp.reshape(x, (first, inner * last) if mode == "rows" else (first * inner, last))
 
 
 def _mean_cosine(xp: Operations, x: Any, mode: str, flatten: bool) -> Any:
@@ -36,9 +23,9 @@ def _mean_cosine(xp: Operations, x: Any, mode: str, flatten: bool) -> Any:
     along = 1 if mode == "rows" else 0  # the axis that a vector's elements lie on
     extents = xp.shape(x)
     count, length = extents[1 - along], extents[along]
-    if _is_known(length) and length == 0:
+    if is_known(length) and length == 0:
         return xp.no_penalty(x)
-    if not _is_known(count):
+    if not is_known(count):
         x = xp.where(count < 2, xp.zeros_like(x), x)
     elif count < 2:
         return xp.no_penalty(x)
@@ -81,12 +68,8 @@ def _differentiated(xp: Operations, x: Any, along: int, count: Any) -> tuple[Any
     return xp.sum(cosines, wide.dtype) / pairs, pull_back
 
 
-def _is_known(extent: Any) -> bool:
-    return not hasattr(extent, "dtype")
-
-
 def _number_of_ordered_pairs(xp: Operations, count: Any, dtype: Any) -> Any:
-    if _is_known(count):
+    if is_known(count):
         return count * (count - 1)
     number = xp.cast(count, dtype)
     return xp.where(count > 1, number * (number - 1), 1.0)

@@ -4,7 +4,7 @@ import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, NoReturn
 
 from taut.kernels.checks import check_factor, check_option
 from taut.kernels.operations import Operations
@@ -60,6 +60,7 @@ class Kernel:
             be written and read. One that is bound by arithmetic is called by compiled code, too,
             and gives its gradient along with its value, where one will be asked for.
         rank: How many axes x must have; None for any number.
+        least_rank: How many it must have at least, where it may have any number.
         flattens: `(*options)`: whether x may have more axes, which are read as one.
         options: The names of the other factors, and what each may be: strings, or bools.
         is_batched: Whether the core's functions of many tensors know the kernel by its name.
@@ -79,6 +80,7 @@ class Kernel:
     proximal: Term | None = None
     bound_by: Literal["memory", "arithmetic"] = "memory"
     rank: int | None = None
+    least_rank: int = 0
     flattens: Callable[..., bool] = _never
     options: Mapping[str, tuple[str, ...] | tuple[bool, ...]] = field(default_factory=dict)
     is_batched: bool = False
@@ -121,13 +123,18 @@ class Kernel:
         Raises:
             ValueError: If the options ask for another number.
         """
+        if len(shape) < self.least_rank:
+            self._refuse_rank(f"{self.least_rank} or more", shape)
         if self.rank is None or len(shape) == self.rank:
             return
         may_be_more = self.flattens(*factors[len(self.numbers) :])
         if may_be_more and len(shape) > self.rank:
             return
+        self._refuse_rank(f"{self.rank}{' or more' * may_be_more}", shape)
+
+    def _refuse_rank(self, expected: str, shape: Sequence[Any]) -> NoReturn:
         raise ValueError(
-            f"Inputs to {self.title} must have rank {self.rank}{' or more' * may_be_more}. "
+            f"Inputs to {self.title} must have rank {expected}. "
             f"Received: inputs.shape={tuple(shape)}"
         )
 

@@ -9,6 +9,11 @@ PullBack = Callable[[Any], Any]
 Differentiated = Callable[[Any], tuple[Any, PullBack]]
 
 
+def is_known(extent: Any) -> bool:
+    """Returns whether an extent is a number, and no array that will hold one."""
+    return not hasattr(extent, "dtype")
+
+
 class Operations(Protocol):
     """What a module of an array library's operations has: mypy checks each against this.
 

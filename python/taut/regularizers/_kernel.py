@@ -121,7 +121,8 @@ class KernelRegularizer(ClosedRegularizer):
 
         Of L1, L2 and both: each element is moved towards 0 by `step * l1`, to exactly 0 where it is
         nearer than that, and then multiplied by `1 / (1 + 2 * step * l2)`. The subgradient of L1
-        steps across 0; this stops there, so that weights become sparse. NaN stays NaN.
+        steps across 0; this stops there, so that weights become sparse. Of group lasso: each group
+        is multiplied by `max(0, 1 - step * factor * sqrt(g) / norm(w))`. NaN stays NaN.
 
         Args:
             x: A writable array of float64, float32, float16 or bfloat16 that does not overlap
@@ -134,7 +135,7 @@ class KernelRegularizer(ClosedRegularizer):
             ValueError: If a factor or the step is negative or not finite, or `x` is read-only.
                 Nothing has been written then.
 
-        Source: Parikh and Boyd, "Proximal Algorithms", 2014, section 6.5.2.
+        Source: Parikh and Boyd, "Proximal Algorithms", 2014, sections 6.5.2 and 6.5.4.
         """
         if self._kernel.prox is None:
             self._refuse_prox()

@@ -40,6 +40,8 @@ void check_penalties() {
   workspace.clear();
   taut::prox(taut::L1{.l1 = 1}, x, 3);
   expect(x == std::vector<double>{0, -1, 0, 2}, "the proximal step");
+  const double norms = taut::value(taut::GroupLasso{.factor = 1}, taut::ConstView::matrix(x, 1, 4));
+  expect(is_close(norms, 2 * std::sqrt(5.0)), "the value of group lasso");
 }
 
 void check_batch() {

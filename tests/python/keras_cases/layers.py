@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
-from taut.regularizers import L1, L1L2, L2, OrthogonalRegularizer
+from taut.regularizers import L1, L1L2, L2, GroupLasso, OrthogonalRegularizer
 from training import make_model
 from versions import batch_divisor, trains
 
@@ -102,7 +102,7 @@ def test_a_custom_layer_whose_activity_is_penalized_later():
 
 def test_variables_and_native_tensors_as_inputs():
     array = np.random.default_rng(0).standard_normal((6, 4)).astype(np.float32)
-    for regularizer in (*REGULARIZERS, OrthogonalRegularizer(0.5)):
+    for regularizer in (*REGULARIZERS, OrthogonalRegularizer(0.5), GroupLasso(0.5)):
         for x in (keras.Variable(array), ops.convert_to_tensor(array)):
             assert to_float(regularizer(x)) == pytest.approx(regularizer(array), rel=1e-5)
             value, grad = regularizer.value_and_grad(x, scale=2.0)

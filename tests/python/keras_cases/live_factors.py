@@ -1,16 +1,21 @@
 """Factors that are Keras's variables: schedules in a compiled `fit`, saving, symbolic tensors."""
 
+import sys
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
 from keras import layers, ops
-from taut.regularizers import L1, L1L2, L2, OrthogonalRegularizer
+from taut.regularizers import L2
 from versions import trains
+
+sys.path.append(str(Path(__file__).parents[1]))
+from penalties import PENALTIES
 
 BACKEND = keras.backend.backend()
 X = np.random.default_rng(0).standard_normal((32, 8)).astype(np.float32)
-CLASSES = [L1, L2, lambda factor: L1L2(factor, factor), OrthogonalRegularizer]
-every_class = pytest.mark.parametrize("cls", CLASSES, ids=["L1", "L2", "L1L2", "orthogonal"])
+every_class = pytest.mark.parametrize("cls", PENALTIES.values(), ids=PENALTIES)
 
 
 def variable(number=0.0, trainable=False):

@@ -34,6 +34,9 @@ def test_names_strings_and_configs():
         dense = layers.Dense(3, kernel_regularizer="l1_l2")
         dense.build((2, 4))
         assert dense.kernel.regularizer.get_config() == {"l1": 0.01, "l2": 0.01}
+        # What Keras has not is known by its string alone, and adds no name to Keras.
+        assert type(keras.regularizers.get("group_lasso")) is regularizers.GroupLasso
+        assert not hasattr(keras.regularizers, "GroupLasso")
     finally:
         taut_keras.unpatch()
     for name in NAMES:

@@ -11,7 +11,14 @@ import pytest
 from keras import layers
 from taut import keras as taut_keras
 from taut import regularizers
-from taut.regularizers import L1, L1L2, L2, OrthogonalRegularizer
+from taut.regularizers import (
+    L1,
+    L1L2,
+    L2,
+    GroupLasso,
+    OrthogonalRegularizer,
+    SoftOrthogonalRegularizer,
+)
 
 X = np.random.default_rng(0).standard_normal((3, 6)).astype(np.float32)
 
@@ -81,6 +88,21 @@ def test_weights_alone(tmp_path):
     assert_same(describe(again), model)
 
 
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+def test_a_penalty_that_keras_lacks(tmp_path, suffix):
+    layer = layers.Dense(4, kernel_regularizer=SoftOrthogonalRegularizer(0.5, "columns", False))
+    model, path = keras.Sequential([keras.Input((6,)), layer]), tmp_path / f"model.{suffix}"
+    taut_keras.to_keras(model)  # which leaves it as it is
+    model.save(path)
+    again = keras.models.load_model(path)
+    (regularizer,) = (layer.kernel_regularizer for layer in again.layers)
+    assert type(regularizer) is SoftOrthogonalRegularizer
+    assert regularizer.get_config() == {"factor": 0.5, "mode": "columns", "diagonal": False}
+    loss, expected = (float(keras.ops.convert_to_numpy(each.losses[0])) for each in (again, model))
+    assert loss == expected > 0
+    assert loss == pytest.approx(regularizer(np.asarray(layer.get_weights()[0])), rel=1e-5)
+
+
 LOAD = """
 import json, sys
 {imports}
@@ -136,6 +158,28 @@ def test_a_process_without_taut(tmp_path):
     model.save(path)
     kinds, _ = load_in_new_process(without, path)
     assert kinds == ["keras.src.regularizers.regularizers"]
+
+
+def test_what_keras_has_not_is_saved_and_loaded(tmp_path):
+    regularizer = GroupLasso(0.25, "columns")
+    model = keras.Sequential(
+        [keras.Input((6,)), layers.Dense(4, kernel_regularizer=regularizer), layers.Dense(2)]
+    )
+    model(X)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    again = loaded.layers[0].kernel_regularizer
+    assert type(again) is GroupLasso
+    assert again.get_config() == {"factor": 0.25, "mode": "columns"}
+    kernel = keras.ops.convert_to_numpy(model.layers[0].kernel)
+    for each in (model, loaded):
+        each(X)
+        (loss,) = each.losses
+        assert float(loss) == pytest.approx(regularizer(kernel), rel=1e-5)
+    config = keras.regularizers.serialize(regularizer)
+    assert config == regularizers.serialize(regularizer)
+    assert config["registered_name"] == "taut>GroupLasso"
+    assert type(keras.regularizers.deserialize(config)) is GroupLasso
 
 
 def test_keras_and_taut_read_each_others_configs():
