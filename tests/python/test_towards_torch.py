@@ -58,7 +58,7 @@ def test_every_dtype_and_layout_in_the_graph_and_in_place(dtype):
         (total * 0.5).backward()
         problem.check(total.detach(), to_array(weight.grad), scale=0.5)
         weight.grad.zero_()
-        assert float(penalties.accumulate_grad({"w": weight}, scale=0.5)) == total.item()
+        assert penalties.accumulate_grad({"w": weight}, scale=0.5).item() == total.item()
         problem.check(total.detach(), to_array(weight.grad), scale=0.5)
         stepped = weight.detach().clone()
         penalties.prox({"w": stepped}, 0.4)
@@ -107,16 +107,16 @@ def test_bound_to_a_module_that_is_exchanged_and_frozen():
     module = make_module()
     penalties = make_penalties(module)
     bound = penalties.bind(module)
-    before = float(bound())
+    before = bound().item()
     module.load_state_dict({k: v.clone() + 1 for k, v in module.state_dict().items()}, assign=True)
-    assert float(bound()) == float(penalties(module)) != before
+    assert bound().item() == penalties(module).item() != before
     module[0].weight.requires_grad_(False)
     without = bound.breakdown()["0.weight"]
-    assert float(without) == 0
+    assert without.item() == 0
     module[0].weight.requires_grad_(True)
     with torch.no_grad():
         penalties.reference["0.weight"].copy_(module[0].weight)
-    assert float(bound.breakdown()["0.weight"]) == 0
+    assert bound.breakdown()["0.weight"].item() == 0
 
 
 def test_a_reference_that_changes_between_forward_and_backward_is_told():
@@ -197,7 +197,7 @@ def test_live_factors():
     torch.testing.assert_close(factor.grad, ((x - reference) ** 2).sum().detach())
     torch.testing.assert_close(x.grad, (2 * 0.7 * (x - reference)).detach())
     assert total.item() == pytest.approx(
-        float(0.7 * ((x - reference) ** 2).sum() + 0.3 * y.abs().sum()), rel=1e-6
+        (0.7 * ((x - reference) ** 2).sum() + 0.3 * y.abs().sum()).item(), rel=1e-6
     )
 
 
@@ -232,4 +232,4 @@ def test_a_parameter_that_another_penalty_takes():
     rules = [("0.weight", OrthogonalRegularizer()), *RULES]
     with pytest.raises(ValueError, match=r"^0.weight: .* takes no reference"):
         Penalties(rules, reference=copies)(module)
-    assert float(Penalties(rules, reference=copies | {"0.weight": None})(module)) > 0
+    assert Penalties(rules, reference=copies | {"0.weight": None})(module).item() > 0
