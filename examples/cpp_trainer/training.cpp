@@ -50,7 +50,7 @@ class Penalties {
 
   double value(const Matrix& output) const {
     double value = 0;
-    for (const auto& [regularizer, x, gradient] : terms_) value += taut::value(regularizer, x);
+    for (const taut::GradientTerm& term : terms_) value += taut::value(term.regularizer, term.x);
     if (experiment_.hidden_output) {
       value += taut::value(*experiment_.hidden_output, taut::view(output)) /
                static_cast<double>(output.rows());

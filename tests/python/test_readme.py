@@ -66,6 +66,9 @@ def test_the_page_on_penalties_runs():
     np.testing.assert_allclose(names["after_a_step"]["dense"]["kernel"], before - 0.05, rtol=1e-5)
     assert names["after_a_step"]["embedding"] is params["embedding"]
     assert list(breakdown(params, by="rule")) == ["embedding", "*/kernel"]
+    assert names["l2_sp"](names["pretrained"]) == pytest.approx(0.06)
+    assert names["start"]["body/kernel"][0, 0] == 2
+    np.testing.assert_allclose(names["weights"]["w"], [1.0, 2.0], atol=0.15)
 
 
 def test_the_page_on_pytorch_runs():
