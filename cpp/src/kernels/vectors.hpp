@@ -134,6 +134,11 @@ constexpr std::int64_t kSignBit64 = INT64_MIN;
   return (Doubles)((Int64s)x & ~kSignBit64);
 }
 
+// `then` where the condition holds, else `other`.
+[[gnu::always_inline]] inline Doubles choose(Int64s condition, Doubles then, Doubles other) {
+  return (Doubles)((condition & (Int64s)then) | (~condition & (Int64s)other));
+}
+
 [[gnu::always_inline]] inline Doubles square_roots(Doubles x) {
   Doubles roots;
   TAUT_UNROLL

@@ -156,11 +156,6 @@ struct TowardsSlope {
   }
 };
 
-// Where the mask is set, the first.
-[[gnu::always_inline]] inline Doubles choose(Int64s mask, Doubles first, Doubles second) {
-  return (Doubles)((mask & (Int64s)first) | (~mask & (Int64s)second));
-}
-
 template <typename T, typename G>
 struct Attract {
   static constexpr bool kWrites = true;

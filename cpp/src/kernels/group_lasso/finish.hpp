@@ -10,11 +10,6 @@
 namespace taut::TAUT_LEVEL {
 namespace {
 
-// `then` where the condition holds, else `other`.
-[[gnu::always_inline]] inline Doubles choose(Int64s condition, Doubles then, Doubles other) {
-  return (Doubles)((condition & (Int64s)then) | (~condition & (Int64s)other));
-}
-
 struct NoFactors {
   static Doubles of(Doubles, const GroupWeights&) { return Doubles{}; }
 };
