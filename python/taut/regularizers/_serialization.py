@@ -136,8 +136,8 @@ def get(identifier: Any) -> Any:
     """Returns the regularizer that an identifier stands for.
 
     Args:
-        identifier: None; a string such as 'l1', 'l2', 'l1_l2', 'l1l2', 'orthogonal_regularizer' or
-            'soft_orthogonal_regularizer', a class's name, or a registered name; a config, as
+        identifier: None; a string such as 'l1' or 'group_lasso' (each class names its own), a class's
+            name, or a registered name; a config, as
             `deserialize` takes it; a class, which is called without arguments; or a regularizer or
             any other callable.
 
