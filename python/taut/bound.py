@@ -120,11 +120,17 @@ class BoundPenalties:
         raise ValueError(f'Expected by="name" or by="rule". Received: by={by!r}')
 
     @_explained
-    def accumulate_grad(self, grads: Parameters | None = None, scale: float = 1.0) -> Any:
-        """Adds `scale` times each penalty's gradient to the gradient of the same name, in place."""
+    def accumulate_grad(
+        self, grads: Parameters | None = None, scale: float = 1.0, value: bool = True
+    ) -> Any:
+        """Adds `scale` times each penalty's gradient to the gradient of the same name, in place.
+
+        Returns the sum of the penalties; None without `value`.
+        """
         if grads is None and self._batch is not None:
             looked_up, batch = self._batch
-            return batch.accumulate_grad(looked_up.kernels(), scale)
+            total = batch.accumulate_grad(looked_up.kernels(), scale)
+            return total if value else None
         shares = self._current_shares()
         _require_gradients(shares)
         if grads is None:
@@ -135,11 +141,16 @@ class BoundPenalties:
             for group, own in zip(shares.groups, targets, strict=True):
                 _check_gradients(group.names, own)
         terms = list(zip(shares.groups, targets, strict=True))
-        totals = [group.accumulate_grad(own, scale) for group, own in terms]
+        totals = []
+        for group, own in terms:
+            if value:
+                totals.append(group.accumulate_grad(own, scale))
+            else:
+                group.add_gradients(own, scale)
         if given is None:
             for group, own in terms:
                 group.keep_gradients(own)
-        return _total(totals, shares)
+        return _total(totals, shares) if value else None
 
     @_explained
     def value_and_grad(self, scale: float = 1.0) -> tuple[Any, dict[str, Any]]:
@@ -297,7 +308,7 @@ def _term(name: str, regularizer: Regularizer, kernel: Kernel | None, given: Any
             library = library_of(x)
         try:
             library.check(x)
-            group_class = Group if kernel is None else library.group_class(kernel, x)
+            group_class = library.group_class(kernel, x)
             memory = library.memory_key(x)
         except TypeError:
             if not library.is_frozen(x):

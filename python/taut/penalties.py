@@ -92,7 +92,11 @@ class Penalties:
         return self.bind(params).breakdown(by)
 
     def accumulate_grad(
-        self, params: Parameters, grads: Parameters | None = None, scale: float = 1.0
+        self,
+        params: Parameters,
+        grads: Parameters | None = None,
+        scale: float = 1.0,
+        value: bool = True,
     ) -> Any:
         """Adds `scale` times each penalty's gradient to the gradient of the same name, in place.
 
@@ -102,15 +106,17 @@ class Penalties:
                 shapes and dtypes (or float32 for a half type), which overlap nothing. For torch
                 None means each parameter's own `grad`, which is made where there is none.
             scale: What the gradients are multiplied with before they are added.
+            value: Whether the penalties are asked for. Their sum over DTensors takes a message
+                between ranks, which is not sent without it.
 
         Returns:
-            The sum of all penalties, not scaled.
+            The sum of all penalties, not scaled; None without `value`.
 
         Raises:
             TypeError, ValueError: As a call does, and if a gradient is missing or does not fit.
                 Nothing has been written by taut's own regularizers then.
         """
-        return self.bind(params).accumulate_grad(grads, scale)
+        return self.bind(params).accumulate_grad(grads, scale, value)
 
     def value_and_grad(self, params: Parameters, scale: float = 1.0) -> tuple[Any, Any]:
         """Returns the sum of all penalties, and `scale` times its gradient in params' structure.

@@ -42,6 +42,12 @@ class ArrayLibrary(Protocol):
     ) -> Any:
         """Adds `scale` times the gradient to `grad`, in place, and returns the penalty."""
 
+    def add_gradient(
+        self, kernel: Kernel, x: Any, grad: Any, factors: Factors, scale: float
+    ) -> None:
+        """Adds `scale` times the gradient to `grad`, in place; the penalty is not asked for."""
+        self.accumulate_grad(kernel, x, grad, factors, scale)
+
     def prox(self, kernel: Kernel, x: Any, factors: Factors, step: float) -> None:
         """Replaces x by the proximal step of a kernel that has one."""
 
@@ -117,5 +123,8 @@ class ArrayLibrary(Protocol):
     def check_writable(self, names: Sequence[str], arrays: Sequence[Any]) -> None:
         """Raises a TypeError that names those that cannot be written in place."""
 
-    def group_class(self, kernel: Kernel, x: Any) -> type[Group]:
-        """Returns what computes the penalties of a kernel for many arrays such as x."""
+    def group_class(self, kernel: Kernel | None, x: Any) -> type[Group]:
+        """Returns what computes the penalties of a kernel for many arrays such as x.
+
+        Without a kernel, those are of regularizers that are no kernel's.
+        """

@@ -45,5 +45,6 @@ ELEMENTWISE = Kernel(
     prox=_core.elementwise_prox,
     proximal=shrunk,
     bound_by="memory",
+    cuts=range,
     is_batched=True,
 )
