@@ -58,7 +58,7 @@ class Batch:
         """Returns this rank's parts of the penalties."""
         parts = self._call(_core.batch_value, self._kept, [self.shards])
         for turn in self._turns:
-            wholes = transfer.gather(turn, self.shards)
+            (wholes,) = transfer.gather(turn, self.shards)
             parts = self._call(_core.batch_value, list(wholes), [wholes], parts)
         return parts
 
@@ -71,7 +71,7 @@ class Batch:
         )
         for turn in self._turns:
             # The gradient travels, too: so the product is added before the one rounding.
-            wholes, slopes = transfer.gather(turn, self.shards), transfer.gather(turn, grads)
+            wholes, slopes = transfer.gather(turn, self.shards, grads)
             own = list(wholes)
             parts = self._call(_core.batch_accumulate_grad, own, [wholes, slopes], parts, scale)
             transfer.hand_out(turn, slopes, grads)
@@ -83,7 +83,7 @@ class Batch:
             _core.batch_value_and_grad, self._kept, [self.shards, grads], None, scale
         )
         for turn in self._turns:
-            wholes = transfer.gather(turn, self.shards)
+            (wholes,) = transfer.gather(turn, self.shards)
             slopes = {place: torch.empty_like(whole) for place, whole in wholes.items()}
             own = list(wholes)
             parts = self._call(_core.batch_value_and_grad, own, [wholes, slopes], parts, scale)
@@ -94,7 +94,7 @@ class Batch:
         """Takes the proximal steps of what this rank holds, in place."""
         self._call(_core.batch_prox, self._kept, [self.shards], None, step)
         for turn in self._turns:
-            wholes = transfer.gather(turn, self.shards)
+            (wholes,) = transfer.gather(turn, self.shards)
             self._call(_core.batch_prox, list(wholes), [wholes], None, step)
             transfer.hand_out(turn, wholes, self.shards)
 
