@@ -17,7 +17,7 @@ from taut.arrays.factors import Factor
 from taut.arrays.group import CoreGroup, Group, add, pick
 from taut.kernels import Kernel
 from taut.regularizers._base import Regularizer, has_gradient
-from taut.regularizers._kernel import has_prox, has_proximal
+from taut.regularizers._kernel import KernelRegularizer, has_prox, has_proximal
 from taut.rules import Plan
 from taut.tree import Parameters
 
@@ -43,7 +43,13 @@ def _explained(
 
 
 class BoundPenalties:
-    """Penalties whose parameters have been looked up; made by `Penalties.bind`."""
+    """Penalties whose parameters have been looked up; made by `Penalties.bind`.
+
+    Attributes:
+        group: The process group of torch.distributed over which sums are taken, if any.
+    """
+
+    group: Any = None
 
     def __init__(self, plan: Plan, leaves: dict[str, Any], all_arrays: bool = False) -> None:
         self._grads: Parameters | None = None  # what `bind` was given
@@ -81,7 +87,9 @@ class BoundPenalties:
             for term in self._terms
             if type(term.x) is not ndarray
         ]
-        self._shares = self._share(self._frozen_names())
+        self._shares = shares = self._share(self._frozen_names())
+        for x in {type(x): x for x in leaves.values()}.values():  # one of each library
+            library_of(x).check_agreement(leaves, functools.partial(_in_words, self._terms, shares))
 
     def __getstate__(self) -> dict[str, Any]:
         return vars(self) | {"_batch": None}  # which holds addresses
@@ -100,7 +108,7 @@ class BoundPenalties:
     def __call__(self) -> Any:
         """Returns the sum of all penalties."""
         shares = self._current_shares()
-        return _total([group.total() for group in shares.groups], shares)
+        return self._total([group.total() for group in shares.groups], shares)
 
     @_explained
     def breakdown(self, by: By = "name") -> dict[str, Any]:
@@ -130,7 +138,7 @@ class BoundPenalties:
         if grads is None and self._batch is not None:
             looked_up, batch = self._batch
             total = batch.accumulate_grad(looked_up.kernels(), scale)
-            return total if value else None
+            return self._over_group(total) if value else None
         shares = self._current_shares()
         _require_gradients(shares)
         if grads is None:
@@ -150,7 +158,7 @@ class BoundPenalties:
         if given is None:
             for group, own in terms:
                 group.keep_gradients(own)
-        return _total(totals, shares) if value else None
+        return self._total(totals, shares) if value else None
 
     @_explained
     def value_and_grad(self, scale: float = 1.0) -> tuple[Any, dict[str, Any]]:
@@ -167,7 +175,7 @@ class BoundPenalties:
             total, own = group.value_and_grad(scale)
             totals.append(total)
             grads.update(zip(group.names, own, strict=True))
-        return _total(totals, shares), {name: grads[name] for name in self._plan.patterns}
+        return self._total(totals, shares), {name: grads[name] for name in self._plan.patterns}
 
     @_explained
     def prox(self, step: float) -> None:
@@ -211,6 +219,19 @@ class BoundPenalties:
             self._terms = [_term(name, *self._plan.terms[name], x) for name, x in pairs]
             self._shares = shares = self._share(set())
         return shares
+
+    def _total(self, totals: list[Any], shares: _Shares) -> Any:
+        """Returns the sum; of nothing, a 0 as the framework has it."""
+        if not totals:
+            totals = [library_of(x).zero(x) for x in shares.left_out.values()]
+        return self._over_group(add(totals) if totals else 0.0)
+
+    def _over_group(self, total: Any) -> Any:
+        if self.group is None:
+            return total
+        from taut.arrays.torch.stages import sum_over
+
+        return sum_over(total, self.group)
 
     def _check_ranks(self) -> None:
         """Raises a ValueError for the first parameter whose rank its penalty cannot take."""
@@ -319,6 +340,19 @@ def _term(name: str, regularizer: Regularizer, kernel: Kernel | None, given: Any
     return _Term(name, regularizer, given, x, group_class, memory)
 
 
+def _in_words(terms: list[_Term], shares: _Shares) -> dict[str, str]:
+    """Returns what is computed of each parameter, to be compared with what others compute."""
+    said = {}
+    for name, regularizer, *_ in terms:
+        if name in shares.left_out:
+            said[name] = "frozen" if name in shares.frozen else "counted under another name"
+        elif isinstance(regularizer, KernelRegularizer):
+            said[name] = f"{type(regularizer).__name__}{tuple(regularizer._factors())}"
+        else:
+            said[name] = type(regularizer).__qualname__
+    return said
+
+
 def _group(cls: type[Group], terms: list[_Term]) -> Group:
     # The core is given arrays; a regularizer is given what may hold another one later.
     arrays = [native(term.x) if issubclass(cls, CoreGroup) else term.x for term in terms]
@@ -361,10 +395,3 @@ def _require_gradients(shares: _Shares) -> None:
                         f"{regularizer!r} has no accumulate_grad for NumPy: define value_and_grad "
                         "for it"
                     )
-
-
-def _total(totals: list[Any], shares: _Shares) -> Any:
-    """Returns the sum; of nothing, a 0 as the framework has it."""
-    if not totals:
-        totals = [library_of(x).zero(x) for x in shares.left_out.values()]
-    return add(totals) if totals else 0.0

@@ -181,7 +181,9 @@ class Penalties:
                 stepped[name] = native(x)
         return tree.replace(params, stepped)
 
-    def bind(self, params: Parameters, grads: Parameters | None = None) -> BoundPenalties:
+    def bind(
+        self, params: Parameters, grads: Parameters | None = None, group: Any = None
+    ) -> BoundPenalties:
         """Returns the penalties of these very arrays, for a loop that updates them in place.
 
         Names are matched once and arrays looked up once: an array that takes another one's place in
@@ -192,9 +194,15 @@ class Penalties:
             params: As in a call.
             grads: What `accumulate_grad` adds to, unless it is given others. NumPy's arrays are
                 looked up once, as the parameters are; it is fastest so.
+            group: A process group of torch.distributed whose ranks have different parameters, as
+                those of a pipeline's stages. What they bind with it, returns the sum of all of
+                theirs, as a tensor; gradients are those of their own. Not needed for DTensors,
+                which know who has the rest of them.
 
         Raises:
-            TypeError, ValueError: As a call does, and for gradients of NumPy's arrays.
+            TypeError, ValueError: As a call does, and for gradients of NumPy's arrays. Also if
+                other ranks have other penalties, or other shapes, of the DTensors that they share:
+                on all of them, then.
         """
         leaves, is_live = tree.look(params)
         bound = (
@@ -204,6 +212,7 @@ class Penalties:
         )
         if grads is not None:
             bound.keep_gradients(grads)
+        bound.group = group
         return bound
 
     def _plan_of(self, leaves: dict[str, Any]) -> Plan:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from taut.kernels import Kernel
@@ -87,6 +87,20 @@ class ArrayLibrary(Protocol):
         """Returns whether a derivative with respect to such an array may be asked for."""
 
     # ---- one parameter of many ----
+
+    def check_agreement(
+        self, leaves: Mapping[str, Any], penalties: Callable[[], Mapping[str, str]]
+    ) -> None:
+        """Checks that processes that share arrays have the same penalties of them.
+
+        Args:
+            leaves: Arrays by their names, of this library and of others.
+            penalties: Returns, in words, what is computed of those that have a penalty.
+
+        Raises:
+            ValueError: On all of them, if they do not.
+        """
+        return  # arrays of most libraries are shared with nobody
 
     def native(self, x: Any) -> Any:
         """Returns the array within x, as it is now, if x wraps another library's."""

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch import distributed as dist
 from torch.distributed import ProcessGroup
 from torch.distributed._functional_collectives import AsyncCollectiveTensor
 from torch.distributed.tensor import DTensor, Partial, Replicate
@@ -85,14 +84,11 @@ class Layout:
         """
         extents = [self.mesh.size(dim) for dim in self._spread]
         places = torch.cartesian_prod(*map(torch.arange, extents)).reshape(-1, len(extents))
-        pieces = [self._piece(place) for place in places.tolist()]
-        own = pieces[self.ranks.index(dist.get_rank())].shape
-        if own != self._own_shape:
+        if not self.fits:
             raise ValueError(
-                f"a shard of {self.placements} of the shape {self.shape} is {own} on this rank. "
-                f"Received: {self._own_shape}"
+                f"{self._own_shape} is no shard of {self.shape}, cut by {self.placements}"
             )
-        return pieces
+        return [self._piece(place) for place in places.tolist()]
 
     def _piece(self, place: Sequence[int]) -> Piece:
         indices = list(map(torch.arange, self.shape))
@@ -103,6 +99,12 @@ class Layout:
             own = [chunks(part, self.mesh.size(dim))[coordinate] for part in parts]
             indices[axis] = torch.cat(own)
         return Piece(indices)
+
+    @property
+    def fits(self) -> bool:
+        """Whether this rank holds a shard of the shape that the placements make."""
+        own = self.mesh.get_coordinate()
+        return self._piece([own[dim] for dim in self._spread]).shape == self._own_shape
 
     @cached_property
     def link(self) -> ProcessGroup | None:

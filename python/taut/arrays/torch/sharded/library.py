@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -21,6 +21,7 @@ from taut.arrays.torch.memory import (
     is_observed,
 )
 from taut.arrays.torch.sharded import operations
+from taut.arrays.torch.sharded.agreement import check_agreement
 from taut.arrays.torch.sharded.batch import is_kept
 from taut.arrays.torch.sharded.group import (
     PlainValues,
@@ -129,6 +130,15 @@ class Sharded(Torch):
         """Raises a TypeError if x is a sum that has not been taken, or of another dtype."""
         check_tensor(x)
         Layout(x)
+
+    def check_agreement(
+        self, leaves: Mapping[str, Any], penalties: Callable[[], Mapping[str, str]]
+    ) -> None:
+        """Raises a ValueError on all ranks of a mesh if they have other penalties of its tensors.
+
+        Each bind asks once, by a message.
+        """
+        check_agreement(leaves, penalties())
 
     def memory_key(self, x: DTensor) -> Hashable:
         """Returns what only the same elements have in common; on every rank alike.
