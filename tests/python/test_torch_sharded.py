@@ -1,5 +1,8 @@
 """torch's DTensors, in worlds of two and of four processes that run the files in sharded_cases/."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,16 +14,48 @@ from worlds import run_world
 torch = require("torch")
 
 CASES = Path(__file__).parent / "sharded_cases"
-FILES = sorted(file for file in CASES.glob("*.py") if file.name not in ("conftest.py", "world.py"))
+EAGER = [CASES / f"{name}.py" for name in ("elementwise", "penalties", "training", "failures")]
+COMPILED = [CASES / "compiled.py"]
+EXAMPLE = Path(__file__).parents[2] / "examples" / "torch_fsdp.py"
+
+
+def run_cases(size, files):
+    # What other libraries warn of is not ours to mend.
+    options = ["-q", "-x", "-o", "filterwarnings=", "-p", "no:cacheprovider"]
+    codes, outputs = run_world(size, "-m", "pytest", *options, "--rootdir", CASES, *files)
+    ends = (f"rank {rank}: {output[-6000:]}" for rank, output in enumerate(outputs))
+    assert codes == [0] * size, "\n".join(ends)
 
 
 @pytest.mark.parametrize("size", [2, 4])
 def test_in_a_world_of(size):
-    # What other libraries warn of is not ours to mend.
-    options = ["-q", "-x", "-o", "filterwarnings=", "-p", "no:cacheprovider"]
-    codes, outputs = run_world(size, "-m", "pytest", *options, "--rootdir", CASES, *FILES)
-    ends = (f"rank {rank}: {output[-6000:]}" for rank, output in enumerate(outputs))
-    assert codes == [0] * size, "\n".join(ends)
+    run_cases(size, EAGER)
+
+
+@pytest.mark.slow
+def test_compiled_code():
+    run_cases(2, COMPILED)
+
+
+def test_the_example_is_as_one_process():
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    result = subprocess.run(
+        [*command, str(EXAMPLE), "--epochs", "8"],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    assert result.returncode == 0, result.stderr
+    rows = [line.split("│")[1:4] for line in result.stdout.splitlines() if line.startswith("│")]
+    (one, *of_one), (two, *of_two) = rows
+    assert [one.strip(), two.strip()] == ["1 process", "2 processes"]
+    assert float(of_two[0]) == pytest.approx(float(of_one[0]), abs=0.01)
+    assert float(of_two[0]) > 0.8
+    assert float(of_two[1]) == pytest.approx(float(of_one[1]), rel=1e-3)
+    assert "penalties.accumulate_grad(): 1 gloo:all_reduce of 1 number" in result.stdout
+    assert "penalties.accumulate_grad(value=False): nothing else" in result.stdout
 
 
 DIES = """

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 
 TIMEOUT = 240
@@ -13,6 +14,15 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def own_of(rank):
+    """Returns what a rank has for itself: its number, and its cache of compiled code.
+
+    torch finds other ranks' code in a cache that they share, where shards are uneven.
+    """
+    cache = os.path.join(tempfile.gettempdir(), f"taut-tests-rank-{rank}")
+    return {"RANK": str(rank), "LOCAL_RANK": str(rank), "TORCHINDUCTOR_CACHE_DIR": cache}
 
 
 def run_world(size, *command, timeout=TIMEOUT, environment=None, folder=None):
@@ -28,7 +38,7 @@ def run_world(size, *command, timeout=TIMEOUT, environment=None, folder=None):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env=environment | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            env=environment | own_of(rank),
             cwd=folder,
         )
         for rank in range(size)

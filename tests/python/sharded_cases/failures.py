@@ -153,9 +153,8 @@ def test_numpys_arrays_are_summed_over_a_group():
     assert same_on_all_ranks(bound.accumulate_grad()) == pytest.approx(SIZE * L2(0.1)(x), rel=1e-6)
 
 
+@pytest.mark.sizes(4)
 def test_a_stage_that_is_sharded_itself():
-    if SIZE != 4:
-        return
     mesh = mesh_of(2, 2)
     stage = nn.Linear(4 + mesh.get_local_rank("dp"), 3, bias=False)
     fully_shard(stage, mesh=mesh["tp"])
@@ -166,9 +165,8 @@ def test_a_stage_that_is_sharded_itself():
     assert bound().item() == pytest.approx(sum(every), rel=1e-6)
 
 
+@pytest.mark.sizes(4)
 def test_a_rank_outside_of_the_mesh_is_told_so():
-    if SIZE != 4:
-        return
     mesh = dist.device_mesh.DeviceMesh("cpu", [0, 1])
     x = DTensor.from_local(numbers(3, 2), mesh, [Replicate()], run_check=False)
     if RANK < 2:

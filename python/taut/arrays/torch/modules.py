@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 
@@ -15,7 +16,8 @@ def parameters_of(module: nn.Module) -> list[tuple[str, Tensor]]:
     rounded, for computing. Those that it keeps, shards, and trains, are returned instead.
 
     Raises:
-        TypeError: If FSDP1 has flattened parameters, which no rule would know by their names.
+        TypeError: If FSDP1 has flattened parameters, which no rule would know by their names; or in
+            compiled code, which does not see which parameters are gathered.
     """
     named = list(module.named_parameters(remove_duplicate=False))
     fsdp: Any = sys.modules.get("torch.distributed.fsdp")
@@ -25,10 +27,15 @@ def parameters_of(module: nn.Module) -> list[tuple[str, Tensor]]:
     for _, parameter in named:
         if hasattr(parameter, "_is_flat_param"):
             check_whole(parameter)
+    sharded = [each for each in module.modules() if isinstance(each, sharded_module)]
+    if sharded and torch.compiler.is_compiling():
+        raise TypeError(
+            "compiled code cannot follow the parameters of a model that fully_shard has sharded: "
+            "bind penalties to list(model.named_parameters())"
+        )
     kept = {
         id(gathered): param.sharded_param
-        for each in module.modules()
-        if isinstance(each, sharded_module)
+        for each in sharded
         for group in _groups(each)
         for param in group.fsdp_params
         if (gathered := getattr(param, "_unsharded_param", None)) is not None

@@ -135,7 +135,7 @@ def is_kept(kernel: Kernel, factors: Factors, layout: Layout) -> bool:
 
     So it is if it is the whole, which each rank that holds it computes: nothing is to be sent then.
     """
-    if not layout.groups:
+    if layout.is_whole:
         return True
     rank, options = len(layout.shape), factors[len(kernel.numbers) :]
     allowed = kernel.cuts(rank, *options)

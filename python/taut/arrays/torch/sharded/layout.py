@@ -25,8 +25,6 @@ class Layout:
         placements: Its placement on each dimension of the mesh.
         shape: That of the whole tensor.
         dims: The dimensions of the mesh that share out its elements.
-        groups: Their process groups, innermost first; over all of them a sum of its elements is
-            reduced. A dimension of extent 1 has nothing to reduce.
     """
 
     def __init__(self, x: DTensor) -> None:
@@ -55,9 +53,19 @@ class Layout:
             if not isinstance(placement, Replicate)
         )
         self._spread = [dim for dim in self.dims if self.mesh.size(dim) > 1]
-        self.groups: tuple[ProcessGroup, ...] = tuple(
-            self.mesh.get_group(dim) for dim in reversed(self._spread)
-        )
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether this rank holds all of it."""
+        return not self._spread
+
+    @cached_property
+    def groups(self) -> tuple[ProcessGroup, ...]:
+        """The process groups over which a sum of its elements is reduced, innermost first.
+
+        A dimension of extent 1 has nothing to reduce.
+        """
+        return tuple(self.mesh.get_group(dim) for dim in reversed(self._spread))
 
     @property
     def axes(self) -> set[int]:

@@ -42,7 +42,7 @@ class Sharded(Torch):
     def value(self, kernel: Kernel, x: DTensor, factors: Factors) -> Tensor:
         """Returns the penalty of x as a plain 0-d tensor, differentiable where it is asked for."""
         self.check(x)
-        if not self._is_core(kernel, x) or is_observed() or self._is_live(factors):
+        if is_observed() or not self._is_core(kernel, x) or self._is_live(factors):
             own = self._operands(kernel, x, factors)
             return operations.value(kernel, x, own)
         return self._group(kernel, x, factors).total()
@@ -52,7 +52,7 @@ class Sharded(Torch):
     ) -> tuple[Tensor, DTensor]:
         """Returns the penalty of x, and `scale` times its gradient, both without a graph."""
         self.check(x)
-        if not self._is_core(kernel, x) or is_observed():
+        if is_observed() or not self._is_core(kernel, x):
             return self.differentiate(lambda weight: self.value(kernel, weight, factors), x, scale)
         total, (grad,) = self._group(kernel, x, factors).value_and_grad(scale)
         return total, grad
@@ -96,7 +96,7 @@ class Sharded(Torch):
         if is_kept(kernel, factors, layout):
             local = x.to_local(grad_placements=x.placements)
             return with_layout_of(x, super().proximal(kernel, local, factors, step))
-        whole = super().proximal(kernel, x.full_tensor(), factors, step)
+        whole = super().proximal(kernel, operations.gathered(x), factors, step)
         everywhere = DTensor.from_local(
             whole, x.device_mesh, [Replicate()] * x.device_mesh.ndim, run_check=False
         )

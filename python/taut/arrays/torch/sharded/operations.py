@@ -24,8 +24,8 @@ def value(kernel: Kernel, x: DTensor, factors: Factors) -> Tensor:
     """Returns the penalty: a plain tensor, float64 for float64, else float32."""
     layout = Layout(x)
     if not is_kept(kernel, factors, layout):
-        whole: Tensor = TORCH.value(kernel, x.full_tensor(), factors)
-        return whole
+        total: Tensor = TORCH.value(kernel, gathered(x), factors)
+        return total
     numbers, options = factors[: len(kernel.numbers)], factors[len(kernel.numbers) :]
     total = None
     for index, (number, is_present) in enumerate(
@@ -40,6 +40,22 @@ def value(kernel: Kernel, x: DTensor, factors: Factors) -> Tensor:
     if total is None:
         total = _term(kernel, x, (*(0.0 for _ in numbers), *options), layout)
     return operations.cast(total, operations.value_dtype(x))
+
+
+def gathered(x: DTensor) -> Tensor:
+    """Returns the whole tensor, differentiable, on every rank.
+
+    Raises:
+        NotImplementedError: In compiled code. The gradient is cut there at places that are a rank's
+            own, and torch's cache of compiled code, which ranks share, takes one's for another's.
+    """
+    if torch.compiler.is_compiling():
+        raise NotImplementedError(
+            "penalties that need the whole of a sharded tensor are not computed in compiled code: "
+            "call them outside of it, or leave out fullgraph=True"
+        )
+    whole: Tensor = x.full_tensor()
+    return whole
 
 
 def _term(kernel: Kernel, x: DTensor, factors: Factors, layout: Layout) -> Tensor:
