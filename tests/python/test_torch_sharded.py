@@ -1,6 +1,7 @@
 """torch's DTensors, in worlds of two and of four processes that run the files in sharded_cases/."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 import taut
 from frameworks import require
 from taut.regularizers import L2
+from test_readme import sections
 from worlds import run_world
 
 torch = require("torch")
@@ -105,6 +107,7 @@ def test_nothing_of_it_is_imported_without_a_sharded_tensor():
     code = """
 import sys, taut, torch
 from taut.regularizers import L2
+from test_readme import sections
 model = torch.nn.Linear(4, 3)
 bound = taut.Penalties([("weight", L2(0.1))]).bind(model)
 bound().backward()
@@ -117,3 +120,17 @@ assert not torch.distributed.is_initialized()
 """
     codes, outputs = run_world(1, "-c", code, timeout=60)
     assert codes == [0], outputs
+
+
+def test_the_page_runs():
+    page = sections("docs/distributed.md")["PyTorch"]
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    code += """
+assert type(total) is torch.Tensor and total.item() > 0
+del model, loss, bound
+import gc
+gc.collect()
+dist.destroy_process_group()
+"""
+    codes, outputs = run_world(2, "-c", code, timeout=60)
+    assert codes == [0, 0], outputs
