@@ -107,7 +107,6 @@ def test_nothing_of_it_is_imported_without_a_sharded_tensor():
     code = """
 import sys, taut, torch
 from taut.regularizers import L2
-from test_readme import sections
 model = torch.nn.Linear(4, 3)
 bound = taut.Penalties([("weight", L2(0.1))]).bind(model)
 bound().backward()

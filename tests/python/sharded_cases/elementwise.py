@@ -41,7 +41,8 @@ def lies_as(x, other):
     return x.placements == other.placements and x.device_mesh == other.device_mesh
 
 
-def test_value(lay, regularizer, shape):
+def test_value(lay, shape):
+    regularizer = L1L2(0.1, 0.7)
     x = numbers(*shape)
     value = regularizer(lay(x))
     assert value.dtype == torch.float32
@@ -69,7 +70,8 @@ def test_gradient(lay, regularizer, shape):
     assert torch.equal(whole(grad), slope)
 
 
-def test_gradient_in_place(lay, regularizer, shape):
+def test_gradient_in_place(lay, shape):
+    regularizer = L1L2(0.1, 0.7)
     x, start = numbers(*shape), numbers(*shape, seed=1)
     given, grad, slope = lay(x), lay(start.clone()), start.clone()
     value = regularizer.accumulate_grad(given, grad, 0.3)
@@ -78,7 +80,8 @@ def test_gradient_in_place(lay, regularizer, shape):
     assert torch.equal(whole(grad), slope)
 
 
-def test_proximal_step(lay, regularizer, shape):
+def test_proximal_step(lay, shape):
+    regularizer = L1L2(0.1, 0.7)
     x = numbers(*shape)
     given = lay(x.clone())
     stepped = regularizer.proximal(given, 0.4)
@@ -91,7 +94,8 @@ def test_proximal_step(lay, regularizer, shape):
     assert torch.equal(whole(given), expected)
 
 
-def test_in_the_graph(lay, regularizer, shape):
+def test_in_the_graph(lay, shape):
+    regularizer = L1L2(0.1, 0.7)
     x = numbers(*shape)
     given, plain = (each.requires_grad_() for each in (lay(x), x.clone()))
     (3 * regularizer(given)).backward()
@@ -119,6 +123,13 @@ def test_a_proximal_step_is_differentiable(lay):
         (total.full_tensor() if isinstance(total, DTensor) else total).backward()
         results.append(whole(weight.grad))
     torch.testing.assert_close(*results)
+
+
+def test_a_gradient_that_is_made(lay, shape):
+    weight = torch.nn.Parameter(lay(numbers(*shape)))
+    taut.Penalties([("w", L2(0.5))]).accumulate_grad({"w": weight})
+    assert lies_as(weight.grad, weight)
+    assert torch.equal(whole(weight.grad), numbers(*shape))
 
 
 def test_values_that_are_not_finite(lay):
