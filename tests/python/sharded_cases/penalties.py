@@ -13,7 +13,7 @@ from taut.regularizers import (
     Regularizer,
     SoftOrthogonalRegularizer,
 )
-from torch.distributed.tensor import DTensor, Shard
+from torch.distributed.tensor import DTensor, Replicate, Shard
 from world import (
     LAYOUTS,
     SIZE,
@@ -229,6 +229,23 @@ def test_a_gradient_of_another_dtype_is_an_error_before_anything_is_written():
     with pytest.raises(ValueError, match="1/rows"):
         taut.Penalties(rules, allow_unused=True).accumulate_grad(given, grads)
     assert not any(grad.to_local().any() for grad in grads.values())
+
+
+def test_a_gradient_that_overlaps_is_an_error():
+    x = spread(numbers(2 * SIZE, 3), mesh_of(), [Shard(0)])
+    before = whole(x).clone()
+    for regularizer in (L2(0.1), OrthogonalRegularizer(0.1)):
+        with pytest.raises(ValueError, match="overlap"):
+            regularizer.accumulate_grad(x, x)
+    assert torch.equal(whole(x), before)
+
+
+def test_a_factor_that_is_replicated():
+    factor = spread(torch.tensor(0.25), mesh_of(), [Replicate()])
+    x = numbers(5, 3)
+    value = L2(factor)(spread(x, mesh_of(), [Shard(0)]))
+    assert same_on_all_ranks(value) == L2(0.25)(x).item()
+    assert L2(factor).get_config() == {"l2": 0.25}
 
 
 @pytest.mark.parametrize("rows", [5, 1])

@@ -163,3 +163,14 @@ def _check_gradient(name: str, shard: Tensor, grad: Tensor) -> None:
             f"{name}: the gradient must have x's dtype, {shard.dtype}, or float32 for a half type. "
             f"Received: {grad.dtype}"
         )
+    if shard.numel() and _begin(shard) < _end(grad) and _begin(grad) < _end(shard):
+        raise ValueError(f"{name}: the gradient must not overlap x")
+
+
+def _begin(x: Tensor) -> int:
+    return int(x.data_ptr())
+
+
+def _end(x: Tensor) -> int:
+    last = sum((extent - 1) * stride for extent, stride in zip(x.shape, x.stride(), strict=True))
+    return int(_begin(x) + (last + 1) * x.element_size())

@@ -40,7 +40,11 @@ class Move(NamedTuple):
 
 
 def turns(owned: Sequence[Owned]) -> list[list[Move]]:
-    """Returns who owns what, in turns that keep what an owner holds below `TURN_BYTES`."""
+    """Returns who owns what, in turns that keep what an owner holds below `TURN_BYTES`.
+
+    Here all work is known: a tensor that is more than a rank's share of it has one owner
+    nevertheless, since no kernel computes the rows that a rank has.
+    """
     loads: dict[tuple[int, ...], list[int]] = {}
     chosen: dict[int, int] = {}  # the owners, by place
     for each in sorted(owned, key=_work, reverse=True):
