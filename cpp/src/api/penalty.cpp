@@ -13,7 +13,7 @@ namespace {
 double run(const Regularizer& regularizer, Task task, double scale, const ConstView& x,
            const View* written, Workspace* workspace) {
   const Call call(workspace);
-  const Problem problem = make_problem(task, scale, x, written, call);
+  const Problem problem = make_problem(task, scale, x, written, {}, call);
   check_penalty(regularizer, problem, x);
   check_written(problem, call);
   return call_isolated([&](const DefaultFloatEnvironment& environment) {

@@ -1,5 +1,6 @@
 #include "api/problems.hpp"
 
+#include <string>
 #include <variant>
 
 #include "plans/registry.hpp"
@@ -15,15 +16,36 @@ bool may_overlap_itself(const Layout& layout, std::size_t array) {
   return layout.size > 1 && !layout.is_contiguous(array);
 }
 
+// What is written overlaps nothing that is read beside it.
+void check_apart_from_sides(const Problem& problem, std::size_t array, const char* written,
+                            const Call& call) {
+  CallEffort effort(call);
+  for (const std::size_t side : {kReference, kImportance}) {
+    if (!problem.layout.has(side)) continue;
+    if (overlap(problem.layout.strided(array), problem.layout.strided(side), effort)) {
+      throw InvalidArgument(std::string(written) + " must not overlap the " +
+                            (side == kReference ? "reference" : "importance") +
+                            ": they share memory");
+    }
+  }
+}
+
 }  // namespace
 
 Problem make_problem(Task task, double scale, const ConstView& x, const View* written,
-                     const Call& call) {
+                     const SideViews& sides, const Call& call) {
   const bool is_step = task == Task::kProx;
   const View* gradient = is_step ? nullptr : written;
   Problem problem{
-      task, scale, x.dtype(), is_step ? nullptr : &x, gradient, is_step ? written : nullptr, {}};
-  if (gradient != nullptr && has_same_shape(x, *gradient)) {
+      task,  scale, x.dtype(), is_step ? nullptr : &x, gradient, is_step ? written : nullptr,
+      sides, {}};
+  if (sides.are_there()) {
+    const auto if_same = [&](const auto* view) {
+      return view != nullptr && has_same_shape(x, *view) ? view : nullptr;
+    };
+    problem.layout = layout_of(x, if_same(gradient), if_same(sides.reference),
+                               if_same(sides.importance), call.arena());
+  } else if (gradient != nullptr && has_same_shape(x, *gradient)) {
     problem.layout = layout_of(x, *gradient, call.arena());
   } else {
     problem.layout = layout_of(x, call.arena());
@@ -33,6 +55,12 @@ Problem make_problem(Task task, double scale, const ConstView& x, const View* wr
 
 void check_penalty(const Regularizer& regularizer, const Problem& problem, const ConstView& x) {
   std::visit([&](const auto& r) { check(r, problem.task, x, problem.scale); }, regularizer);
+  if (!problem.sides.are_there()) return;
+  if (!std::visit([](const auto& r) { return takes_sides(r); }, regularizer)) {
+    throw InvalidArgument("L1, L2 and L1L2 alone take a reference and an importance");
+  }
+  if (problem.sides.reference != nullptr) check_side("reference", x, *problem.sides.reference);
+  if (problem.sides.importance != nullptr) check_side("importance", x, *problem.sides.importance);
 }
 
 void check_written(const Problem& problem, const Call& call) {
@@ -40,6 +68,7 @@ void check_written(const Problem& problem, const Call& call) {
   if (problem.gradient != nullptr) check_gradient(*problem.x, *problem.gradient);
   if (layout.size == 0) return;
   if (problem.task == Task::kProx) {
+    if (problem.sides.are_there()) check_apart_from_sides(problem, 0, "x", call);
     if (!may_overlap_itself(layout, 0)) return;
     CallEffort effort(call);
     if (overlaps_itself(layout.strided(0), effort)) {
@@ -48,6 +77,7 @@ void check_written(const Problem& problem, const Call& call) {
     return;
   }
   if (problem.gradient == nullptr) return;
+  if (problem.sides.are_there()) check_apart_from_sides(problem, 1, "The gradient", call);
   const Strided x = layout.strided(0);
   const Strided gradient = layout.strided(1);
   const bool meets = range_of(x).meets(range_of(gradient));

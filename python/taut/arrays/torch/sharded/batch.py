@@ -17,6 +17,9 @@ from taut.arrays.torch.sharded.layout import Layout, local_of
 from taut.arrays.torch.sharded.owners import Owned
 from taut.kernels import Kernel
 
+# References and importances, None for a tensor that has none; two empty ones where none has any.
+SideTensors = tuple[Sequence[DTensor | None], Sequence[DTensor | None]]
+
 
 class Batch:
     """Penalties of DTensors in the CPU's memory, at one moment.
@@ -33,9 +36,11 @@ class Batch:
         indices: Sequence[int],
         arrays: Sequence[DTensor],
         layouts: Sequence[Layout],
+        sides: SideTensors = ((), ()),
     ) -> None:
         self.names, self.kinds, self.indices = names, list(kinds), indices
         self.layouts = layouts
+        self._sides = [[each if each is None else local_of(each) for each in own] for own in sides]
         self.shards = list(map(local_of, arrays))
         self._owned: list[Owned] = []
         self._kept: list[int] = []  # the places of what is computed where it is
@@ -124,6 +129,7 @@ class Batch:
             [self.indices[place] for place in places],
             *([view_of(operand[place]) for place in places] for operand in operands),
             *scale,
+            *([_view_of(own[place]) for place in places] if own else [] for own in self._sides),
         )
         for place, value in zip(places, values or (), strict=values is not None):
             all_parts[place] = value
@@ -146,6 +152,10 @@ def _owned(place: int, kernel: Kernel, factors: Factors, layout: Layout, x: DTen
     is_by_columns = "columns" in factors[len(kernel.numbers) :]
     vectors = layout.shape[-1 if is_by_columns else 0] if kernel.bound_by == "arithmetic" else 1
     return Owned(place, layout, tuple(x.stride()), x.element_size(), vectors)
+
+
+def _view_of(side: Tensor | None) -> _core.View | None:
+    return None if side is None else view_of(side)
 
 
 def _check(name: str, kernel: Kernel, factors: Factors, layout: Layout) -> None:

@@ -11,12 +11,13 @@ from torch.distributed.tensor import DTensor
 
 from taut.arrays import library_of
 from taut.arrays.factors import operand, read_step
-from taut.arrays.group import CoreGroup, Group, add, number, pick
+from taut.arrays.group import CoreGroup, Group, add, pick
 from taut.arrays.torch.group import total_of
 from taut.arrays.torch.memory import check_not_observed, check_written, is_observed, scalar
 from taut.arrays.torch.sharded.batch import Batch
 from taut.arrays.torch.sharded.layout import Layout, local_of, with_layout_of
 from taut.arrays.torch.sharded.nodes import Total
+from taut.kernels import Sides
 
 
 class ShardedGroup(CoreGroup):
@@ -28,8 +29,9 @@ class ShardedGroup(CoreGroup):
         regularizers: Sequence[Any],
         arrays: list[Any],
         numbered: tuple[list[Any], list[int]] | None = None,
+        sides: Sequence[Sides] = (),
     ) -> None:
-        super().__init__(names, regularizers, arrays, numbered or number(regularizers))
+        super().__init__(names, regularizers, arrays, numbered, sides)
         self.layouts = list(map(Layout, arrays))
 
     def values(self) -> list[Tensor]:
@@ -46,7 +48,7 @@ class ShardedGroup(CoreGroup):
         if is_observed() or any(self._is_recorded(each) for _, own in kinds for each in own):
             total: Tensor = add(Group.values(self))
             return total
-        terms = self.names, kinds, self.indices, self.layouts
+        terms = self.names, kinds, self.indices, self.layouts, self.sides
         total = Total.apply(*terms, *self.arrays)
         return total
 
@@ -101,11 +103,12 @@ class ShardedGroup(CoreGroup):
         if is_graph or is_observed() or any(map(self._is_recorded, terms)):
             return Group.proximal(self, step)
         copies = [library_of(x).copy(x) for x in self.arrays]
-        Batch(self.names, self.kernels(), self.indices, copies, self.layouts).prox(float(by))
+        self._batch(copies).prox(float(by))
         return copies
 
-    def _batch(self) -> Batch:
-        return Batch(self.names, self.kernels(), self.indices, self.arrays, self.layouts)
+    def _batch(self, arrays: Sequence[DTensor] | None = None) -> Batch:
+        terms = self.names, self.kernels(), self.indices, arrays or self.arrays
+        return Batch(*terms, self.layouts, self.sides)
 
     def _is_recorded(self, factor: Any) -> bool:
         return isinstance(operand(factor, library_of(self.arrays[0])), Tensor)

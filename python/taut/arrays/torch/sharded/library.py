@@ -20,7 +20,7 @@ from taut.arrays.torch.memory import (
     is_memory,
     is_observed,
 )
-from taut.arrays.torch.sharded import operations
+from taut.arrays.torch.sharded import operations, sums
 from taut.arrays.torch.sharded.agreement import check_agreement
 from taut.arrays.torch.sharded.batch import is_kept
 from taut.arrays.torch.sharded.group import (
@@ -30,7 +30,7 @@ from taut.arrays.torch.sharded.group import (
     whole_of,
 )
 from taut.arrays.torch.sharded.layout import Layout, local_of, with_layout_of
-from taut.kernels import Kernel
+from taut.kernels import Kernel, Sides
 
 
 class Sharded(Torch):
@@ -120,6 +120,35 @@ class Sharded(Torch):
     def zeros_like(self, x: DTensor) -> DTensor:
         """Returns a gradient of 0."""
         return with_layout_of(x, torch.zeros_like(local_of(x)))
+
+    def side(self, x: DTensor, given: Any) -> DTensor:
+        """Returns the reference or the importance of x, which lies as x does."""
+        if not Layout(x).is_of(given):
+            raise ValueError(
+                f"expected a DTensor that lies as the parameter does, {tuple(x.shape)}, "
+                f"{x.placements} on {x.device_mesh}: distribute it so. Received: {given!r}"
+            )
+        check_tensor(given)
+        side: DTensor = given.detach()
+        return side
+
+    def has_negative(self, side: DTensor) -> bool:
+        """Returns whether an element is negative, on any rank."""
+        own = float(super().has_negative(local_of(side)))
+        return sums.reduce_all([own], [Layout(side)]) > 0
+
+    def value_towards(self, kernel: Kernel, x: DTensor, factors: Factors, sides: Sides) -> Tensor:
+        """Returns the penalty of x as a plain 0-d tensor, differentiable where it is asked for."""
+        self.check(x)
+        return operations.value(kernel, x, self._operands(kernel, x, factors), sides)
+
+    def proximal_towards(
+        self, kernel: Kernel, x: DTensor, factors: Factors, step: Any, sides: Sides
+    ) -> DTensor:
+        """Returns the proximal step of x, differentiable where that is asked for."""
+        self.check(x)
+        own, local = operations.local_sides(sides), x.to_local(grad_placements=x.placements)
+        return with_layout_of(x, super().proximal_towards(kernel, local, factors, step, own))
 
     def factor(self, x: DTensor) -> Tensor:
         """Returns a 0-d DTensor as a plain one."""

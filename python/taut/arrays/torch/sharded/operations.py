@@ -16,11 +16,11 @@ from taut.arrays.library import Factors
 from taut.arrays.torch import operations
 from taut.arrays.torch.library import TORCH
 from taut.arrays.torch.sharded.batch import is_kept
-from taut.arrays.torch.sharded.layout import Layout
-from taut.kernels import Kernel
+from taut.arrays.torch.sharded.layout import Layout, local_of
+from taut.kernels import Kernel, Sides
 
 
-def value(kernel: Kernel, x: DTensor, factors: Factors) -> Tensor:
+def value(kernel: Kernel, x: DTensor, factors: Factors, sides: Sides | None = None) -> Tensor:
     """Returns the penalty: a plain tensor, float64 for float64, else float32."""
     layout = Layout(x)
     if not is_kept(kernel, factors, layout):
@@ -33,12 +33,12 @@ def value(kernel: Kernel, x: DTensor, factors: Factors) -> Tensor:
     ):
         if is_present is False:
             continue
-        product = number * _term(kernel, x, kernel.unit(index, options), layout)
+        product = number * _term(kernel, x, kernel.unit(index, options), layout, sides)
         if is_present is None:
             product = torch.where(number == 0, torch.zeros_like(product), product)
         total = product if total is None else total + product
     if total is None:
-        total = _term(kernel, x, (*(0.0 for _ in numbers), *options), layout)
+        total = _term(kernel, x, (*(0.0 for _ in numbers), *options), layout, sides)
     return operations.cast(total, operations.value_dtype(x))
 
 
@@ -58,10 +58,18 @@ def gathered(x: DTensor) -> Tensor:
     return whole
 
 
-def _term(kernel: Kernel, x: DTensor, factors: Factors, layout: Layout) -> Tensor:
+def local_sides(sides: Sides) -> Sides:
+    """Returns what this rank holds of the reference and the importance of a tensor."""
+    return Sides(*(None if side is None else local_of(side) for side in sides))
+
+
+def _term(
+    kernel: Kernel, x: DTensor, factors: Factors, layout: Layout, sides: Sides | None
+) -> Tensor:
     """Returns a penalty before it is rounded, the sum of what all ranks have of it."""
     local = x.to_local(grad_placements=x.placements)
-    part = kernel.formula(operations, local, factors, kernel.presence(factors))
+    own = None if sides is None else local_sides(sides)
+    part = kernel.formula(operations, local, factors, kernel.presence(factors), sides=own)
     placements: list[Any] = [Replicate()] * layout.mesh.ndim
     for dim in layout.dims:
         placements[dim] = Partial()
