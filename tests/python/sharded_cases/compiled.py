@@ -66,6 +66,11 @@ def test_bound_penalties():
     torch.testing.assert_close(*results)
 
 
+def test_penalties_of_a_module_that_is_not_sharded():
+    bound = taut.Penalties([("weight", L2(0.1))]).bind(torch.nn.Linear(4, 3))
+    assert torch.compile(bound, fullgraph=True)().item() == pytest.approx(bound().item(), rel=1e-6)
+
+
 @pytest.mark.parametrize("engine", [fsdp, tensor_parallel], ids=["fsdp", "tensor parallel"])
 @pytest.mark.parametrize("what", ["the blocks", "the step"])
 def test_a_step(engine, what):

@@ -28,7 +28,9 @@ def parameters_of(module: nn.Module) -> list[tuple[str, Tensor]]:
         if hasattr(parameter, "_is_flat_param"):
             check_whole(parameter)
     sharded = [each for each in module.modules() if isinstance(each, sharded_module)]
-    if sharded and torch.compiler.is_compiling():
+    if not sharded:
+        return named
+    if torch.compiler.is_compiling():
         raise TypeError(
             "compiled code cannot follow the parameters of a model that fully_shard has sharded: "
             "bind penalties to list(model.named_parameters())"
