@@ -22,6 +22,7 @@ from taut.shares import (
     Term,
     check_gradients,
     group_of,
+    in_words,
     pick_gradients,
     require_gradients,
     shares_of_arrays,
@@ -52,7 +53,13 @@ def _explained(
 
 
 class BoundPenalties:
-    """Penalties whose parameters have been looked up; made by `Penalties.bind`."""
+    """Penalties whose parameters have been looked up; made by `Penalties.bind`.
+
+    Attributes:
+        group: The process group of torch.distributed over which sums are taken, if any.
+    """
+
+    group: Any = None
 
     def __init__(
         self,
@@ -99,7 +106,9 @@ class BoundPenalties:
             for term in self._terms
             if type(term.x) is not ndarray
         ]
-        self._shares = self._share(self._frozen_names())
+        self._shares = shares = self._share(self._frozen_names())
+        for x in {type(x): x for x in leaves.values()}.values():  # one of each library
+            library_of(x).check_agreement(leaves, functools.partial(in_words, self._terms, shares))
 
     def __getstate__(self) -> dict[str, Any]:
         return vars(self) | {"_batch": None}  # which holds addresses
@@ -118,7 +127,7 @@ class BoundPenalties:
     def __call__(self) -> Any:
         """Returns the sum of all penalties."""
         shares = self._current_shares()
-        return total_of([group.total() for group in shares.groups], shares)
+        return self._over_group(total_of([group.total() for group in shares.groups], shares))
 
     @_explained
     def breakdown(self, by: By = "name") -> dict[str, Any]:
@@ -138,11 +147,17 @@ class BoundPenalties:
         raise ValueError(f'Expected by="name" or by="rule". Received: by={by!r}')
 
     @_explained
-    def accumulate_grad(self, grads: Parameters | None = None, scale: float = 1.0) -> Any:
-        """Adds `scale` times each penalty's gradient to the gradient of the same name, in place."""
+    def accumulate_grad(
+        self, grads: Parameters | None = None, scale: float = 1.0, value: bool = True
+    ) -> Any:
+        """Adds `scale` times each penalty's gradient to the gradient of the same name, in place.
+
+        Returns the sum of the penalties; None without `value`.
+        """
         if grads is None and self._batch is not None:
             looked_up, batch = self._batch
-            return batch.accumulate_grad(looked_up.kernels(), scale)
+            total = batch.accumulate_grad(looked_up.kernels(), scale)
+            return self._over_group(total) if value else None
         shares = self._current_shares()
         require_gradients(shares)
         if grads is None:
@@ -153,11 +168,16 @@ class BoundPenalties:
             for group, own in zip(shares.groups, targets, strict=True):
                 check_gradients(group.names, own)
         terms = list(zip(shares.groups, targets, strict=True))
-        totals = [group.accumulate_grad(own, scale) for group, own in terms]
+        totals = []
+        for group, own in terms:
+            if value:
+                totals.append(group.accumulate_grad(own, scale))
+            else:
+                group.add_gradients(own, scale)
         if given is None:
             for group, own in terms:
                 group.keep_gradients(own)
-        return total_of(totals, shares)
+        return self._over_group(total_of(totals, shares)) if value else None
 
     @_explained
     def value_and_grad(self, scale: float = 1.0) -> tuple[Any, dict[str, Any]]:
@@ -174,7 +194,8 @@ class BoundPenalties:
             total, own = group.value_and_grad(scale)
             totals.append(total)
             grads.update(zip(group.names, own, strict=True))
-        return total_of(totals, shares), {name: grads[name] for name in self._plan.patterns}
+        total = self._over_group(total_of(totals, shares))
+        return total, {name: grads[name] for name in self._plan.patterns}
 
     @_explained
     def prox(self, step: float) -> None:
@@ -218,6 +239,13 @@ class BoundPenalties:
             self._terms = [term_of(name, *self._plan.terms[name], x) for name, x in pairs]
             self._shares = shares = self._share(set())
         return shares
+
+    def _over_group(self, total: Any) -> Any:
+        if self.group is None:
+            return total
+        from taut.arrays.torch.stages import sum_over
+
+        return sum_over(total, self.group)
 
     def _check_ranks(self) -> None:
         """Raises a ValueError for the first parameter whose rank its penalty cannot take."""

@@ -115,7 +115,11 @@ class Penalties:
         return self.bind(params).breakdown(by)
 
     def accumulate_grad(
-        self, params: Parameters, grads: Parameters | None = None, scale: float = 1.0
+        self,
+        params: Parameters,
+        grads: Parameters | None = None,
+        scale: float = 1.0,
+        value: bool = True,
     ) -> Any:
         """Adds `scale` times each penalty's gradient to the gradient of the same name, in place.
 
@@ -125,15 +129,17 @@ class Penalties:
                 shapes and dtypes (or float32 for a half type), which overlap nothing. For torch
                 None means each parameter's own `grad`, which is made where there is none.
             scale: What the gradients are multiplied with before they are added.
+            value: Whether the penalties are asked for. Their sum over DTensors takes a message
+                between ranks, which is not sent without it.
 
         Returns:
-            The sum of all penalties, not scaled.
+            The sum of all penalties, not scaled; None without `value`.
 
         Raises:
             TypeError, ValueError: As a call does, and if a gradient is missing or does not fit.
                 Nothing has been written by taut's own regularizers then.
         """
-        return self.bind(params).accumulate_grad(grads, scale)
+        return self.bind(params).accumulate_grad(grads, scale, value)
 
     def value_and_grad(self, params: Parameters, scale: float = 1.0) -> tuple[Any, Any]:
         """Returns the sum of all penalties, and `scale` times its gradient in params' structure.
@@ -198,7 +204,9 @@ class Penalties:
                 stepped[name] = native(x)
         return tree.replace(params, stepped)
 
-    def bind(self, params: Parameters, grads: Parameters | None = None) -> BoundPenalties:
+    def bind(
+        self, params: Parameters, grads: Parameters | None = None, group: Any = None
+    ) -> BoundPenalties:
         """Returns the penalties of these very arrays, for a loop that updates them in place.
 
         Names are matched once and arrays looked up once: an array that takes another one's place in
@@ -209,9 +217,15 @@ class Penalties:
             params: As in a call.
             grads: What `accumulate_grad` adds to, unless it is given others. NumPy's arrays are
                 looked up once, as the parameters are; it is fastest so.
+            group: A process group of torch.distributed whose ranks have different parameters, as
+                those of a pipeline's stages. What they bind with it, returns the sum of all of
+                theirs, as a tensor; gradients are those of their own. Not needed for DTensors,
+                which know who has the rest of them.
 
         Raises:
-            TypeError, ValueError: As a call does, and for gradients of NumPy's arrays.
+            TypeError, ValueError: As a call does, and for gradients of NumPy's arrays. Also if
+                other ranks have other penalties, or other shapes, of the DTensors that they share:
+                on all of them, then.
         """
         leaves, is_live = tree.look(params)
         bound = (
@@ -221,6 +235,7 @@ class Penalties:
         )
         if grads is not None:
             bound.keep_gradients(grads)
+        bound.group = group
         return bound
 
     def _plan_of(self, leaves: dict[str, Any]) -> Plan:

@@ -10,6 +10,7 @@ from taut.arrays.exchanged import Exchanged
 from taut.arrays.group import CoreGroup, Group, add, number, pick
 from taut.kernels import Kernel, Sides
 from taut.regularizers._base import Regularizer, has_gradient
+from taut.regularizers._kernel import KernelRegularizer
 from taut.regularizers._towards import Towards
 from taut.rules import Plan
 from taut.sides import as_arrays
@@ -57,7 +58,7 @@ def term_of(
             library = library_of(x)
         try:
             library.check(x)
-            group_class = Group if kernel is None else library.group_class(kernel, x)
+            group_class = library.group_class(kernel, x)
             memory = library.memory_key(x)
         except TypeError:
             if not library.is_frozen(x):
@@ -68,6 +69,22 @@ def term_of(
     if sides is not None and not library.is_frozen(x):
         as_arrays(name, native(x), sides)  # or they do not fit
     return Term(name, regularizer, given, x, group_class, memory, sides)
+
+
+def in_words(terms: list[Term], shares: Shares) -> dict[str, str]:
+    """Returns what is computed of each parameter, to be compared with what others compute."""
+    said = {}
+    for name, regularizer, *_, sides in terms:
+        if name in shares.left_out:
+            said[name] = "frozen" if name in shares.frozen else "counted under another name"
+            continue
+        if isinstance(regularizer, KernelRegularizer):
+            said[name] = f"{type(regularizer).__name__}{tuple(regularizer._factors())}"
+        else:
+            said[name] = type(regularizer).__qualname__
+        for what, side in (sides or Sides())._asdict().items():
+            said[name] += "" if side is None else f" with {what}"
+    return said
 
 
 def group_of(cls: type[Group], terms: list[Term]) -> Group:

@@ -166,7 +166,9 @@ def _node_of_model(x: Any) -> _Node | None:
     if isinstance(x, layer):  # on torch, it is a module as well
         named = [(weight.path, weight) for weight in x.weights]
     elif torch is not None and isinstance(x, torch.nn.Module):
-        named = list(x.named_parameters(remove_duplicate=False))
+        from taut.arrays.torch.modules import parameters_of
+
+        named = parameters_of(x)
     else:
         return None
     names, children = [name for name, _ in named], [child for _, child in named]

@@ -49,6 +49,7 @@ def native(x: Any) -> Any:
 def register(package: str, load: Callable[[], ArrayLibrary]) -> None:
     """Makes an array library known, by the package of its classes or of their bases.
 
+    A package within another one may have a library of its own, which is registered after that.
     A class may have bases of several packages; the library that was registered last comes first.
     """
     _loaders[package] = load
@@ -57,7 +58,7 @@ def register(package: str, load: Callable[[], ArrayLibrary]) -> None:
 
 def _find(cls: type) -> ArrayLibrary:
     """Asks the libraries whose packages are those of the class and its bases."""
-    packages = [base.__module__.partition(".")[0] for base in cls.__mro__ if base.__module__]
+    packages = {name for base in cls.__mro__ for name in _packages_of(base)}
     for package, load in reversed(_loaders.items()):
         if package in packages:
             library = load()
@@ -65,7 +66,13 @@ def _find(cls: type) -> ArrayLibrary:
                 return library
     from taut.arrays.exchanged import library_by_protocol
 
-    return library_by_protocol(cls, _loaders.keys() & {*packages})
+    return library_by_protocol(cls, _loaders.keys() & packages)
+
+
+def _packages_of(cls: type) -> list[str]:
+    """Returns the package of a class, and the packages around it."""
+    parts = (cls.__module__ or "").split(".")
+    return [".".join(parts[: i + 1]) for i in range(len(parts))]
 
 
 # By statements, which torch.compile can trace.
@@ -95,6 +102,12 @@ def _load_torch() -> ArrayLibrary:
     return TORCH
 
 
+def _load_sharded_torch() -> ArrayLibrary:
+    from taut.arrays.torch.sharded import SHARDED
+
+    return SHARDED
+
+
 def _load_keras() -> ArrayLibrary:
     from taut.arrays.keras import KERAS
 
@@ -106,4 +119,5 @@ register("tensorflow", _load_tensorflow)
 register("jax", _load_jax)
 register("jaxlib", _load_jax)
 register("torch", _load_torch)
+register("torch.distributed.tensor", _load_sharded_torch)
 register("keras", _load_keras)  # first, since its variables are other libraries' tensors too

@@ -153,7 +153,7 @@ class FormulaLibrary(ArrayLibrary):
         """Raises a TypeError: arrays cannot be written."""
         self._refuse("prox", f"take proximal. Received: {list(names)}")
 
-    def group_class(self, kernel: Kernel, x: Any) -> type[Group]:
+    def group_class(self, kernel: Kernel | None, x: Any) -> type[Group]:
         """Returns what computes one penalty after the other, so that all can be traced."""
         return Group
 

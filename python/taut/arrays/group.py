@@ -51,6 +51,10 @@ class Group:
         terms = zip(self.regularizers, self.arrays, grads, strict=True)
         return add([regularizer.accumulate_grad(x, grad, scale) for regularizer, x, grad in terms])
 
+    def add_gradients(self, grads: list[Any], scale: float) -> None:
+        """Adds `scale` times the gradients, in place; the penalties are not asked for."""
+        self.accumulate_grad(grads, scale)
+
     def value_and_grad(self, scale: float) -> tuple[Any, list[Any]]:
         """Returns the sum of the penalties, and new arrays with `scale` times their gradients."""
         pairs = zip(self.regularizers, self.arrays, strict=True)

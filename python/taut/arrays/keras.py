@@ -79,7 +79,7 @@ class Keras(WrappedLibrary):
                 )
         super().check_writable(names, arrays)
 
-    def group_class(self, kernel: Kernel, x: Any) -> type[Group]:
+    def group_class(self, kernel: Kernel | None, x: Any) -> type[Group]:
         """Returns what computes many tensors such as the one within."""
         return Group if is_symbolic(x) else super().group_class(kernel, x)
 

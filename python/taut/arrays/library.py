@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from taut.kernels import Kernel, Sides
@@ -41,6 +41,12 @@ class ArrayLibrary(Protocol):
         self, kernel: Kernel, x: Any, grad: Any, factors: Factors, scale: float
     ) -> Any:
         """Adds `scale` times the gradient to `grad`, in place, and returns the penalty."""
+
+    def add_gradient(
+        self, kernel: Kernel, x: Any, grad: Any, factors: Factors, scale: float
+    ) -> None:
+        """Adds `scale` times the gradient to `grad`, in place; the penalty is not asked for."""
+        self.accumulate_grad(kernel, x, grad, factors, scale)
 
     def prox(self, kernel: Kernel, x: Any, factors: Factors, step: float) -> None:
         """Replaces x by the proximal step of a kernel that has one."""
@@ -105,6 +111,20 @@ class ArrayLibrary(Protocol):
 
     # ---- one parameter of many ----
 
+    def check_agreement(
+        self, leaves: Mapping[str, Any], penalties: Callable[[], Mapping[str, str]]
+    ) -> None:
+        """Checks that processes that share arrays have the same penalties of them.
+
+        Args:
+            leaves: Arrays by their names, of this library and of others.
+            penalties: Returns, in words, what is computed of those that have a penalty.
+
+        Raises:
+            ValueError: On all of them, if they do not.
+        """
+        return  # arrays of most libraries are shared with nobody
+
     def native(self, x: Any) -> Any:
         """Returns the array within x, as it is now, if x wraps another library's."""
 
@@ -140,5 +160,8 @@ class ArrayLibrary(Protocol):
     def check_writable(self, names: Sequence[str], arrays: Sequence[Any]) -> None:
         """Raises a TypeError that names those that cannot be written in place."""
 
-    def group_class(self, kernel: Kernel, x: Any) -> type[Group]:
-        """Returns what computes the penalties of a kernel for many arrays such as x."""
+    def group_class(self, kernel: Kernel | None, x: Any) -> type[Group]:
+        """Returns what computes the penalties of a kernel for many arrays such as x.
+
+        Without a kernel, those are of regularizers that are no kernel's.
+        """

@@ -171,9 +171,9 @@ class NumPy(ArrayLibrary):
     def check_writable(self, names: Sequence[str], arrays: Sequence[Any]) -> None:
         """The core says which array is read-only."""
 
-    def group_class(self, kernel: Kernel, x: Any) -> type[Group]:
+    def group_class(self, kernel: Kernel | None, x: Any) -> type[Group]:
         """Returns the one call of the core, for kernels that it has."""
-        return CoreGroup if kernel.is_batched else Group
+        return CoreGroup if kernel and kernel.is_batched else Group
 
 
 NUMPY = NumPy()

@@ -38,6 +38,13 @@ class WrappedLibrary(ArrayLibrary, Protocol):
         array, target = self.native(x), library_of(grad).native(grad)
         return library_of(array).accumulate_grad(kernel, array, target, factors, scale)
 
+    def add_gradient(
+        self, kernel: Kernel, x: Any, grad: Any, factors: Factors, scale: float
+    ) -> None:
+        """Adds to `grad` in place, where the library of the array within can write."""
+        array, target = self.native(x), library_of(grad).native(grad)
+        library_of(array).add_gradient(kernel, array, target, factors, scale)
+
     def prox(self, kernel: Kernel, x: Any, factors: Factors, step: float) -> None:
         """Takes the proximal step in place, where the library of the array within can write."""
         self.check_writable(["x"], [x])
@@ -148,7 +155,7 @@ class WrappedLibrary(ArrayLibrary, Protocol):
         for name, array in zip(names, map(self.native, arrays), strict=True):
             library_of(array).check_writable([name], [array])
 
-    def group_class(self, kernel: Kernel, x: Any) -> type[Group]:
+    def group_class(self, kernel: Kernel | None, x: Any) -> type[Group]:
         """Returns what computes many arrays such as the one within."""
         array = self.native(x)
         return library_of(array).group_class(kernel, array)

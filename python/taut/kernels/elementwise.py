@@ -96,6 +96,7 @@ ELEMENTWISE = Kernel(
     prox=_core.elementwise_prox,
     proximal=_stepped,
     bound_by="memory",
+    cuts=range,
     is_batched=True,
     takes_sides=True,
 )

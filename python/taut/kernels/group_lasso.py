@@ -99,5 +99,6 @@ GROUP_LASSO = Kernel(
     bound_by="memory",
     least_rank=1,
     options={"mode": ("rows", "columns")},
+    cuts=lambda rank, mode: (0,) if mode == "rows" else (rank - 1,),
     is_batched=True,
 )

@@ -34,6 +34,10 @@ def _never(*options: Any) -> bool:
     return False
 
 
+def _nowhere(rank: int, *options: Any) -> tuple[int, ...]:
+    return ()
+
+
 @dataclass(frozen=True, eq=False)
 class Kernel:
     """A penalty: the sum of one term for each number among its factors.
@@ -63,6 +67,8 @@ class Kernel:
         least_rank: How many it must have at least, where it may have any number.
         flattens: `(*options)`: whether x may have more axes, which are read as one.
         options: The names of the other factors, and what each may be: strings, or bools.
+        cuts: `(rank, *options)`: the axes along which x may be cut into pieces, whose penalties add
+            up to that of x, and whose gradients and proximal steps are its own.
         is_batched: Whether the core's functions of many tensors know the kernel by its name.
         takes_sides: Whether those functions take a reference and an importance for each array. Then
             a term is called with `x - reference` as x, and with `importance=` where there is one,
@@ -83,6 +89,7 @@ class Kernel:
     least_rank: int = 0
     flattens: Callable[..., bool] = _never
     options: Mapping[str, tuple[str, ...] | tuple[bool, ...]] = field(default_factory=dict)
+    cuts: Callable[..., Sequence[int]] = _nowhere
     is_batched: bool = False
     takes_sides: bool = False
 

@@ -42,11 +42,11 @@ class ActivityRegularizer(ClosedRegularizer):
         value, grad = as_regularizer(self.regularizer).value_and_grad(x, scale / batch_size)
         return value / batch_size, grad
 
-    def accumulate_grad(self, x: Any, grad: Any, scale: float = 1.0) -> Any:
+    def accumulate_grad(self, x: Any, grad: Any, scale: float = 1.0, value: bool = True) -> Any:
         """Adds `scale` times the gradient, per batch size, to `grad`, in place."""
         batch_size = _batch_size(x)
-        inner = as_regularizer(self.regularizer)
-        return inner.accumulate_grad(x, grad, scale / batch_size) / batch_size
+        total = as_regularizer(self.regularizer).accumulate_grad(x, grad, scale / batch_size)
+        return total / batch_size if value else None
 
     def get_config(self) -> dict[str, Any]:
         """Returns the config of the regularizer within."""

@@ -62,20 +62,21 @@ class Regularizer(_Root):
         """
         return library_of(x).differentiate(self, x, scale)
 
-    def accumulate_grad(self, x: Any, grad: Any, scale: float = 1.0) -> Any:
+    def accumulate_grad(self, x: Any, grad: Any, scale: float = 1.0, value: bool = True) -> Any:
         """Adds `scale` times the gradient of the penalty to `grad`, in place.
 
         Args:
             x: An array of any shape.
             grad: A writable array of x's shape.
             scale: What the gradient is multiplied with before it is added.
+            value: Whether the penalty is asked for.
 
         Returns:
-            The penalty of `x`, not scaled.
+            The penalty of `x`, not scaled; None without `value`.
         """
-        value, slope = self.value_and_grad(x, scale)
+        total, slope = self.value_and_grad(x, scale)
         library_of(native(x)).add_in_place(native(grad), slope)
-        return value
+        return total if value else None
 
     def prox(self, x: Any, step: float) -> None:
         """Replaces `x` by its proximal step, `argmin_y step * penalty(y) + |y - x|**2 / 2`.

@@ -93,7 +93,7 @@ class KernelRegularizer(ClosedRegularizer):
         """
         return library_of(x).value_and_grad(self._kernel, x, self._factors(), scale)
 
-    def accumulate_grad(self, x: Any, grad: Any, scale: float = 1.0) -> Any:
+    def accumulate_grad(self, x: Any, grad: Any, scale: float = 1.0, value: bool = True) -> Any:
         """Adds `scale` times the gradient of the penalty to `grad`, in place, in one pass.
 
         The product and the sum are computed in float64 and rounded once.
@@ -103,9 +103,11 @@ class KernelRegularizer(ClosedRegularizer):
             grad: A writable array of x's shape and dtype (or of float32, where x is float16 or
                 bfloat16) that overlaps neither x nor itself.
             scale: What the gradient is multiplied with before it is added.
+            value: Whether the penalty is asked for. That of a DTensor takes a message between
+                ranks, which is not sent without it.
 
         Returns:
-            The penalty of `x`, not scaled.
+            The penalty of `x`, not scaled; None without `value`.
 
         Raises:
             TypeError: If an array has another dtype.
@@ -113,8 +115,12 @@ class KernelRegularizer(ClosedRegularizer):
                 not fit. Nothing has been written then.
         """
         if type(x) is ndarray and type(grad) is ndarray:
-            return self._compiled_accumulate_grad(x, grad, self._factors(), scale)
-        return library_of(x).accumulate_grad(self._kernel, x, grad, self._factors(), scale)
+            total = self._compiled_accumulate_grad(x, grad, self._factors(), scale)
+            return total if value else None
+        library = library_of(x)
+        if value:
+            return library.accumulate_grad(self._kernel, x, grad, self._factors(), scale)
+        return library.add_gradient(self._kernel, x, grad, self._factors(), scale)
 
     def prox(self, x: Any, step: float) -> None:
         """Replaces `x` by its proximal step, `argmin_y step * penalty(y) + |y - x|**2 / 2`.

@@ -263,9 +263,9 @@ class Torch(ArrayLibrary):
     def check_writable(self, names: Sequence[str], arrays: Sequence[Any]) -> None:
         """Every tensor can be written."""
 
-    def group_class(self, kernel: Kernel, x: Tensor) -> type[Group]:
+    def group_class(self, kernel: Kernel | None, x: Tensor) -> type[Group]:
         """Returns the one call of the core for plain memory, else one call each."""
-        return TensorGroup if kernel.is_batched and _is_in_group(x) else Group
+        return TensorGroup if kernel and kernel.is_batched and _is_in_group(x) else Group
 
 
 TORCH = Torch()

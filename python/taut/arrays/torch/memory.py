@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from taut import _core
+from taut.arrays.torch.modules import check_whole
 from taut.kernels.checks import check_dtype
 
 _PLAIN = (Tensor, torch.nn.Parameter)
@@ -33,6 +34,8 @@ def check_tensor(x: Tensor) -> None:
     if x.layout is not torch.strided or x.is_nested:
         kind = "a nested tensor" if x.is_nested else f"layout={x.layout}"
         raise TypeError(f"expected a dense tensor. Received: {kind}")
+    if x.dim() == 1 and type(x) is torch.nn.Parameter:
+        check_whole(x)
 
 
 def is_memory(x: Tensor) -> bool:

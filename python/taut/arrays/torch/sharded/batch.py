@@ -1,0 +1,186 @@
+"""The penalties of many DTensors, as this rank computes its part of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributed.tensor import DTensor
+
+from taut import _core, kernels
+from taut.arrays.library import Factors
+from taut.arrays.torch.memory import view_of
+from taut.arrays.torch.sharded import owners, sums, transfer
+from taut.arrays.torch.sharded.layout import Layout, local_of
+from taut.arrays.torch.sharded.owners import Owned
+from taut.kernels import Kernel
+
+# References and importances, None for a tensor that has none; two empty ones where none has any.
+SideTensors = tuple[Sequence[DTensor | None], Sequence[DTensor | None]]
+
+
+class Batch:
+    """Penalties of DTensors in the CPU's memory, at one moment.
+
+    What a kernel computes of each piece for itself, is computed where the pieces are; of the rest,
+    each tensor has an owner, to which its pieces travel. A rank's parts are what it adds to each
+    sum. All that can be refused is refused before anything is sent or written, on every rank alike.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        kinds: Sequence[tuple[str, Factors]],
+        indices: Sequence[int],
+        arrays: Sequence[DTensor],
+        layouts: Sequence[Layout],
+        sides: SideTensors = ((), ()),
+    ) -> None:
+        self.names, self.kinds, self.indices = names, list(kinds), indices
+        self.layouts = layouts
+        self._sides = [[each if each is None else local_of(each) for each in own] for own in sides]
+        self.shards = list(map(local_of, arrays))
+        self._owned: list[Owned] = []
+        self._kept: list[int] = []  # the places of what is computed where it is
+        for place, (index, layout) in enumerate(zip(indices, layouts, strict=True)):
+            name, factors = self.kinds[index]
+            kernel = kernels.get(name)
+            if is_kept(kernel, factors, layout):
+                self._kept.append(place)
+                continue
+            _check(names[place], kernel, factors, layout)
+            self._owned.append(_owned(place, kernel, factors, layout, arrays[place]))
+        self._turns = owners.turns(self._owned)
+
+    @property
+    def has_owners(self) -> bool:
+        """Whether something is computed as a whole, by an owner."""
+        return bool(self._owned)
+
+    def parts(self) -> list[float]:
+        """Returns this rank's parts of the penalties."""
+        parts = self._call(_core.batch_value, self._kept, [self.shards])
+        for turn in self._turns:
+            (wholes,) = transfer.gather(turn, self.shards)
+            parts = self._call(_core.batch_value, list(wholes), [wholes], parts)
+        return parts
+
+    def accumulate_grad(self, grads: Sequence[Tensor], scale: float) -> list[float]:
+        """Adds to what this rank holds of the gradients, and returns its parts of the penalties."""
+        for owned in self._owned:
+            _check_gradient(self.names[owned.place], self.shards[owned.place], grads[owned.place])
+        parts = self._call(
+            _core.batch_accumulate_grad, self._kept, [self.shards, grads], None, scale
+        )
+        for turn in self._turns:
+            # The gradient travels, too: so the product is added before the one rounding.
+            wholes, slopes = transfer.gather(turn, self.shards, grads)
+            own = list(wholes)
+            parts = self._call(_core.batch_accumulate_grad, own, [wholes, slopes], parts, scale)
+            transfer.hand_out(turn, slopes, grads)
+        return parts
+
+    def value_and_grad(self, grads: Sequence[Tensor], scale: float) -> list[float]:
+        """Writes to what this rank holds of the gradients, and returns its parts."""
+        parts = self._call(
+            _core.batch_value_and_grad, self._kept, [self.shards, grads], None, scale
+        )
+        for turn in self._turns:
+            (wholes,) = transfer.gather(turn, self.shards)
+            slopes = {place: torch.empty_like(whole) for place, whole in wholes.items()}
+            own = list(wholes)
+            parts = self._call(_core.batch_value_and_grad, own, [wholes, slopes], parts, scale)
+            transfer.hand_out(turn, slopes, grads)
+        return parts
+
+    def prox(self, step: float) -> None:
+        """Takes the proximal steps of what this rank holds, in place."""
+        self._call(_core.batch_prox, self._kept, [self.shards], None, step)
+        for turn in self._turns:
+            (wholes,) = transfer.gather(turn, self.shards)
+            self._call(_core.batch_prox, list(wholes), [wholes], None, step)
+            transfer.hand_out(turn, wholes, self.shards)
+
+    def each(self, parts: Sequence[float]) -> list[float]:
+        """Returns the penalties, of all ranks' parts: one all-reduce for each process group."""
+        return sums.reduce_each(parts, self.layouts)
+
+    def total(self, parts: Sequence[float]) -> float:
+        """Returns the sum of the penalties, likewise."""
+        return sums.reduce_all(parts, self.layouts)
+
+    def _call(
+        self,
+        function: Callable[..., list[float] | None],
+        places: Sequence[int],
+        operands: Sequence[Any],
+        parts: Sequence[float] | None = None,
+        *scale: float,
+    ) -> list[float]:
+        """Has the core compute the terms at some places; returns `parts` with their penalties."""
+        all_parts = [0.0] * len(self.names) if parts is None else list(parts)
+        if not places:
+            return all_parts
+        values = function(
+            [self.names[place] for place in places],
+            self.kinds,
+            [self.indices[place] for place in places],
+            *([view_of(operand[place]) for place in places] for operand in operands),
+            *scale,
+            *([_view_of(own[place]) for place in places] if own else [] for own in self._sides),
+        )
+        for place, value in zip(places, values or (), strict=values is not None):
+            all_parts[place] = value
+        return all_parts
+
+
+def is_kept(kernel: Kernel, factors: Factors, layout: Layout) -> bool:
+    """Returns whether a rank's piece of a tensor has a penalty by itself.
+
+    So it is if it is the whole, which each rank that holds it computes: nothing is to be sent then.
+    """
+    if layout.is_whole:
+        return True
+    rank, options = len(layout.shape), factors[len(kernel.numbers) :]
+    allowed = kernel.cuts(rank, *options)
+    return len(allowed) == rank or layout.axes <= set(allowed)
+
+
+def _owned(place: int, kernel: Kernel, factors: Factors, layout: Layout, x: DTensor) -> Owned:
+    is_by_columns = "columns" in factors[len(kernel.numbers) :]
+    vectors = layout.shape[-1 if is_by_columns else 0] if kernel.bound_by == "arithmetic" else 1
+    return Owned(place, layout, tuple(x.stride()), x.element_size(), vectors)
+
+
+def _view_of(side: Tensor | None) -> _core.View | None:
+    return None if side is None else view_of(side)
+
+
+def _check(name: str, kernel: Kernel, factors: Factors, layout: Layout) -> None:
+    """Checks what only the owner's core would, on all ranks."""
+    try:
+        kernel.check(factors, layout.shape)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def _check_gradient(name: str, shard: Tensor, grad: Tensor) -> None:
+    is_wide = shard.element_size() == 2 and grad.dtype == torch.float32
+    if grad.dtype != shard.dtype and not is_wide:
+        raise ValueError(
+            f"{name}: the gradient must have x's dtype, {shard.dtype}, or float32 for a half type. "
+            f"Received: {grad.dtype}"
+        )
+    if shard.numel() and _begin(shard) < _end(grad) and _begin(grad) < _end(shard):
+        raise ValueError(f"{name}: the gradient must not overlap x")
+
+
+def _begin(x: Tensor) -> int:
+    return int(x.data_ptr())
+
+
+def _end(x: Tensor) -> int:
+    last = sum((extent - 1) * stride for extent, stride in zip(x.shape, x.stride(), strict=True))
+    return int(_begin(x) + (last + 1) * x.element_size())

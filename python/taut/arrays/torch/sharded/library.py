@@ -1,0 +1,230 @@
+"""DTensors as an array library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributed.tensor import DTensor, Replicate
+
+from taut.arrays.factors import operands
+from taut.arrays.group import Group
+from taut.arrays.library import Factors
+from taut.arrays.torch.library import Torch
+from taut.arrays.torch.memory import (
+    are_transforms_active,
+    check_not_observed,
+    check_tensor,
+    is_memory,
+    is_observed,
+)
+from taut.arrays.torch.sharded import operations, sums
+from taut.arrays.torch.sharded.agreement import check_agreement
+from taut.arrays.torch.sharded.batch import is_kept
+from taut.arrays.torch.sharded.group import (
+    PlainValues,
+    ShardedGroup,
+    check_gradient,
+    whole_of,
+)
+from taut.arrays.torch.sharded.layout import Layout, local_of, with_layout_of
+from taut.kernels import Kernel, Sides
+
+
+class Sharded(Torch):
+    """DTensors: penalties are plain tensors, the same on all ranks; gradients lie as x does.
+
+    Every rank of x's mesh makes the same calls.
+    """
+
+    def value(self, kernel: Kernel, x: DTensor, factors: Factors) -> Tensor:
+        """Returns the penalty of x as a plain 0-d tensor, differentiable where it is asked for."""
+        self.check(x)
+        if is_observed() or not self._is_core(kernel, x) or self._is_live(factors):
+            own = self._operands(kernel, x, factors)
+            return operations.value(kernel, x, own)
+        return self._group(kernel, x, factors).total()
+
+    def value_and_grad(
+        self, kernel: Kernel, x: DTensor, factors: Factors, scale: float
+    ) -> tuple[Tensor, DTensor]:
+        """Returns the penalty of x, and `scale` times its gradient, both without a graph."""
+        self.check(x)
+        if is_observed() or not self._is_core(kernel, x):
+            return self.differentiate(lambda weight: self.value(kernel, weight, factors), x, scale)
+        total, (grad,) = self._group(kernel, x, factors).value_and_grad(scale)
+        return total, grad
+
+    def accumulate_grad(
+        self, kernel: Kernel, x: DTensor, grad: Any, factors: Factors, scale: float
+    ) -> Tensor:
+        """Adds `scale` times the gradient to what this rank holds of `grad`, in place."""
+        self.check(x)
+        if is_observed() or not self._is_core(kernel, x):
+            total, slope = self.value_and_grad(kernel, x, factors, scale)
+            self.add_in_place(grad, slope)
+            return total
+        return self._group(kernel, x, factors).accumulate_grad([grad], scale)
+
+    def add_gradient(
+        self, kernel: Kernel, x: DTensor, grad: Any, factors: Factors, scale: float
+    ) -> None:
+        """Does the same, and sends nothing but the pieces of what has an owner."""
+        self.check(x)
+        if is_observed() or not self._is_core(kernel, x):
+            self.accumulate_grad(kernel, x, grad, factors, scale)
+        else:
+            self._group(kernel, x, factors).add_gradients([grad], scale)
+
+    def prox(self, kernel: Kernel, x: DTensor, factors: Factors, step: float) -> None:
+        """Takes the proximal step of what this rank holds, in place and without a graph."""
+        self.check(x)
+        check_not_observed("prox")
+        if not self._is_core(kernel, x):
+            raise TypeError(
+                "prox needs what this rank holds in the CPU's memory. "
+                f"Received: a DTensor on {x.device}: take proximal"
+            )
+        self._group(kernel, x, factors).prox(step)
+
+    def proximal(self, kernel: Kernel, x: DTensor, factors: Factors, step: Any) -> DTensor:
+        """Returns the proximal step of x, differentiable where that is asked for."""
+        self.check(x)
+        layout = Layout(x)
+        if is_kept(kernel, factors, layout):
+            local = x.to_local(grad_placements=x.placements)
+            return with_layout_of(x, super().proximal(kernel, local, factors, step))
+        whole = super().proximal(kernel, operations.gathered(x), factors, step)
+        everywhere = DTensor.from_local(
+            whole, x.device_mesh, [Replicate()] * x.device_mesh.ndim, run_check=False
+        )
+        stepped: DTensor = everywhere.redistribute(placements=x.placements)
+        return stepped
+
+    def differentiate(
+        self, function: Callable[[DTensor], Any], x: DTensor, scale: float
+    ) -> tuple[Tensor, DTensor]:
+        """Returns what a function of torch's operations gives, and `scale` times its gradient."""
+        total, grad = super().differentiate(lambda weight: whole_of(function(weight)), x, scale)
+        assert isinstance(grad, DTensor)
+        return total, grad.redistribute(placements=x.placements)
+
+    def add_in_place(self, grad: Any, slope: DTensor) -> None:
+        """Adds a gradient to another one that lies as it does."""
+        check_gradient("the gradient", Layout(slope), grad)
+        super().add_in_place(local_of(grad), local_of(slope))
+        torch.autograd.graph.increment_version(grad)
+
+    def zeros_like(self, x: DTensor) -> DTensor:
+        """Returns a gradient of 0."""
+        return with_layout_of(x, torch.zeros_like(local_of(x)))
+
+    def side(self, x: DTensor, given: Any) -> DTensor:
+        """Returns the reference or the importance of x, which lies as x does."""
+        if not Layout(x).is_of(given):
+            raise ValueError(
+                f"expected a DTensor that lies as the parameter does, {tuple(x.shape)}, "
+                f"{x.placements} on {x.device_mesh}: distribute it so. Received: {given!r}"
+            )
+        check_tensor(given)
+        side: DTensor = given.detach()
+        return side
+
+    def has_negative(self, side: DTensor) -> bool:
+        """Returns whether an element is negative, on any rank."""
+        own = float(super().has_negative(local_of(side)))
+        return sums.reduce_all([own], [Layout(side)]) > 0
+
+    def value_towards(self, kernel: Kernel, x: DTensor, factors: Factors, sides: Sides) -> Tensor:
+        """Returns the penalty of x as a plain 0-d tensor, differentiable where it is asked for."""
+        self.check(x)
+        return operations.value(kernel, x, self._operands(kernel, x, factors), sides)
+
+    def proximal_towards(
+        self, kernel: Kernel, x: DTensor, factors: Factors, step: Any, sides: Sides
+    ) -> DTensor:
+        """Returns the proximal step of x, differentiable where that is asked for."""
+        self.check(x)
+        own, local = operations.local_sides(sides), x.to_local(grad_placements=x.placements)
+        return with_layout_of(x, super().proximal_towards(kernel, local, factors, step, own))
+
+    def factor(self, x: DTensor) -> Tensor:
+        """Returns a 0-d DTensor as a plain one."""
+        plain: Tensor = x.full_tensor()
+        return plain
+
+    def check(self, x: DTensor) -> None:
+        """Raises a TypeError if x is a sum that has not been taken, or of another dtype."""
+        check_tensor(x)
+        Layout(x)
+
+    def check_agreement(
+        self, leaves: Mapping[str, Any], penalties: Callable[[], Mapping[str, str]]
+    ) -> None:
+        """Raises a ValueError on all ranks of a mesh if they have other penalties of its tensors.
+
+        Each bind asks once, by a message.
+        """
+        check_agreement(leaves, penalties())
+
+    def memory_key(self, x: DTensor) -> Hashable:
+        """Returns what only the same elements have in common; on every rank alike.
+
+        A shard that is empty on this rank is not so on others: there its storage tells.
+        """
+        local = local_of(x)
+        key = super().memory_key(local)
+        if key is None:
+            place = local.untyped_storage()._cdata, local.storage_offset()
+            key = (*place, *sorted(x.shape), str(x.dtype))
+        return key
+
+    def copy(self, x: DTensor) -> DTensor:
+        """Returns a copy of x without its graph."""
+        return with_layout_of(x, local_of(x).detach().clone())
+
+    def tied(self, stepped: DTensor, x: DTensor, others: Sequence[DTensor]) -> list[DTensor]:
+        """Returns x after its proximal step, and others that hold the very elements of x."""
+        locals_of_others = list(map(local_of, others))
+        own, *rest = super().tied(local_of(stepped), local_of(x), locals_of_others)
+        if all(each is own for each in rest):
+            return [stepped, *([stepped] * len(rest))]
+        pairs = zip((x, *others), (own, *rest), strict=True)
+        return [with_layout_of(each, local) for each, local in pairs]
+
+    def own_gradient(self, x: DTensor) -> DTensor:
+        """Returns the tensor's gradient, or zeros that `keep_gradient` makes its gradient."""
+        grad = super().own_gradient(x)
+        assert isinstance(grad, DTensor)
+        return grad
+
+    def group_class(self, kernel: Kernel | None, x: DTensor) -> type[Group]:
+        """Returns what shares out many tensors and adds up their sums at once."""
+        if kernel is None:
+            return PlainValues
+        return ShardedGroup if self._is_core(kernel, x) else Group
+
+    def _is_core(self, kernel: Kernel, x: DTensor) -> bool:
+        return kernel.is_batched and is_memory(local_of(x)) and not are_transforms_active()
+
+    def _is_live(self, factors: Factors) -> bool:
+        return any(isinstance(each, Tensor) for each in operands(factors, self))
+
+    def _group(self, kernel: Kernel, x: DTensor, factors: Factors) -> ShardedGroup:
+        return ShardedGroup(["x"], [_Given(kernel, factors)], [x])
+
+
+class _Given:
+    """A kernel and its factors, as a group asks regularizers for them."""
+
+    def __init__(self, kernel: Kernel, factors: Factors) -> None:
+        self._kernel = kernel
+        self._given = factors
+
+    def _factors(self) -> Factors:
+        return self._given
+
+
+SHARDED = Sharded()

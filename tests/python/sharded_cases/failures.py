@@ -1,0 +1,176 @@
+"""Mistakes are errors on every rank, before anything is written and with nobody left waiting."""
+
+import pytest
+import taut
+import torch
+import torch.distributed as dist
+from taut.regularizers import L2, OrthogonalRegularizer
+from torch import nn
+from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
+from torch.distributed.tensor import DTensor, Replicate, Shard
+from world import LAYOUTS, RANK, SIZE, counted_messages, mesh_of, numbers, same_on_all_ranks, spread
+
+LAST = SIZE - 1
+
+
+@pytest.fixture(params=LAYOUTS)
+def params(request):
+    lay = LAYOUTS[request.param]
+    return {"a.weight": lay(numbers(5, 4)), "b.weight": lay(numbers(4, 4, seed=1))}
+
+
+def other_on_the_last_rank(ours, theirs):
+    return theirs if RANK == LAST else ours
+
+
+DISAGREEMENTS = {
+    "factor": (L2(0.1), L2(0.2)),
+    "class": (L2(0.1), OrthogonalRegularizer(0.1)),
+    "mode": (OrthogonalRegularizer(0.1), OrthogonalRegularizer(0.1, "columns")),
+    "none": (L2(0.1), None),
+}
+
+
+@pytest.mark.parametrize("kind", DISAGREEMENTS)
+def test_ranks_with_other_rules(params, kind):
+    rule = other_on_the_last_rank(*DISAGREEMENTS[kind])
+    penalties = taut.Penalties([("b.weight", L2(0.3)), ("*", rule)])
+    grads = {name: torch.zeros_like(x) for name, x in params.items()}
+    ways = [
+        lambda: penalties(params),
+        lambda: penalties.accumulate_grad(params, grads),
+        lambda: penalties.bind(params),
+        lambda: penalties.prox(params, 0.1),
+    ]
+    for way in ways:
+        with pytest.raises(ValueError, match=rf"differ in: rank 0: a\.weight.*rank {LAST}: a"):
+            way()
+    assert not any(grad.to_local().any() for grad in grads.values())
+
+
+def test_ranks_with_other_names(params):
+    name = other_on_the_last_rank("a.weight", "c.weight")
+    with pytest.raises(ValueError, match=rf"rank 0: a\.weight.*rank {LAST}: c\.weight"):
+        taut.Penalties([("*", L2(0.1))]).bind({name: params["a.weight"]})
+
+
+def test_ranks_with_another_order(params):
+    items = list(params.items())
+    given = dict(other_on_the_last_rank(items, items[::-1]))
+    with pytest.raises(ValueError, match="their order"):
+        taut.Penalties([("*", L2(0.1))]).bind(given)
+
+
+def test_ranks_with_other_placements():
+    x = numbers(2 * SIZE, 2 * SIZE)
+    placement = other_on_the_last_rank(Shard(0), Shard(1))
+    local = x.chunk(SIZE, placement.dim)[RANK]
+    given = DTensor.from_local(local, mesh_of(), [placement], run_check=False)
+    with pytest.raises(ValueError, match=rf"rank 0: w.*dim=0.*rank {LAST}: w.*dim=1"):
+        taut.Penalties([("w", L2(0.1))]).bind({"w": given})
+
+
+def test_ranks_with_other_shapes():
+    rows = other_on_the_last_rank(2, 3)
+    given = DTensor.from_local(
+        numbers(rows, 3), mesh_of(), [Shard(0)], run_check=False, shape=(2 * SIZE, 3), stride=(3, 1)
+    )
+    with pytest.raises(ValueError, match=rf"rank {LAST}: w.*of which this rank holds \(3, 3\)"):
+        taut.Penalties([("w", L2(0.1))]).bind({"w": given})
+
+
+def test_a_rank_where_something_is_frozen():
+    weight = nn.Parameter(spread(numbers(4, 3), mesh_of(), [Shard(0)]))
+    weight.requires_grad_(RANK != LAST)
+    with pytest.raises(ValueError, match=rf"rank {LAST}: w: frozen"):
+        taut.Penalties([("w", L2(0.1))]).bind({"w": weight})
+
+
+def test_ranks_are_asked_once_for_each_bind(params):
+    dims = params["a.weight"].device_mesh.ndim
+    penalties = taut.Penalties([("*", L2(0.1))])
+    with counted_messages() as sent:
+        bound = penalties.bind(params)
+    assert sent == {"all_reduce": dims}
+    with counted_messages() as sent:
+        bound.prox(0.1)
+        bound.prox(0.1)
+    assert sent == {}
+
+
+@pytest.mark.parametrize("original", [False, True])
+def test_a_flat_parameter_of_the_first_fsdp_is_refused(original):
+    model = FullyShardedDataParallel(
+        nn.Sequential(nn.Linear(4, 3)), use_orig_params=original, device_id=torch.device("cpu")
+    )
+    penalties, parameter = taut.Penalties([("*", L2(0.1))]), next(model.parameters())
+    ways = [
+        lambda: penalties(model),
+        lambda: penalties(list(model.named_parameters())),
+        lambda: L2(0.1)(parameter),
+        lambda: L2(0.1).accumulate_grad(parameter, torch.zeros_like(parameter)),
+        lambda: L2(0.1).prox(parameter, 0.1),
+    ]
+    for way in ways:
+        with pytest.raises(TypeError, match=r"\(FSDP1\).*fully_shard"):
+            way()
+
+
+def test_a_flat_parameter_is_refused_where_no_rule_takes_it():
+    model = FullyShardedDataParallel(nn.Linear(4, 3), device_id=torch.device("cpu"))
+    with pytest.raises(TypeError, match=r"\(FSDP1\).*fully_shard"):
+        taut.Penalties([("*.weight", L2(0.1))], allow_unused=True)(model)
+
+
+def test_pieces_of_a_pipeline_are_summed():
+    stage = nn.Linear(4 + RANK, 3)
+    bound = taut.Penalties([("weight", L2(0.1))]).bind(stage, group=dist.group.WORLD)
+    own = L2(0.1)(stage.weight).item()
+    every = [None] * SIZE
+    dist.all_gather_object(every, own)
+    total = bound()
+    assert same_on_all_ranks(total) == pytest.approx(sum(every), rel=1e-6)
+    (2 * total).backward()
+    torch.testing.assert_close(stage.weight.grad, 0.4 * stage.weight.detach())
+    assert same_on_all_ranks(bound.accumulate_grad()) == pytest.approx(sum(every), rel=1e-6)
+    assert same_on_all_ranks(bound.value_and_grad()[0]) == pytest.approx(sum(every), rel=1e-6)
+    with counted_messages() as sent:
+        assert bound.accumulate_grad(value=False) is None
+    assert sent == {}
+
+
+def test_a_stage_without_penalties_takes_part():
+    given = {"w": numbers(3, 2)} if RANK else {}
+    bound = taut.Penalties([("w", L2(0.1))], allow_unused=True).bind(given, group=dist.group.WORLD)
+    expected = (SIZE - 1) * L2(0.1)(numbers(3, 2)).item()
+    assert same_on_all_ranks(bound()) == pytest.approx(expected, rel=1e-6)
+
+
+def test_numpys_arrays_are_summed_over_a_group():
+    x = numbers(3, 2).numpy()
+    grads = {"w": x * 0}
+    bound = taut.Penalties([("w", L2(0.1))]).bind({"w": x}, grads, group=dist.group.WORLD)
+    assert same_on_all_ranks(bound.accumulate_grad()) == pytest.approx(SIZE * L2(0.1)(x), rel=1e-6)
+
+
+@pytest.mark.sizes(4)
+def test_a_stage_that_is_sharded_itself():
+    mesh = mesh_of(2, 2)
+    stage = nn.Linear(4 + mesh.get_local_rank("dp"), 3, bias=False)
+    fully_shard(stage, mesh=mesh["tp"])
+    bound = taut.Penalties([("weight", L2(0.1))]).bind(stage, group=mesh.get_group("dp"))
+    own = L2(0.1)(stage.weight).item()
+    every = [None, None]
+    dist.all_gather_object(every, own, mesh.get_group("dp"))
+    assert bound().item() == pytest.approx(sum(every), rel=1e-6)
+
+
+@pytest.mark.sizes(4)
+def test_a_rank_outside_of_the_mesh_is_told_so():
+    mesh = dist.device_mesh.DeviceMesh("cpu", [0, 1])
+    x = DTensor.from_local(numbers(3, 2), mesh, [Replicate()], run_check=False)
+    if RANK < 2:
+        assert L2(0.1)(x).item() == pytest.approx(L2(0.1)(numbers(3, 2)).item(), rel=1e-6)
+    else:
+        with pytest.raises(ValueError, match="no part of the mesh"):
+            L2(0.1)(x)
