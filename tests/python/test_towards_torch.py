@@ -202,9 +202,10 @@ def test_live_factors():
 
 
 def test_a_proximal_step_is_differentiable():
-    x = torch.randn(20, dtype=torch.float64, requires_grad=True)
-    reference = torch.randn(20, dtype=torch.float64)
-    importance = torch.rand(20, dtype=torch.float64)
+    # Two elements are within a step of the reference, and none is where it bends.
+    reference = torch.linspace(2, -3, 20, dtype=torch.float64)
+    x = (reference + torch.linspace(-1, 1, 20, dtype=torch.float64)).requires_grad_()
+    importance = torch.linspace(0.5, 1, 20, dtype=torch.float64)
     penalties = Penalties(
         [("w", L1L2(0.3, 0.7))], reference={"w": reference}, importance={"w": importance}
     )

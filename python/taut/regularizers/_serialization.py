@@ -136,10 +136,9 @@ def get(identifier: Any) -> Any:
     """Returns the regularizer that an identifier stands for.
 
     Args:
-        identifier: None; a string such as 'l1' or 'group_lasso' (each class names its own), a class's
-            name, or a registered name; a config, as
-            `deserialize` takes it; a class, which is called without arguments; or a regularizer or
-            any other callable.
+        identifier: None; a string such as 'l1' or 'group_lasso', which each class names, a class's
+            name, or a registered name; a config, as `deserialize` takes it; a class, which is
+            called without arguments; or a regularizer or any other callable.
 
     Returns:
         A regularizer, the callable itself, or None for None.
