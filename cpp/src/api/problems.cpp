@@ -15,6 +15,34 @@ bool may_overlap_itself(const Layout& layout, std::size_t array) {
   return layout.size > 1 && !layout.is_contiguous(array);
 }
 
+// `read` is the layout of what is read, as its first array.
+void check_written(const Problem& problem, const Layout& read, const Call& call) {
+  const Layout& layout = problem.layout;
+  if (problem.gradient != nullptr) check_gradient(*problem.x, *problem.gradient);
+  if (layout.size == 0) return;
+  if (problem.task == Task::kProx) {
+    if (!may_overlap_itself(layout, 0)) return;
+    CallEffort effort(call);
+    if (overlaps_itself(layout.strided(0), effort)) {
+      throw InvalidArgument("x must not overlap itself: some of its elements share memory");
+    }
+    return;
+  }
+  if (problem.gradient == nullptr) return;
+  const Strided x = read.strided(0);
+  const Strided gradient = layout.strided(1);
+  const bool meets = range_of(x).meets(range_of(gradient));
+  if (!meets && !may_overlap_itself(layout, 1)) return;
+  CallEffort effort(call);
+  if (overlaps_itself(gradient, effort)) {
+    throw InvalidArgument(
+        "The gradient must not overlap itself: some of its elements share memory");
+  }
+  if (meets && overlap(x, gradient, effort)) {
+    throw InvalidArgument("The gradient must not overlap the input: they share memory");
+  }
+}
+
 }  // namespace
 
 Problem make_problem(Task task, double scale, const ConstView& x, const View* written,
@@ -36,30 +64,11 @@ void check_penalty(const Regularizer& regularizer, const Problem& problem, const
 }
 
 void check_written(const Problem& problem, const Call& call) {
-  const Layout& layout = problem.layout;
-  if (problem.gradient != nullptr) check_gradient(*problem.x, *problem.gradient);
-  if (layout.size == 0) return;
-  if (problem.task == Task::kProx) {
-    if (!may_overlap_itself(layout, 0)) return;
-    CallEffort effort(call);
-    if (overlaps_itself(layout.strided(0), effort)) {
-      throw InvalidArgument("x must not overlap itself: some of its elements share memory");
-    }
-    return;
-  }
-  if (problem.gradient == nullptr) return;
-  const Strided x = layout.strided(0);
-  const Strided gradient = layout.strided(1);
-  const bool meets = range_of(x).meets(range_of(gradient));
-  if (!meets && !may_overlap_itself(layout, 1)) return;
-  CallEffort effort(call);
-  if (overlaps_itself(gradient, effort)) {
-    throw InvalidArgument(
-        "The gradient must not overlap itself: some of its elements share memory");
-  }
-  if (meets && overlap(x, gradient, effort)) {
-    throw InvalidArgument("The gradient must not overlap the input: they share memory");
-  }
+  check_written(problem, problem.layout, call);
+}
+
+void check_written(const Problem& problem, const ConstView& whole, const Call& call) {
+  check_written(problem, layout_of(whole, call.arena()), call);
 }
 
 Plan& plan_of(const Regularizer& regularizer, const Problem& problem, const Call& call) {

@@ -39,6 +39,8 @@ void check_penalty(const Regularizer& regularizer, const Problem& problem, const
 // The gradient has x's shape and a dtype that suits x's, and overlaps neither x nor itself; or, of
 // a proximal step, x does not overlap itself:
 void check_written(const Problem& problem, const Call& call);
+// The same for a problem whose x is a slice of a larger array, all of which is read:
+void check_written(const Problem& problem, const ConstView& whole, const Call& call);
 
 // The plan of a problem that has been checked.
 Plan& plan_of(const Regularizer& regularizer, const Problem& problem, const Call& call);
