@@ -19,25 +19,6 @@ using taut::View;
 
 constexpr double kFactor = 0.3;
 
-// The shape of a range's slice.
-std::vector<std::ptrdiff_t> shape_of_slice(const ConstView& x, Mode mode, VectorRange range) {
-  std::vector<std::ptrdiff_t> shape = shape_of(x);
-  (mode == Mode::kRows ? shape.front() : shape.back()) =
-      static_cast<std::ptrdiff_t>(range.end - range.begin);
-  return shape;
-}
-
-template <typename G>
-Result<G> part_and_grad(const OrthogonalRegularizer& regularizer, const ConstView& x,
-                        VectorRange range, double scale = 1) {
-  const auto shape = shape_of_slice(x, regularizer.mode, range);
-  std::size_t size = 1;
-  for (const std::ptrdiff_t extent : shape) size *= static_cast<std::size_t>(extent);
-  std::vector<G> gradient(size, from_double<G>(std::numeric_limits<double>::quiet_NaN()));
-  const View view = contiguous_view(gradient, shape);
-  return {taut::value_and_grad(regularizer, x, range, view, scale), gradient};
-}
-
 template <typename G>
 void check_part(const OrthogonalRegularizer& regularizer, const ConstView& x, VectorRange range,
                 const Reference& reference) {
