@@ -11,7 +11,8 @@ from taut import _core
 settings.register_profile("taut", derandomize=True, deadline=None, database=None)
 settings.load_profile("taut")
 
-collect_ignore = ["keras_cases"]  # test_keras.py runs them, in processes of their own
+# test_keras.py and test_jax_sharded.py run them, in processes of their own.
+collect_ignore = ["jax_cases", "keras_cases"]
 
 LEVELS = _core.available_levels()
 X86_LEVELS = ["x86-64-v2", "x86-64-v3", "x86-64-v4"]

@@ -17,8 +17,8 @@ from taut import _core
 from taut.arrays.group import add
 from taut.arrays.jax import operations
 from taut.arrays.jax.operations import sum_dtype
-from taut.arrays.jax.shares import Call, call
 from taut.arrays.jax.sharding import gathered, sharded_like
+from taut.arrays.jax.shares import Call, call
 from taut.kernels import Kernel, Presence
 
 for _name, _handler in _core.jax_handlers.items():

@@ -24,7 +24,13 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from taut import _core
 from taut.arrays.jax.operations import sum_dtype, value_dtype
-from taut.arrays.jax.sharding import explicit_sharding, is_manual, varying_like
+from taut.arrays.jax.sharding import (
+    explicit_sharding,
+    gathered,
+    is_manual,
+    sharded_like,
+    varying_like,
+)
 
 Axes = tuple[str, ...]  # of a mesh, over which an axis of an array is split; the last is the minor
 
@@ -136,10 +142,11 @@ class Call:
 
 def call(function: Call, x: Array, numbers: Sequence[Array]) -> Any:
     """Returns what a function of the core gives for x, however that is shared out."""
+    if CAN_SHARE and not is_manual():
+        return _batched(function)(x, *numbers)
     # What `shard_map` hands out is each device's own.
-    if not CAN_SHARE or is_manual():
-        return function.whole(x, *numbers)
-    return _batched(function)(x, *numbers)
+    found = function.whole(gathered(x), *numbers)
+    return (found[0], sharded_like(found[1], x)) if isinstance(found, tuple) else found
 
 
 def _count(names: Axes, sizes: Mapping[str, int]) -> int:
@@ -154,14 +161,16 @@ def _index(names: Axes) -> Array | int:
 def _batched(function: Call) -> Callable[..., Any]:
     """Returns the call with a rule for `vmap`, by which a batch is seen as a whole."""
 
-    @custom_vmap
+    @custom_vmap  # type: ignore[untyped-decorator]
     def batched(x: Array, *numbers: Array) -> Any:
+        numbers = tuple(gathered(number) for number in numbers)
         sharding = explicit_sharding(x)
         if sharding is not None:
             return _mapped(function, sharding, x, *numbers)
-        return _partitioned(function, x.ndim, numbers[0].ndim)(x, *numbers)
+        doubles = bool(jax.config.jax_enable_x64)
+        return _partitioned(function, x.ndim, numbers[0].ndim, doubles)(x, *numbers)
 
-    @batched.def_vmap
+    @batched.def_vmap  # type: ignore[untyped-decorator]
     def rule(size: int, are_batched: Sequence[bool], *operands: Array) -> Any:
         full = [
             x if is_batched else jnp.broadcast_to(x, (size, *x.shape))
@@ -170,25 +179,31 @@ def _batched(function: Call) -> Callable[..., Any]:
         results = batched(*full)
         return results, jax.tree.map(lambda _: True, results)
 
-    return batched
+    return batched  # type: ignore[no-any-return]
 
 
 def _mapped(function: Call, sharding: NamedSharding, x: Array, *numbers: Array) -> Any:
     """Returns the result on a mesh that x's type tells."""
     splits = _splits(sharding.spec, x.shape, sharding.mesh.shape)
     whole, of_batch = PartitionSpec(*splits), PartitionSpec(*splits[: numbers[0].ndim])
+    shared = [
+        jax.sharding.reshard(number, NamedSharding(sharding.mesh, of_batch)) for number in numbers
+    ]
     return jax.shard_map(
         partial(function.share, splits, sharding.mesh.shape),
         mesh=sharding.mesh,
         axis_names={name for names in splits for name in names},
         in_specs=(whole, *(of_batch for _ in numbers)),
         out_specs=of_batch if function.function == "value" else (of_batch, whole),
-    )(x, *numbers)
+    )(x, *shared)
 
 
 @cache
-def _partitioned(function: Call, rank: int, batch: int) -> Callable[..., Any]:
-    """Returns the call with a rule for XLA's partitioner, where x's sharding is known to it."""
+def _partitioned(function: Call, rank: int, batch: int, doubles: bool) -> Callable[..., Any]:
+    """Returns the call with a rule for XLA's partitioner, where x's sharding is known to it.
+
+    That asks on a thread of its own, which has not heard whether JAX has float64 here.
+    """
     has_gradient = function.function == "value_and_grad"
 
     def shardings(mesh: Any, x: Any, numbers: Sequence[Any]) -> tuple[Any, Any, Any]:
@@ -203,20 +218,27 @@ def _partitioned(function: Call, rank: int, batch: int) -> Callable[..., Any]:
 
     def partition(mesh: Any, operands: Sequence[Any], _: Any) -> Any:
         splits, results, arguments = shardings(mesh, operands[0], operands[1:])
-        return mesh, partial(function.share, splits, mesh.shape), results, arguments
+
+        def share(*operands: Array) -> Any:
+            with jax.enable_x64(doubles):
+                return function.share(splits, mesh.shape, *operands)
+
+        return mesh, share, results, arguments
 
     axes = [f"i{axis}" for axis in range(rank)]
     of_x, of_batch = " ".join(axes), " ".join(axes[:batch])
 
     def rule(_mesh: Any, operands: Sequence[Any], _results: Any) -> str:
         arguments = ", ".join([of_x, *(of_batch for _ in operands[1:])])
-        return f"{arguments} -> {of_batch}, {of_x}" if has_gradient else f"{arguments} -> {of_batch}"
+        return (
+            f"{arguments} -> {of_batch}, {of_x}" if has_gradient else f"{arguments} -> {of_batch}"
+        )
 
     partitioned = custom_partitioning(function.whole)
     partitioned.def_partition(
         partition=partition, infer_sharding_from_operands=infer, sharding_rule=rule
     )
-    return partitioned
+    return partitioned  # type: ignore[no-any-return]
 
 
 def _splits(
