@@ -26,6 +26,7 @@ def environment(devices):
     return os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
 
 
+@pytest.mark.slow
 def test_four_devices():
     options = ["-q", "-c", os.devnull, "-p", "no:cacheprovider", "--rootdir", str(CASES)]
     result = subprocess.run(
