@@ -1,5 +1,6 @@
 # make demo   sets everything up and shows what each penalty does to a network
 # make test   sets everything up and runs all tests, Python's and C++'s
+# make pictures   draws those of the documentation anew
 # make test-packaging   builds the sdist and the wheel, and checks what they hold
 # make lint   what CI checks beside the tests
 # make test-emulated   the core's tests on an older processor and on an Arm one, by qemu-user, and
@@ -21,7 +22,7 @@ WINEPREFIX_OF_TESTS := $(or $(TMPDIR),/tmp)/taut-wine-$(shell id -u)
 BUILD_REQUIREMENTS := "scikit-build-core>=0.11" "pybind11>=3.0" cmake ninja
 SOURCES := $(shell find cpp python -type f -not -name '*.pyc') CMakeLists.txt pyproject.toml README.md LICENSE
 
-.PHONY: all demo test test-python test-cpp test-quick test-emulated test-aarch64 test-windows
+.PHONY: all demo pictures test test-python test-cpp test-quick test-emulated test-aarch64 test-windows
 .PHONY: test-packaging frameworks test-oldest-jax sanitize tsan lint format clean
 all: test
 
@@ -67,6 +68,9 @@ $(VENV)/lint: $(VENV)/created pyproject.toml
 
 demo: $(VENV)/demo
 	$(BIN)/python -m taut demo --output demo.png
+
+pictures: $(VENV)/demo
+	$(BIN)/python docs/pictures/draw.py
 
 test: test-python test-cpp
 

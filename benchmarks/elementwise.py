@@ -1,6 +1,6 @@
-"""L1, L2 and group lasso beside the least that can be done with the same memory.
+"""L1 and L2 beside the least that can be done with the same memory.
 
-    python benchmarks/elementwise.py [--rounds N] [large] [middle] [small] [layouts] [groups]
+    python benchmarks/elementwise.py [--rounds N] [large] [middle] [small] [layouts]
 
 Each figure is verified before it is timed. Ratios are medians over interleaved rounds; every
 baseline stands there twice, so that its ratio to itself shows the noise. Needs torch.
@@ -14,7 +14,7 @@ import numpy as np
 import taut
 import timing
 import torch
-from taut.regularizers import L1, L1L2, L2, GroupLasso
+from taut.regularizers import L1, L1L2, L2
 
 THREADS = 2
 LARGE = 50_000_000
@@ -187,67 +187,7 @@ def layouts(rounds: int) -> None:
     )
 
 
-def verify_groups(regularizer: GroupLasso, x: Array) -> None:
-    """Compares the value, the gradient and the proximal step with NumPy in float64."""
-    numbers = x.astype(np.float64)
-    axis = 1 if regularizer.mode == "rows" else 0
-    norms = np.linalg.norm(numbers, axis=axis, keepdims=True)
-    weight = regularizer.factor * math.sqrt(x.shape[axis])
-    grad, moved = np.zeros_like(x), x.copy()
-    assert math.isclose(regularizer(x), weight * norms.sum(), rel_tol=1e-9)
-    assert math.isclose(regularizer.accumulate_grad(x, grad), weight * norms.sum(), rel_tol=1e-9)
-    np.testing.assert_allclose(grad, weight * numbers / norms, rtol=1e-6, atol=1e-7)
-    step = float(np.median(norms)) / weight
-    regularizer.prox(moved, step)
-    left = np.maximum(0, 1 - step * weight / norms)
-    np.testing.assert_allclose(moved, numbers * left, rtol=1e-6, atol=1e-7)
-
-
-def groups(rounds: int) -> None:
-    l2, rows, columns = L2(1e-9), GroupLasso(1e-9), GroupLasso(1e-9, "columns")
-
-    def by_autograd(weight: torch.Tensor, dim: int) -> Callable[[], object]:
-        def run() -> object:
-            weight.grad = None
-            penalty = 1e-9 * math.sqrt(weight.shape[dim]) * weight.norm(dim=dim).sum()
-            return penalty.backward()
-
-        return run
-
-    for shape in ((8192, 4096), (1024, 1024), (256, 256), (512, 576)):
-        x = random(shape)
-        grad = np.zeros_like(x)
-        weight = torch.from_numpy(x.copy()).requires_grad_()
-        for regularizer in (rows, columns):
-            verify_groups(GroupLasso(0.1, regularizer.mode), x)
-        calls = max(1, 2_000_000 // x.size)
-        timing.compare(
-            f"accumulate_grad of {shape[0]:,} x {shape[1]:,} float32",
-            rounds,
-            {
-                "L2": lambda x=x, grad=grad: l2.accumulate_grad(x, grad),
-                "by rows": lambda x=x, grad=grad: rows.accumulate_grad(x, grad),
-                "by columns": lambda x=x, grad=grad: columns.accumulate_grad(x, grad),
-                "torch, by rows": by_autograd(weight, 1),
-                "torch, by columns": by_autograd(weight, 0),
-            },
-            calls,
-        )
-        timing.compare(
-            f"prox of {shape[0]:,} x {shape[1]:,} float32",
-            rounds,
-            {
-                "L2": lambda x=x: l2.prox(x, 1e-9),
-                "by rows": lambda x=x: rows.prox(x, 1e-9),
-                "by columns": lambda x=x: columns.prox(x, 1e-9),
-            },
-            calls,
-        )
-
-
 if __name__ == "__main__":
     timing.run_parts(
-        __doc__,
-        THREADS,
-        {"large": large, "middle": middle, "small": small, "layouts": layouts, "groups": groups},
+        __doc__, THREADS, {"large": large, "middle": middle, "small": small, "layouts": layouts}
     )

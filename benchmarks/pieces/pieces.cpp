@@ -42,7 +42,7 @@ void print_pieces(std::size_t rows, std::size_t columns) {
   for (int round = 0; round < kRounds; ++round) {
     const taut::Call call(nullptr);
     const taut::Problem problem =
-        taut::make_problem(taut::Task::kAccumulate, 1, x, &gradient, call);
+        taut::make_problem(taut::Task::kAccumulate, 1, x, &gradient, {}, call);
     taut::Plan& plan = taut::plan_of(regularizer, problem, call);
     taut::Block block(call.arena().take<std::byte>(plan.needs().memory).data());
     plan.place(block);

@@ -2,7 +2,10 @@
 
 #include <pybind11/stl.h>
 
+#include <atomic>
 #include <initializer_list>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -60,6 +63,30 @@ void for_name(const py::list& names, std::size_t i, LookUp look_up) {
   }
 }
 
+// A reference, or an importance, of each array: None where there is none, and no list where there
+// is none at all.
+class SideList {
+ public:
+  explicit SideList(py::list arrays) : arrays_(std::move(arrays)) {}
+
+  bool is_there() const { return !arrays_.empty(); }
+  bool fits(std::size_t names) const { return !is_there() || arrays_.size() == names; }
+  std::optional<ConstView> operator[](std::size_t i) const {
+    if (!is_there() || py::handle(arrays_[i]).is_none()) return std::nullopt;
+    return read_view(arrays_[i]);
+  }
+
+ private:
+  py::list arrays_;
+};
+
+struct SideLists {
+  SideList references;
+  SideList importances;
+
+  bool are_there() const { return references.is_there() || importances.is_there(); }
+};
+
 template <typename AnyTerm>
 struct Terms {
   std::vector<AnyTerm> terms;
@@ -67,8 +94,9 @@ struct Terms {
 };
 
 void check_as_many(const py::list& names, const py::list& indices,
-                   std::initializer_list<py::list> arrays) {
-  bool same_size = names.size() == indices.size();
+                   std::initializer_list<py::list> arrays, const SideLists& sides) {
+  bool same_size = names.size() == indices.size() && sides.references.fits(names.size()) &&
+                   sides.importances.fits(names.size());
   for (const py::list& list : arrays) same_size &= list.size() == names.size();
   if (!same_size) {
     throw InvalidArgument("there must be as many names, indices, arrays and gradients");
@@ -79,13 +107,18 @@ void check_as_many(const py::list& names, const py::list& indices,
 template <typename AnyTerm, typename Make>
 Terms<AnyTerm> make_terms(const py::list& names, const py::list& regularizers,
                           const py::list& indices, std::initializer_list<py::list> arrays,
-                          Make make) {
+                          const SideLists& sides, Make make) {
   const std::vector<Kind> each = kinds_of(regularizers, indices);
-  check_as_many(names, indices, arrays);
+  check_as_many(names, indices, arrays, sides);
   Terms<AnyTerm> made;
   made.terms.reserve(each.size());
   for (std::size_t i = 0; i < each.size(); ++i) {
-    for_name(names, i, [&] { made.terms.push_back(make(each[i].regularizer, i)); });
+    for_name(names, i, [&] {
+      made.terms.push_back(make(each[i].regularizer, i));
+      if (!sides.are_there()) return;
+      made.terms.back().reference = sides.references[i];
+      made.terms.back().importance = sides.importances[i];
+    });
     made.work += each[i].work * made.terms.back().x.size();
   }
   return made;
@@ -102,8 +135,10 @@ void call_batch(const py::list& names, std::size_t work, Call&& call) {
 }
 
 std::vector<double> batch_value(const py::list& names, const py::list& regularizers,
-                                const py::list& indices, const py::list& arrays) {
-  const auto [terms, work] = make_terms<Term>(names, regularizers, indices, {arrays},
+                                const py::list& indices, const py::list& arrays,
+                                py::list references, py::list importances) {
+  const SideLists sides{SideList(std::move(references)), SideList(std::move(importances))};
+  const auto [terms, work] = make_terms<Term>(names, regularizers, indices, {arrays}, sides,
                                               [&](const Regularizer& regularizer, std::size_t i) {
                                                 return Term{regularizer, read_view(arrays[i])};
                                               });
@@ -118,9 +153,11 @@ using BatchGradientFunction = double (*)(std::span<const GradientTerm>, double, 
 template <BatchGradientFunction kFunction>
 std::vector<double> batch_gradient(const py::list& names, const py::list& regularizers,
                                    const py::list& indices, const py::list& arrays,
-                                   const py::list& grads, double scale) {
+                                   const py::list& grads, double scale, py::list references,
+                                   py::list importances) {
+  const SideLists sides{SideList(std::move(references)), SideList(std::move(importances))};
   const auto [terms, work] = make_terms<GradientTerm>(
-      names, regularizers, indices, {arrays, grads},
+      names, regularizers, indices, {arrays, grads}, sides,
       [&](const Regularizer& regularizer, std::size_t i) {
         return GradientTerm{regularizer, read_view(arrays[i]), write_view(grads[i], "a gradient")};
       });
@@ -130,11 +167,13 @@ std::vector<double> batch_gradient(const py::list& names, const py::list& regula
 }
 
 void batch_prox(const py::list& names, const py::list& regularizers, const py::list& indices,
-                const py::list& arrays, double step) {
-  const auto [terms, work] = make_terms<ProxTerm>(
-      names, regularizers, indices, {arrays}, [&](const Regularizer& regularizer, std::size_t i) {
-        return ProxTerm{regularizer, write_view(arrays[i], "an array")};
-      });
+                const py::list& arrays, double step, py::list references, py::list importances) {
+  const SideLists sides{SideList(std::move(references)), SideList(std::move(importances))};
+  const auto [terms, work] =
+      make_terms<ProxTerm>(names, regularizers, indices, {arrays}, sides,
+                           [&](const Regularizer& regularizer, std::size_t i) {
+                             return ProxTerm{regularizer, write_view(arrays[i], "an array")};
+                           });
   call_batch(names, work, [&, &terms = terms] { prox(terms, step); });
 }
 
@@ -151,21 +190,34 @@ py::object memory_key_of(std::size_t pointer, std::size_t element_size, const py
 // Arrays and gradients that are looked up once, and kept alive: a call reads the factors alone.
 class BoundBatch {
  public:
-  BoundBatch(py::list names, const py::list& indices, py::list arrays, py::list grads)
-      : names_(std::move(names)), arrays_(std::move(arrays)), grads_(std::move(grads)) {
-    check_as_many(names_, indices, {arrays_, grads_});
+  BoundBatch(py::list names, const py::list& indices, py::list arrays, py::list grads,
+             py::list references, py::list importances)
+      : names_(std::move(names)),
+        arrays_(std::move(arrays)),
+        grads_(std::move(grads)),
+        sides_{SideList(std::move(references)), SideList(std::move(importances))} {
+    check_as_many(names_, indices, {arrays_, grads_}, sides_);
     for (std::size_t i = 0; i < names_.size(); ++i) {
       indices_.push_back(py::cast<std::size_t>(indices[i]));
       for_name(names_, i, [&] {
-        terms_.push_back({L2{}, read_view(arrays_[i]), write_view(grads_[i], "a gradient")});
+        terms_.push_back({L2{}, read_view(arrays_[i]), write_view(grads_[i], "a gradient"),
+                          sides_.references[i], sides_.importances[i]});
       });
     }
   }
 
+  ~BoundBatch() { delete spare_.load(); }
+  BoundBatch(const BoundBatch&) = delete;
+  BoundBatch& operator=(const BoundBatch&) = delete;
+
   // Any number of threads may call this at once.
   double accumulate_grad(const py::list& regularizers, double scale) const {
     const std::vector<Kind> kinds = kinds_of(regularizers);
-    std::vector<GradientTerm> terms = terms_;
+    // The last call's, unless another thread has it: terms are large, and a copy takes longer than
+    // to set the regularizers of one.
+    std::unique_ptr<std::vector<GradientTerm>> own(spare_.exchange(nullptr));
+    if (own == nullptr) own = std::make_unique<std::vector<GradientTerm>>(terms_);
+    std::vector<GradientTerm>& terms = *own;
     std::size_t work = 0;
     for (std::size_t i = 0; i < terms.size(); ++i) {
       const Kind& kind = kinds.at(indices_[i]);
@@ -174,6 +226,7 @@ class BoundBatch {
     }
     double total = 0;
     call_batch(names_, work, [&] { total = taut::accumulate_grad(terms, scale); });
+    delete spare_.exchange(own.release());
     return total;
   }
 
@@ -181,8 +234,10 @@ class BoundBatch {
   py::list names_;
   py::list arrays_;
   py::list grads_;
+  SideLists sides_;
   std::vector<std::size_t> indices_;
   std::vector<GradientTerm> terms_;
+  mutable std::atomic<std::vector<GradientTerm>*> spare_{nullptr};
 };
 
 }  // namespace
@@ -191,20 +246,25 @@ void register_batch(py::module_& module) {
   module.def("memory_key", memory_key_of, py::arg("pointer"), py::arg("itemsize"), py::arg("shape"),
              py::arg("strides"));
   module.def("batch_value", batch_value, py::arg("names"), py::arg("regularizers"),
-             py::arg("indices"), py::arg("arrays"));
+             py::arg("indices"), py::arg("arrays"), py::arg("references") = py::list(),
+             py::arg("importances") = py::list());
   module.def("batch_accumulate_grad", batch_gradient<accumulate_grad>, py::arg("names"),
              py::arg("regularizers"), py::arg("indices"), py::arg("arrays"), py::arg("grads"),
-             py::arg("scale"));
+             py::arg("scale"), py::arg("references") = py::list(),
+             py::arg("importances") = py::list());
   module.def("batch_value_and_grad", batch_gradient<value_and_grad>, py::arg("names"),
              py::arg("regularizers"), py::arg("indices"), py::arg("arrays"), py::arg("grads"),
-             py::arg("scale"));
+             py::arg("scale"), py::arg("references") = py::list(),
+             py::arg("importances") = py::list());
   module.def("batch_prox", batch_prox, py::arg("names"), py::arg("regularizers"),
-             py::arg("indices"), py::arg("arrays"), py::arg("step"));
+             py::arg("indices"), py::arg("arrays"), py::arg("step"),
+             py::arg("references") = py::list(), py::arg("importances") = py::list());
   // As View, without pybind11's own metaclass.
   py::class_<BoundBatch>(module, "BoundBatch",
                          py::metaclass(reinterpret_cast<PyObject*>(&PyType_Type)))
-      .def(py::init<py::list, const py::list&, py::list, py::list>(), py::arg("names"),
-           py::arg("indices"), py::arg("arrays"), py::arg("grads"))
+      .def(py::init<py::list, const py::list&, py::list, py::list, py::list, py::list>(),
+           py::arg("names"), py::arg("indices"), py::arg("arrays"), py::arg("grads"),
+           py::arg("references") = py::list(), py::arg("importances") = py::list())
       .def("accumulate_grad", &BoundBatch::accumulate_grad, py::arg("regularizers"),
            py::arg("scale"));
 }

@@ -50,7 +50,7 @@ class Penalties {
 
   double value(const Matrix& output) const {
     double value = 0;
-    for (const auto& [regularizer, x, gradient] : terms_) value += taut::value(regularizer, x);
+    for (const taut::GradientTerm& term : terms_) value += taut::value(term.regularizer, term.x);
     if (experiment_.hidden_output) {
       value += taut::value(*experiment_.hidden_output, taut::view(output)) /
                static_cast<double>(output.rows());
@@ -102,6 +102,7 @@ Run train(const Experiment& experiment, const Digits& digits, int epochs, unsign
   std::vector<Eigen::Index> order(static_cast<std::size_t>(images));
   std::iota(order.begin(), order.end(), 0);
   const Eigen::Index batches = images / kBatchSize;
+  float length = 0;
   for (int epoch = 0; epoch < epochs; ++epoch) {
     std::shuffle(order.begin(), order.end(), generator);
     for (Eigen::Index batch = 0; batch < batches; ++batch) {
@@ -119,8 +120,10 @@ Run train(const Experiment& experiment, const Digits& digits, int epochs, unsign
         velocity = kMomentum * velocity - rate * gradient;
       });
       parameters.zip(velocities, [](auto& array, const auto& velocity) { array += velocity; });
-      // Momentum carries a gradient on for so many steps' worth.
-      penalties.step(static_cast<double>(rate / (1 - kMomentum)));
+      // The velocity is made of this gradient and of those before it, each by a weight; the
+      // proximal step is as long as these weights' sum.
+      length = kMomentum * length + rate;
+      penalties.step(static_cast<double>(length));
     }
     on_epoch();
   }

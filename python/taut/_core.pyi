@@ -60,13 +60,18 @@ def group_lasso_prox(x: _Array, factors: _GroupLasso, step: float) -> None: ...
 
 # Many tensors: regularizers as (kernel, factors), and for each array its name, which errors begin
 # with, and the index of its regularizer. Values are 0 for memory that appeared before.
+#
+# A reference and an importance for each array, or None; no list where no array has one.
 _Regularizers = list[tuple[str, tuple[Any, ...]]]
+_Sides = Sequence[_Array | None]
 
 def batch_value(
     names: list[str],
     regularizers: _Regularizers,
     indices: list[int],
     arrays: Sequence[_Array],
+    references: _Sides = ...,
+    importances: _Sides = ...,
 ) -> list[float]: ...
 def batch_accumulate_grad(
     names: list[str],
@@ -75,6 +80,8 @@ def batch_accumulate_grad(
     arrays: Sequence[_Array],
     grads: Sequence[_Array],
     scale: float,
+    references: _Sides = ...,
+    importances: _Sides = ...,
 ) -> list[float]: ...
 def batch_value_and_grad(
     names: list[str],
@@ -83,6 +90,8 @@ def batch_value_and_grad(
     arrays: Sequence[_Array],
     grads: Sequence[_Array],
     scale: float,
+    references: _Sides = ...,
+    importances: _Sides = ...,
 ) -> list[float]: ...
 def batch_prox(
     names: list[str],
@@ -90,6 +99,8 @@ def batch_prox(
     indices: list[int],
     arrays: Sequence[_Array],
     step: float,
+    references: _Sides = ...,
+    importances: _Sides = ...,
 ) -> None: ...
 
 class BoundBatch:
@@ -101,6 +112,8 @@ class BoundBatch:
         indices: list[int],
         arrays: list[_Array],
         grads: list[_Array],
+        references: _Sides = ...,
+        importances: _Sides = ...,
     ) -> None: ...
     def accumulate_grad(self, regularizers: _Regularizers, scale: float) -> float: ...
 

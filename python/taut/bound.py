@@ -5,20 +5,29 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Hashable, Mapping
 from operator import is_
-from typing import Any, Concatenate, Literal, NamedTuple, ParamSpec, TypeVar
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
 from numpy import ndarray
 
 from taut import tree
 from taut._core import BoundBatch
 from taut.arrays import library_of, native
-from taut.arrays.exchanged import Exchanged
 from taut.arrays.factors import Factor
-from taut.arrays.group import CoreGroup, Group, add, pick
-from taut.kernels import Kernel
-from taut.regularizers._base import Regularizer, has_gradient
+from taut.arrays.group import CoreGroup, Group
+from taut.kernels import Sides
 from taut.regularizers._kernel import has_prox, has_proximal
 from taut.rules import Plan
+from taut.shares import (
+    Shares,
+    Term,
+    check_gradients,
+    group_of,
+    pick_gradients,
+    require_gradients,
+    shares_of_arrays,
+    term_of,
+    total_of,
+)
 from taut.tree import Parameters
 
 By = Literal["name", "rule"]
@@ -45,10 +54,16 @@ def _explained(
 class BoundPenalties:
     """Penalties whose parameters have been looked up; made by `Penalties.bind`."""
 
-    def __init__(self, plan: Plan, leaves: dict[str, Any], all_arrays: bool = False) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        leaves: dict[str, Any],
+        sides: Mapping[str, Sides],
+        all_arrays: bool = False,
+    ) -> None:
         self._grads: Parameters | None = None  # what `bind` was given
         self._batch: tuple[CoreGroup, BoundBatch] | None = None
-        self._look_up(plan, leaves, all_arrays)
+        self._look_up(plan, leaves, sides, all_arrays)
 
     def keep_gradients(self, grads: Parameters) -> None:
         """Makes `grads` those that `accumulate_grad` adds to where it is given none.
@@ -60,20 +75,23 @@ class BoundPenalties:
         group = groups[0] if len(groups) == 1 and not self._freezable else None
         if not isinstance(group, CoreGroup):
             return
-        own = _pick_gradients(groups, tree.leaves(grads))[0]
+        own = pick_gradients(groups, tree.leaves(grads))[0]
         if all(type(array) is ndarray for array in (*group.arrays, *own)):
             self._batch = group, group.bind(own)
 
-    def _look_up(self, plan: Plan, leaves: dict[str, Any], all_arrays: bool) -> None:
+    def _look_up(
+        self, plan: Plan, leaves: dict[str, Any], sides: Mapping[str, Sides], all_arrays: bool
+    ) -> None:
         self._plan = plan
-        self._terms: list[_Term] = []
+        self._terms: list[Term] = []
         # Names, what tells whether that parameter is frozen, and the parameter.
         self._freezable: list[tuple[str, Callable[[Any], bool], Any]] = []
-        if all_arrays and plan.is_core:  # without asking each of 200 arrays what it is
-            self._shares = _shares_of_arrays(plan, leaves)
+        if all_arrays and plan.is_core and not sides:
+            # Without asking each of 200 arrays what it is.
+            self._shares = shares_of_arrays(plan, leaves)
             return
         self._terms = [
-            _term(name, regularizer, kernel, leaves[name])
+            term_of(name, regularizer, kernel, leaves[name], sides.get(name))
             for name, (regularizer, kernel) in plan.terms.items()
         ]
         self._freezable = [
@@ -100,7 +118,7 @@ class BoundPenalties:
     def __call__(self) -> Any:
         """Returns the sum of all penalties."""
         shares = self._current_shares()
-        return _total([group.total() for group in shares.groups], shares)
+        return total_of([group.total() for group in shares.groups], shares)
 
     @_explained
     def breakdown(self, by: By = "name") -> dict[str, Any]:
@@ -126,20 +144,20 @@ class BoundPenalties:
             looked_up, batch = self._batch
             return batch.accumulate_grad(looked_up.kernels(), scale)
         shares = self._current_shares()
-        _require_gradients(shares)
+        require_gradients(shares)
         if grads is None:
             grads = self._grads
         given = None if grads is None else tree.leaves(grads)
-        targets = _pick_gradients(shares.groups, given)
+        targets = pick_gradients(shares.groups, given)
         if given is not grads:  # else all of them are plain arrays
             for group, own in zip(shares.groups, targets, strict=True):
-                _check_gradients(group.names, own)
+                check_gradients(group.names, own)
         terms = list(zip(shares.groups, targets, strict=True))
         totals = [group.accumulate_grad(own, scale) for group, own in terms]
         if given is None:
             for group, own in terms:
                 group.keep_gradients(own)
-        return _total(totals, shares)
+        return total_of(totals, shares)
 
     @_explained
     def value_and_grad(self, scale: float = 1.0) -> tuple[Any, dict[str, Any]]:
@@ -149,14 +167,14 @@ class BoundPenalties:
         counts under another name.
         """
         shares = self._current_shares()
-        _require_gradients(shares)
+        require_gradients(shares)
         grads = {name: library_of(x).zeros_like(x) for name, x in shares.left_out.items()}
         totals = []
         for group in shares.groups:
             total, own = group.value_and_grad(scale)
             totals.append(total)
             grads.update(zip(group.names, own, strict=True))
-        return _total(totals, shares), {name: grads[name] for name in self._plan.patterns}
+        return total_of(totals, shares), {name: grads[name] for name in self._plan.patterns}
 
     @_explained
     def prox(self, step: float) -> None:
@@ -188,7 +206,7 @@ class BoundPenalties:
                     stepped.update(zip((name, *tied), all_of_them, strict=True))
         return {name: stepped[name] for name in self._plan.patterns}
 
-    def _shares_with_ties(self) -> _Shares:
+    def _shares_with_ties(self) -> Shares:
         """Returns who computes what, of NumPy's arrays alone too, whose ties the core finds."""
         shares = self._current_shares()
         if not self._terms:
@@ -197,7 +215,7 @@ class BoundPenalties:
                 for group in shares.groups
                 for pair in zip(group.names, group.arrays, strict=True)
             ]
-            self._terms = [_term(name, *self._plan.terms[name], x) for name, x in pairs]
+            self._terms = [term_of(name, *self._plan.terms[name], x) for name, x in pairs]
             self._shares = shares = self._share(set())
         return shares
 
@@ -207,7 +225,7 @@ class BoundPenalties:
             for name, x in zip(group.names, group.arrays, strict=True):
                 self._plan.check_rank(name, x)
 
-    def _current_shares(self) -> _Shares:
+    def _current_shares(self) -> Shares:
         """Returns who computes what: shared anew if something was frozen since, or is no longer.
 
         What this returns does not change, whatever other threads do meanwhile.
@@ -222,9 +240,9 @@ class BoundPenalties:
     def _frozen_names(self) -> set[str]:
         return {name for name, is_frozen, x in self._freezable if is_frozen(x)}
 
-    def _share(self, frozen: set[str]) -> _Shares:
+    def _share(self, frozen: set[str]) -> Shares:
         """Returns who computes what, without what is frozen and memory that appeared before."""
-        members: dict[type[Group], list[_Term]] = {}
+        members: dict[type[Group], list[Term]] = {}
         left_out: dict[str, Any] = {}
         counted: dict[Hashable, str] = {}  # names by their memory
         for term in self._terms:
@@ -237,10 +255,10 @@ class BoundPenalties:
         for term in self._terms:
             if term.name in left_out and term.memory is not None and term.memory in counted:
                 ties.setdefault(counted[term.memory], []).append(term.name)
-        groups = [_group(cls, terms) for cls, terms in members.items()]
+        groups = [group_of(cls, terms) for cls, terms in members.items()]
         # Those of the core last: if one of your own fails, the core has not written anything.
         groups.sort(key=lambda group: isinstance(group, CoreGroup))
-        return _Shares(frozen, groups, left_out, ties)
+        return Shares(frozen, groups, left_out, ties)
 
 
 class FollowingPenalties(BoundPenalties):
@@ -251,109 +269,23 @@ class FollowingPenalties(BoundPenalties):
     """
 
     def __init__(
-        self, plan_of: Callable[[dict[str, Any]], Plan], params: Parameters, leaves: dict[str, Any]
+        self,
+        matched: Callable[[Parameters, dict[str, Any]], tuple[Plan, dict[str, Sides]]],
+        params: Parameters,
+        leaves: dict[str, Any],
     ) -> None:
-        super().__init__(plan_of(leaves), leaves)
-        self._plan_of, self._params, self._leaves = plan_of, params, leaves
+        plan, sides = matched(params, leaves)
+        super().__init__(plan, leaves, sides)
+        self._matched, self._params, self._leaves = matched, params, leaves
 
-    def _current_shares(self) -> _Shares:
+    def _current_shares(self) -> Shares:
         leaves = tree.leaves(self._params)
         if not _are_same(leaves, self._leaves):
-            self._look_up(self._plan_of(leaves), leaves, all_arrays=False)
+            plan, sides = self._matched(self._params, leaves)
+            self._look_up(plan, leaves, sides, all_arrays=False)
             self._leaves = leaves
         return super()._current_shares()
 
 
 def _are_same(leaves: dict[str, Any], others: dict[str, Any]) -> bool:
     return list(leaves) == list(others) and all(map(is_, leaves.values(), others.values()))
-
-
-class _Term(NamedTuple):
-    """A parameter and its regularizer, with what was looked up when they were bound."""
-
-    name: str
-    regularizer: Regularizer
-    given: Any  # as the caller has it
-    x: Any  # the same, but for what was read as an array once and for all
-    group_class: type[Group]
-    memory: Hashable | None
-
-
-class _Shares(NamedTuple):
-    """Who computes what."""
-
-    frozen: set[str]
-    groups: list[Group]
-    left_out: dict[str, Any]  # frozen, or counted under another name
-    ties: dict[str, list[str]]  # by that name: those that are left out since it counts
-
-
-def _term(name: str, regularizer: Regularizer, kernel: Kernel | None, given: Any) -> _Term:
-    x = given
-    try:
-        library = library_of(given)
-        if isinstance(library, Exchanged):
-            x = library.native(given)
-            library = library_of(x)
-        try:
-            library.check(x)
-            group_class = Group if kernel is None else library.group_class(kernel, x)
-            memory = library.memory_key(x)
-        except TypeError:
-            if not library.is_frozen(x):
-                raise
-            group_class, memory = Group, None  # of quantized weights, say
-    except TypeError as error:
-        raise TypeError(f"{name}: {error}") from None
-    return _Term(name, regularizer, given, x, group_class, memory)
-
-
-def _group(cls: type[Group], terms: list[_Term]) -> Group:
-    # The core is given arrays; a regularizer is given what may hold another one later.
-    arrays = [native(term.x) if issubclass(cls, CoreGroup) else term.x for term in terms]
-    return cls([term.name for term in terms], [term.regularizer for term in terms], arrays)
-
-
-def _shares_of_arrays(plan: Plan, leaves: dict[str, Any]) -> _Shares:
-    """Returns the one group of NumPy's arrays alone; the core sees what appears twice."""
-    arrays = pick(leaves, plan.names)
-    group = CoreGroup(plan.names, (), arrays, plan.numbered)
-    return _Shares(set(), [group] if arrays else [], {}, {})
-
-
-def _pick_gradients(groups: list[Group], given: Mapping[str, Any] | None) -> list[list[Any]]:
-    """Returns each group's gradients: those that are given, else those that parameters keep."""
-    try:
-        return [group.gradients(given) for group in groups]
-    except KeyError as missing:
-        raise ValueError(f"There is no gradient for the parameter {missing}") from None
-
-
-def _check_gradients(names: list[str], grads: list[Any]) -> None:
-    """Raises a TypeError for what is no array, or has a mask that would not be seen."""
-    for name, grad in zip(names, grads, strict=True):
-        if grad is None:
-            raise TypeError(f"{name}: expected a gradient. Received: None: call backward() first")
-        try:
-            library_of(grad)
-        except TypeError as error:
-            raise TypeError(f"{name}: {error}") from None
-
-
-def _require_gradients(shares: _Shares) -> None:
-    """Raises a NotImplementedError where nobody can differentiate a regularizer."""
-    for group in shares.groups:
-        if not isinstance(group, CoreGroup):
-            for regularizer, x in zip(group.regularizers, group.arrays, strict=True):
-                if not has_gradient(regularizer, x):
-                    raise NotImplementedError(
-                        f"{regularizer!r} has no accumulate_grad for NumPy: define value_and_grad "
-                        "for it"
-                    )
-
-
-def _total(totals: list[Any], shares: _Shares) -> Any:
-    """Returns the sum; of nothing, a 0 as the framework has it."""
-    if not totals:
-        totals = [library_of(x).zero(x) for x in shares.left_out.values()]
-    return add(totals) if totals else 0.0

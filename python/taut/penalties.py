@@ -7,8 +7,10 @@ from taut import tree
 from taut.arrays import library_of, native
 from taut.arrays.factors import Factor
 from taut.bound import BoundPenalties, By, FollowingPenalties
+from taut.kernels import Sides
 from taut.regularizers import deserialize, serialize
 from taut.rules import Plan, Rule, as_rule
+from taut.sides import look_up
 from taut.tree import Parameters
 
 
@@ -41,11 +43,24 @@ class Penalties:
     variable that is not trainable) is left out. Factors are read at each call, so that a schedule
     may change them between steps.
 
+    With `reference` and `importance`, L1, L2 and L1L2 are those of `x - reference`, each element
+    times its importance: the weights that fine-tuning begins with as the reference are L2-SP, with
+    Fisher information as the importance it is EWC. Where both are None they are the plain ones, and
+    where both are there, one pass over all arrays computes value and gradient.
+
     Args:
         rules: Pairs of a glob and a regularizer.
         allow_unused: Whether a rule may match no parameter, or only what rules before it have
             taken. Else that is a ValueError, since it is most often a misspelt name.
         match_all: Whether a parameter that no rule matches is a ValueError.
+        reference: What each parameter is drawn to, in the structure of the parameters: arrays of
+            their shapes, and of their dtypes or float32. Every parameter that an L1, L2 or L1L2
+            penalizes has one, or None for the plain penalty; any other parameter's is not looked
+            at, but one that another penalty takes has None. A name that no parameter has is an
+            error unless `allow_unused`. They are constants: no gradient goes to them. They are read
+            at each call, so that what is written to them in place is seen.
+        importance: How much each element counts, likewise. That none is negative is looked at once,
+            where the numbers are known.
 
     Raises:
         TypeError: If a rule is no pair of a glob and a regularizer.
@@ -57,15 +72,23 @@ class Penalties:
         rules: Iterable[tuple[str, Any]],
         allow_unused: bool = False,
         match_all: bool = False,
+        reference: Parameters | None = None,
+        importance: Parameters | None = None,
     ) -> None:
         self.rules: list[Rule] = [as_rule(rule) for rule in rules]
         self.allow_unused = allow_unused
         self.match_all = match_all
+        self.reference = _kept(reference)
+        self.importance = _kept(importance)
+        self._known: dict[str, Any] = {}  # importances that were looked at
         self._latest: tuple[tuple[str, ...], Plan] | None = None
 
     def __repr__(self) -> str:
         match_all = ", match_all=True" if self.match_all else ""
-        return f"Penalties({self.rules}, allow_unused={self.allow_unused}{match_all})"
+        own = "".join(
+            f", {what}=<{_count(table)} arrays>" for what, table in self._tables().items()
+        )
+        return f"Penalties({self.rules}, allow_unused={self.allow_unused}{match_all}{own})"
 
     def __call__(self, params: Parameters) -> Any:
         """Returns the sum of all penalties: a float, or a framework's 0-d tensor for its tensors.
@@ -192,9 +215,9 @@ class Penalties:
         """
         leaves, is_live = tree.look(params)
         bound = (
-            FollowingPenalties(self._plan_of, params, leaves)
+            FollowingPenalties(self._matched, params, leaves)
             if is_live
-            else BoundPenalties(self._plan_of(leaves), leaves, all_arrays=leaves is params)
+            else self._bound(params, leaves)
         )
         if grads is not None:
             bound.keep_gradients(grads)
@@ -210,24 +233,71 @@ class Penalties:
             self._latest = latest
         return latest[1]
 
+    def _bound(self, params: Parameters, leaves: dict[str, Any]) -> BoundPenalties:
+        plan, sides = self._matched(params, leaves)
+        return BoundPenalties(plan, leaves, sides, all_arrays=leaves is params)
+
+    def _matched(self, params: Parameters, leaves: dict[str, Any]) -> tuple[Plan, dict[str, Sides]]:
+        """Returns which leaf gets which penalty, and what belongs to it."""
+        plan = self._plan_of(leaves)
+        given = Sides(self.reference, self.importance)
+        if given.reference is None and given.importance is None:
+            return plan, {}
+        return plan, look_up(plan, params, leaves, given, self.allow_unused, self._known)
+
+    def _tables(self) -> dict[str, Parameters]:
+        given = {"reference": self.reference, "importance": self.importance}
+        return {what: table for what, table in given.items() if table is not None}
+
     def get_config(self) -> dict[str, Any]:
-        """Returns the rules as JSON has them."""
+        """Returns the rules as JSON has them.
+
+        Of a reference and an importance it says that there is one; the arrays are not in it.
+        """
         rules = [[pattern, serialize(rule) if rule else None] for pattern, rule in self.rules]
         config = {"rules": rules, "allow_unused": self.allow_unused}
-        return config | {"match_all": True} if self.match_all else config
+        if self.match_all:
+            config["match_all"] = True
+        return config | dict.fromkeys(self._tables(), True)
 
     @classmethod
     def from_config(
-        cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
+        cls,
+        config: Mapping[str, Any],
+        custom_objects: Mapping[str, Any] | None = None,
+        *,
+        reference: Parameters | None = None,
+        importance: Parameters | None = None,
     ) -> "Penalties":
         """Returns the penalties that `config` describes; the reverse of `get_config`.
 
         Args:
             config: What `get_config` returned.
             custom_objects: Classes and functions by name, as `regularizers.deserialize` takes them.
+            reference: As in the constructor, where the config says that there is one.
+            importance: Likewise.
+
+        Raises:
+            ValueError: If one of these is needed and not given.
         """
+        given = {"reference": reference, "importance": importance}
+        if missing := [what for what, table in given.items() if config.get(what) and table is None]:
+            raise ValueError(
+                f"These penalties need arrays that a config does not hold: give {missing[0]}=, in "
+                "the structure of the parameters"
+            )
         rules = [
             (pattern, deserialize(rule, custom_objects) if rule else None)
             for pattern, rule in config["rules"]
         ]
-        return cls(rules, config["allow_unused"], config.get("match_all", False))
+        match_all = config.get("match_all", False)
+        return cls(rules, config["allow_unused"], match_all, reference, importance)
+
+
+def _count(table: Parameters) -> int:
+    return sum(array is not None for array in tree.leaves(table).values())
+
+
+def _kept(table: Parameters | None) -> Parameters | None:
+    """Returns arrays so that they can be looked at more than once."""
+    return list(table) if isinstance(table, Iterator) else table

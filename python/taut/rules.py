@@ -9,6 +9,7 @@ from taut.kernels import Kernel
 from taut.regularizers import get
 from taut.regularizers._base import Regularizer, as_regularizer
 from taut.regularizers._kernel import KernelRegularizer, kernel_of
+from taut.regularizers._registry import builtins
 
 Rule = tuple[str, Callable[..., Any] | None]
 
@@ -107,8 +108,16 @@ class Plan:
             if not has(regularizer):
                 raise NotImplementedError(
                     f"{name}: {regularizer!r} has no proximal step. Penalties for prox have rules "
-                    "of their own, with L1, L2 and L1L2"
+                    f"of their own; {', '.join(_with_prox())} have one"
                 )
+
+
+def _with_prox() -> list[str]:
+    return [
+        name
+        for name, cls in builtins.items()
+        if issubclass(cls, KernelRegularizer) and cls._kernel.prox is not None
+    ]
 
 
 def _matches(name: str, pattern: str) -> bool:

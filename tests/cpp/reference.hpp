@@ -33,6 +33,35 @@ struct Reference {
 
 inline Real sign(Real x) { return x > 0 ? 1 : x < 0 ? -1 : x; }
 
+// Towards a reference, and with an importance for each element.
+inline Reference elementwise_towards(const std::vector<double>& x,
+                                     const std::vector<double>& towards,
+                                     const std::vector<double>& importance, double l1, double l2) {
+  Reference reference;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const Real weight = importance[i];
+    const Real number = static_cast<Real>(x[i]) - static_cast<Real>(towards[i]);
+    Real gradient = 0;
+    if (l1 != 0) {
+      reference.value += l1 * weight * std::abs(number);
+      gradient += l1 * weight * sign(number);
+    }
+    if (l2 != 0) {
+      reference.value += l2 * weight * number * number;
+      gradient += 2 * static_cast<Real>(l2) * weight * number;
+    }
+    reference.gradient.push_back(gradient);
+    // Both terms have the sign of the difference, so none cancels; that is rounded, each term is a
+    // product or three, of which the first may be subnormal, and there is a sum.
+    reference.gradient_tolerance.push_back(8 * kRoundoff64 * std::abs(gradient) +
+                                           (1 + 2 * static_cast<Real>(l2)) * kSmallest64);
+  }
+  // A chain of additions of positive numbers, each of them a product of three.
+  reference.value_tolerance =
+      (static_cast<Real>(x.size()) + 12) * kRoundoff64 * reference.value + 2 * kSmallest64;
+  return reference;
+}
+
 inline Reference elementwise(const std::vector<double>& x, double l1, double l2) {
   Reference reference;
   for (const Real number : x) {

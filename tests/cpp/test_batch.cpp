@@ -69,7 +69,7 @@ Terms terms_of(Model& model) {
 // Of the gradients, which are as good as any tensor.
 std::vector<taut::ProxTerm> steps_of(const Terms& terms) {
   std::vector<taut::ProxTerm> steps;
-  for (const auto& [regularizer, x, gradient] : terms) {
+  for (const auto& [regularizer, x, gradient, reference, importance] : terms) {
     if (!std::holds_alternative<taut::OrthogonalRegularizer>(regularizer) &&
         !std::holds_alternative<taut::SoftOrthogonalRegularizer>(regularizer)) {
       steps.push_back({regularizer, gradient});
@@ -82,16 +82,18 @@ TEST_CASE("a batch has the bits of single calls for any number of threads") {
   const auto before = make_model();
   auto alone = before;
   std::vector<double> expected;
-  for (const auto& [regularizer, x, gradient] : terms_of(alone)) {
+  for (const auto& [regularizer, x, gradient, reference, importance] : terms_of(alone)) {
     expected.push_back(taut::accumulate_grad(regularizer, x, gradient, -0.7));
   }
   const double sum = std::accumulate(expected.begin(), expected.end(), 0.0);
   auto alone_overwritten = before;
-  for (const auto& [regularizer, x, gradient] : terms_of(alone_overwritten)) {
+  for (const auto& [regularizer, x, gradient, reference, importance] :
+       terms_of(alone_overwritten)) {
     taut::value_and_grad(regularizer, x, gradient, -0.7);
   }
   auto stepped = alone;
-  for (const auto& [regularizer, x] : steps_of(terms_of(stepped))) taut::prox(regularizer, x, 0.7);
+  for (const auto& [regularizer, x, reference, importance] : steps_of(terms_of(stepped)))
+    taut::prox(regularizer, x, 0.7);
   for (const int threads : {1, 2, 3, 8}) {
     INFO("threads " << threads);
     const UsedThreads used(threads);
@@ -135,7 +137,7 @@ void check_counted(Row& row, const std::vector<std::size_t>& counted) {
   const std::vector<double> before = row.memory;
   std::vector<double> expected(5);
   for (const std::size_t i : counted) {
-    const auto& [regularizer, x, gradient] = row.terms[i];
+    const auto& [regularizer, x, gradient, reference, importance] = row.terms[i];
     expected[i] = taut::accumulate_grad(regularizer, x, gradient);
   }
   const double sum = std::accumulate(expected.begin(), expected.end(), 0.0);

@@ -135,7 +135,7 @@ TEST_CASE("a single penalty that runs out of memory has written nothing") {
     const UsedThreads used(threads);
     for (std::size_t term = 0; term < Model().terms.size(); ++term) {
       Model model;
-      const auto& [regularizer, x, gradient] = model.terms[term];
+      const auto& [regularizer, x, gradient, reference, importance] = model.terms[term];
       const auto call = [&, &r = regularizer, &view = x, &to = gradient] {
         taut::accumulate_grad(r, view, to);
       };

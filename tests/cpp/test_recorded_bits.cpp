@@ -7,6 +7,7 @@
 #include "recorded_bits.hpp"
 #include "runtime_guards.hpp"
 #include "strided.hpp"
+#include "towards.hpp"
 
 namespace taut_test {
 namespace {
@@ -98,6 +99,30 @@ TEMPLATE_LIST_TEST_CASE("recorded bits of elementwise penalties", "", EveryDtype
       recorded.check(name + "/special", special);
     }
   }
+}
+
+TEMPLATE_LIST_TEST_CASE("recorded bits of elementwise penalties towards a reference", "",
+                        EveryDtype) {
+  using T = typename TestType::Element;
+  using G = typename TestType::Gradient;
+  RecordedBits recorded;
+  at_every_level([&] {
+    for (const Factors& factors : {Factors{0.3, 0}, Factors{0, 0.07}, Factors{0.3, 0.07}}) {
+      Digest digest;
+      for (const Kinds& kinds : kEveryKinds) {
+        for (const std::size_t length : kLengths) {
+          const auto weights = Weights<T>::random(1, length, kinds);
+          const Results<T, G> results = compute<T, G>(weights, factors, 0.9);
+          digest.add(results.value);
+          digest.add(results.overwritten);
+          digest.add(results.accumulated);
+          digest.add(results.stepped);
+        }
+      }
+      const std::string terms = factors.l2 == 0 ? "l1" : factors.l1 == 0 ? "l2" : "l1l2";
+      recorded.check("towards/" + terms + "/" + name_of_dtypes<T, G>(), digest);
+    }
+  });
 }
 
 TEST_CASE("recorded bits of an array of more pieces than one level of the sum's tree has",

@@ -89,7 +89,8 @@ def test_each_penalty_does_what_it_is_for(trained):
     }
     none = table["none"]
     assert table["L1"]["near zero"] > 40 > 10 > none["near zero"]
-    assert table["L1 prox"]["zero"] > 10 > 1 > table["L1"]["zero"]
+    assert table["L1 prox"]["zero"] > 40 > 1 > table["L1"]["zero"]
+    assert table["group lasso"]["zero"] > 10
     assert table["L2"]["norm"] < 0.7 * none["norm"]
     for name in ("orthogonal columns", BOTH_LAYERS):
         assert table[name]["units"] < 0.2 * none["units"]

@@ -18,7 +18,7 @@ for library in ("matplotlib", "rich", "sklearn", "threadpoolctl"):
 from taut.demo import data, metrics, network, training
 from taut.demo.experiments import EXPERIMENTS
 
-EPOCHS = 15
+EPOCHS = 20
 SEED = 3
 BY_NAME = {experiment.name: experiment for experiment in EXPERIMENTS}
 
@@ -86,8 +86,31 @@ def test_l1_makes_weights_sparse(runs):
 
 def test_only_proximal_steps_make_weights_exactly_zero(runs):
     shares = {name: np.mean(run.kernel_after == 0) for name, run in runs.items()}
-    assert shares.pop("L1 prox") > 0.1
+    assert shares.pop("L1 prox") > 0.3
+    assert shares.pop("group lasso") > 0.05
     assert max(shares.values()) < 0.01
+
+
+def test_group_lasso_makes_whole_units_exactly_zero(runs):
+    def units_gone(name):
+        return np.count_nonzero(~runs[name].kernel_after.any(axis=0))
+
+    assert units_gone("group lasso") >= 3
+    assert units_gone("L1 prox") == 0
+    # What is left of the other units is whole, too.
+    kernel = runs["group lasso"].kernel_after
+    assert np.mean(kernel[:, kernel.any(axis=0)] == 0) < 0.01
+
+
+def test_proximal_steps_are_as_long_as_those_of_the_loss(runs, digits, monkeypatch):
+    lengths = []
+    monkeypatch.setattr(training.TimedPenalty, "step", lambda *args: lengths.append(args[-1]))
+    training.train(BY_NAME["L1 prox"], digits, 3, SEED)
+    # A weight whose gradient is 1 in each step has gone as far.
+    velocity = 0.0
+    for step, length in enumerate(lengths):
+        velocity = 0.9 * velocity - 0.05 * (1 - step / len(lengths))
+        assert length == pytest.approx(-velocity)
 
 
 @pytest.mark.parametrize("name", ["L2", "L1L2"])

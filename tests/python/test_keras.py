@@ -51,6 +51,7 @@ QUICK = [
     for name in (
         *("deviations", "layers", "live_factors", "patching", "proximal", "rooms", "saving"),
         "seed_page",
+        "towards",
         "training",
     )
 ]

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import taut
 from frameworks import require
+from penalties import PENALTIES
 from taut.regularizers import L1, L1L2, L2, OrthogonalRegularizer
-from test_live_factors import CLASSES, IDS, every_class
+from test_live_factors import every_class
 
 torch = require("torch")
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -157,7 +158,7 @@ def test_traced_code_takes_factors_as_operands(cls):
     assert graph(2 * own, x).item() == pytest.approx(cls(0.6)(x).item())
 
 
-@pytest.mark.parametrize("cls", CLASSES[:4], ids=IDS[:4])
+@pytest.mark.parametrize("cls", PENALTIES.values(), ids=PENALTIES)
 def test_other_devices(cls):
     x = torch.empty((4, 3), device="meta", requires_grad=True)
     for own in (factor(), factor().detach(), torch.nn.Parameter(torch.empty((), device="meta"))):

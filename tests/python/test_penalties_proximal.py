@@ -9,10 +9,15 @@ import pytest
 from arrays import random_array
 from frameworks import require
 from taut import Penalties
-from taut.regularizers import L1, L2, OrthogonalRegularizer, Regularizer
+from taut.regularizers import L1, L2, GroupLasso, OrthogonalRegularizer, Regularizer
 
 STEP = 0.5
-RULES = [("*bias", None), ("*kernel", L1(0.6)), ("*", L2(0.3))]
+RULES = [
+    ("*bias", None),
+    ("blocks/0/kernel", L1(0.6)),
+    ("*kernel", GroupLasso(0.3, "columns")),
+    ("*", L2(0.3)),
+]
 
 
 class Pair(NamedTuple):

@@ -14,11 +14,15 @@ from taut.regularizers import (
     L1L2,
     L2,
     ActivityRegularizer,
+    GroupLasso,
     OrthogonalRegularizer,
     Regularizer,
 )
-from test_prox import REGULARIZERS, exact_prox
+from test_prox import REGULARIZERS as ELEMENTWISE
+from test_prox import exact_prox
 
+GROUPS = [GroupLasso(0.3), GroupLasso(0.3, "columns")]
+REGULARIZERS = [*ELEMENTWISE, *GROUPS]
 STEP = 0.9
 
 
@@ -30,11 +34,18 @@ def expected(x, regularizer, step=STEP):
 
 
 def special(dtype):
-    """Returns numbers of every kind, many of them on the edge of being moved to 0."""
+    """Returns numbers of every kind, many of them on the edge of being moved to 0.
+
+    Some rows and columns are as a whole so small, or zeros, and some have what is not finite.
+    """
     edges = [0.0, -0.0, math.nan, math.inf, -math.inf, 0.27, -0.27, 0.3, -0.3, 1e-3, 65504.0]
     x = random_array((5000,), dtype)
     x[: len(edges)] = edges
-    return x.reshape(50, 100)
+    x = x.reshape(50, 100)
+    x[10:20] *= x.dtype.type(0.1)
+    x[:, 50:60] *= x.dtype.type(0.1)
+    x[20] = x[:, 70] = -0.0
+    return x
 
 
 def assert_same_bits(stepped, wanted):
@@ -45,6 +56,23 @@ def assert_same_bits(stepped, wanted):
         unsigned
     )
     assert np.all(same | both_nan)
+
+
+def assert_as_kernel(stepped, wanted, regularizer):
+    """Checks what a library's own operations made of x beside what the kernel did.
+
+    Its norms are added in another order, whose roundings may change the last digit.
+    """
+    if regularizer in ELEMENTWISE:
+        return assert_same_bits(stepped, wanted)
+    assert (stepped.dtype, stepped.shape) == (wanted.dtype, wanted.shape)
+    own, by_kernel = oracle.as_doubles(stepped), oracle.as_doubles(wanted)
+    last_digit = 2 * oracle.EPSILON[wanted.dtype.name] + 64 * oracle.EPSILON["float64"]
+    tiny = oracle.SMALLEST[wanted.dtype.name]
+    np.testing.assert_allclose(own, by_kernel, rtol=last_digit, atol=tiny)
+    np.testing.assert_array_equal(own == 0, by_kernel == 0)
+    has_sign = ~np.isnan(own)
+    np.testing.assert_array_equal(np.signbit(own)[has_sign], np.signbit(by_kernel)[has_sign])
 
 
 # ---- NumPy ---------------------------------------------------------------------------------------
@@ -117,11 +145,11 @@ def test_torch(dtype, regularizer):
         for function in (
             lambda x: regularizer.proximal(x, STEP),
             lambda x: regularizer.proximal(x.clone().requires_grad_(), STEP),
-            torch.vmap(lambda x: regularizer.proximal(x, STEP)),
+            lambda x: torch.vmap(lambda x: regularizer.proximal(x, STEP))(x[None])[0],
             compiled,
             compiled if layout != "contiguous" else lambda x: -negated(regularizer, x),
         ):
-            assert_same_bits(to_array(function(x)), wanted)
+            assert_as_kernel(to_array(function(x)), wanted, regularizer)
     assert regularizer.proximal(x.to("meta"), STEP).shape == x.shape
 
 
@@ -179,13 +207,14 @@ def test_jax(dtype, regularizer):
     for function in (
         regularizer.proximal,
         jax.jit(regularizer.proximal),  # whose step is traced
-        lambda x, step: jax.vmap(regularizer.proximal, (0, None))(x, step),
+        lambda x, step: jax.vmap(regularizer.proximal, (0, None))(x[None], step)[0],
     ):
-        assert_same_bits(np.asarray(function(jax.numpy.asarray(x), STEP)), wanted)
+        stepped = np.asarray(function(jax.numpy.asarray(x), STEP))
+        assert_as_kernel(stepped, wanted, regularizer)
 
 
 @pytest.mark.parametrize("dtype", [name for name in DTYPES if name != "float64"])
-@pytest.mark.parametrize("regularizer", REGULARIZERS, ids=repr)
+@pytest.mark.parametrize("regularizer", ELEMENTWISE, ids=repr)
 def test_jax_without_float64(dtype, regularizer):
     jax = require("jax")
     x = special(dtype)
@@ -199,6 +228,20 @@ def test_jax_without_float64(dtype, regularizer):
     assert np.all(close | (computed == wanted) | (np.isnan(computed) & np.isnan(wanted)))
     inside = np.abs(oracle.as_doubles(x)) < STEP * getattr(regularizer, "l1", 0) * 0.99
     assert not computed[inside].any()
+
+
+@pytest.mark.parametrize("regularizer", GROUPS, ids=repr)
+def test_groups_on_jax_without_float64(regularizer):
+    jax = require("jax")
+    x = special("float32")
+    wanted = expected(x, regularizer)
+    stepped = np.asarray(jax.jit(regularizer.proximal)(x, STEP))
+    np.testing.assert_allclose(stepped, wanted, rtol=1e-5)
+    np.testing.assert_array_equal(stepped == 0, wanted == 0)
+    tiny = jax.numpy.asarray(x[30:40] * np.float32(1e-30))
+    huge = jax.numpy.asarray(x[30:40] * np.float32(1e30))
+    assert not np.asarray(regularizer.proximal(tiny, STEP)).any()
+    np.testing.assert_allclose(regularizer.proximal(huge, STEP), huge, rtol=1e-6)
 
 
 @pytest.mark.usefixtures("doubles")
@@ -236,7 +279,7 @@ def test_tensorflow(dtype, regularizer):
         tf.function(step, jit_compile=True),
         lambda x: tf.function(regularizer.proximal)(x, tf.constant(STEP, tf.float64)),
     ):
-        assert_same_bits(function(tf.constant(x)).numpy(), wanted)
+        assert_as_kernel(function(tf.constant(x)).numpy(), wanted, regularizer)
 
 
 def test_tensorflow_differentiates_it():
@@ -248,6 +291,65 @@ def test_tensorflow_differentiates_it():
             stepped = L1L2(0.3, 0.7).proximal(x, 0.9)
         slopes = tape.gradient(stepped, x)
         np.testing.assert_allclose(slopes, np.array([1, 1, 1, 0, 0]) / 2.26, rtol=tolerance)
+
+
+# ---- groups --------------------------------------------------------------------------------------
+
+# Of every rank; empty ones; groups of one element.
+SHAPES = [(7,), (5, 1), (1, 5), (4, 3, 2), (2, 3, 4, 5), (0, 3), (3, 0), (0,)]
+
+
+@pytest.mark.usefixtures("doubles")
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("library", ["torch", "jax", "tensorflow"])
+def test_groups_of_every_rank(library, shape):
+    for regularizer in GROUPS:
+        x = random_array(shape, "float64")
+        stepped = by_library(library, lambda x, r=regularizer: r.proximal(x, STEP), x)
+        np.testing.assert_allclose(stepped, expected(x, regularizer), rtol=1e-14)
+    scalar = LIBRARIES[library](np.ones((), np.float64))
+    with pytest.raises(ValueError, match="rank 1 or more"):
+        GroupLasso().proximal(scalar, STEP)
+
+
+@pytest.mark.usefixtures("doubles")
+@pytest.mark.parametrize("library", ["numpy", "torch", "jax", "tensorflow"])
+def test_a_group_of_zeros(library):
+    x = np.array([[-0.0, 0.0], [3.0, 4.0]])
+    for step, sign in ((0.1, [False, False]), (0.0, [True, False])):  # what is moved to 0 is +0
+        stepped = by_library(library, lambda x, step=step: GroupLasso(0.1).proximal(x, step), x)
+        assert not stepped[0].any()
+        assert np.signbit(stepped[0]).tolist() == sign
+        np.testing.assert_allclose(stepped[1], x[1] * (1 - step * 0.1 * 2**0.5 / 5), rtol=1e-15)
+
+
+@pytest.mark.parametrize("mode", ["rows", "columns"])
+def test_torch_differentiates_groups(mode):
+    torch = require("torch")
+    x = torch.tensor([[1.0, -2, 3], [0.1, 0.1, 0], [0, 0, 0], [4, 5, 6]], dtype=torch.float64)
+    x.requires_grad_()
+    factor, by = (torch.tensor(each).double().requires_grad_() for each in (0.3, 0.9))
+
+    def step(x, factor, by):
+        return GroupLasso(factor, mode).proximal(x, by)
+
+    assert torch.autograd.gradcheck(step, (x, factor, by))
+    assert torch.autograd.gradgradcheck(step, (x, factor, by))
+
+
+@pytest.mark.usefixtures("doubles")
+@pytest.mark.parametrize("mode", ["rows", "columns"])
+def test_jax_and_tensorflow_differentiate_groups(mode):
+    x = np.array([[1.0, -2, 3], [0.1, 0.1, 0], [0, 0, 0], [4, 5, 6]])
+    require("jax.test_util").check_grads(
+        lambda x, factor, by: GroupLasso(factor, mode).proximal(x, by), (x, 0.3, 0.9), 2
+    )
+    tf = require("tensorflow")
+    variable = tf.Variable(x)
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(GroupLasso(0.3, mode).proximal(variable, 0.9) ** 2)
+    slope = require("jax").grad(lambda x: (GroupLasso(0.3, mode).proximal(x, 0.9) ** 2).sum())(x)
+    np.testing.assert_allclose(tape.gradient(total, variable), slope, rtol=1e-12)
 
 
 # ---- rounded once --------------------------------------------------------------------------------
@@ -263,7 +365,9 @@ def every_half(dtype):
 
 
 def by_library(name, step, x):
-    """Returns what a library's own operations give, in float64."""
+    """Returns what a library's own operations give, in float64; NumPy has the kernel."""
+    if name == "numpy":
+        return step(x)
     if name == "jax":
         return np.asarray(step(require("jax").numpy.asarray(x)))
     if name == "tensorflow":
@@ -271,7 +375,7 @@ def by_library(name, step, x):
     require("torch")
     from tensors import to_array, to_tensor, torch
 
-    return to_array(torch.vmap(step)(to_tensor(x)))
+    return to_array(torch.vmap(step)(to_tensor(x)[None])[0])
 
 
 @pytest.mark.usefixtures("doubles")

@@ -66,6 +66,9 @@ def test_the_page_on_penalties_runs():
     np.testing.assert_allclose(names["after_a_step"]["dense"]["kernel"], before - 0.05, rtol=1e-5)
     assert names["after_a_step"]["embedding"] is params["embedding"]
     assert list(breakdown(params, by="rule")) == ["embedding", "*/kernel"]
+    assert names["l2_sp"](names["pretrained"]) == pytest.approx(0.06)
+    assert names["start"]["body/kernel"][0, 0] == 2
+    np.testing.assert_allclose(names["weights"]["w"], [1.0, 2.0], atol=0.15)
 
 
 def test_the_page_on_pytorch_runs():
@@ -105,3 +108,31 @@ def test_the_page_on_tensorflow_runs():
     require("tensorflow")
     names = run_examples(sections("docs/tensorflow.md").values())
     assert [grad.shape for grad in names["grads"]] == [(256, 128), (128,)]
+
+
+def test_the_page_on_which_penalty_runs():
+    torch = require("torch")
+    require("sklearn")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # its layers are small, and a team that waits takes much longer
+    try:
+        page = sections("docs/which-penalty.md")
+        names = run_examples(page.values())
+    finally:
+        torch.set_num_threads(threads)
+    weights, images, labels = names["weights"], names["images"], names["labels"]
+    for name in ("SGD", "Adam"):
+        torch.testing.assert_close(weights[name, "L2"], weights[name, "decay"], rtol=0, atol=1e-4)
+    assert not torch.allclose(weights["AdamW", "L2"], weights["AdamW", "decay"], atol=0.01)
+    for name, whole, count in (("small", "large", 64), ("slim", "wide", 32)):
+        cut = names[name]
+        torch.testing.assert_close(cut(images), names[whole](images), rtol=0, atol=1e-4)
+        left = next(layer for layer in cut if hasattr(layer, "weight")).weight
+        assert len(left) < 0.75 * count
+        assert (cut(images[1347:]).argmax(1) == labels[1347:]).double().mean() > 0.88
+    # Once more with channels of scale 0 that give something.
+    torch.nn.init.constant_(names["wide"][2].bias, 0.5)
+    recipe = page["Channels that go: network slimming"]
+    (cut,) = re.findall(r"```python\n.*?\n\n(.*?)```", recipe, re.DOTALL)
+    exec(cut, names)
+    torch.testing.assert_close(names["slim"](images), names["wide"](images), rtol=0, atol=1e-4)

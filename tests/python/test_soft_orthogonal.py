@@ -226,7 +226,9 @@ def test_penalties_compute_it_with_others():
         np.testing.assert_array_equal(grads[name], grad)
     again = Penalties.from_config(penalties.get_config())
     assert again(params) == penalties(params)
-    with pytest.raises(NotImplementedError, match=r"a: SoftOrthogonal.*proximal step"):
+    with pytest.raises(
+        NotImplementedError, match=r"a: SoftOrthogonal.*proximal step.*GroupLasso have"
+    ):
         penalties.prox(params, 0.1)
     with pytest.raises(ValueError, match="c: Inputs to SoftOrthogonalRegularizer must have rank 2"):
         Penalties([("c", rules[0][1])])({"c": np.ones(3)})

@@ -3,7 +3,8 @@
 // What is said in penalty.hpp holds here too, and each value and gradient has the bits that a call
 // for its tensor alone would give. Everything is checked before anything is written; a mistake in
 // one term is an InvalidTerm, which has its index. A term whose x is the very memory of an earlier
-// term's is left out: a tied weight counts once.
+// term's is left out: a tied weight counts once, with what belongs to the first term. One tensor
+// alone is a batch of one term, where it has a reference or an importance.
 //
 // With a workspace, a batch that is done again allocates no memory.
 
@@ -12,6 +13,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -21,20 +23,45 @@
 
 namespace taut {
 
+// L1, L2 and L1L2 may be drawn to a reference in place of 0, and count each element by its
+// importance:
+//
+//   value     l1 * Σ importance * |x - reference| + l2 * Σ importance * (x - reference)²
+//   gradient  importance * (l1 * sign(x - reference) + 2 * l2 * (x - reference))
+//   prox      x moves towards the reference by step * l1 * importance, to the reference itself
+//   where
+//             that is nearer; what is left of the way is divided by 1 + 2 * step * l2 * importance
+//
+// Towards the weights that training began with, this is L2-SP (Li, Grandvalet and Davoine,
+// "Explicit Inductive Bias for Transfer Learning with Convolutional Networks", 2018); with Fisher
+// information as the importance, elastic weight consolidation (Kirkpatrick et al., "Overcoming
+// catastrophic forgetting in neural networks", 2017).
+//
+// Both have x's shape and any strides, and x's dtype or float32; nothing that is written overlaps
+// them; of any other penalty they are an InvalidTerm. They are read in the same pass as x, in
+// float64: the difference is rounded to that, and then multiplied. NaN and Inf in any of them show
+// as they do in x. Without one its results have the bits of a reference of zeros, or an importance
+// of ones. An importance is not negative, which is not looked at here.
 struct Term {
   Regularizer regularizer;
   ConstView x;
+  std::optional<ConstView> reference{};
+  std::optional<ConstView> importance{};
 };
 
 struct GradientTerm {
   Regularizer regularizer;
   ConstView x;
   View gradient;
+  std::optional<ConstView> reference{};
+  std::optional<ConstView> importance{};
 };
 
 struct ProxTerm {
   Regularizer regularizer;
   View x;
+  std::optional<ConstView> reference{};
+  std::optional<ConstView> importance{};
 };
 
 // The sum of all penalties. `values`, unless empty, has as many elements as there are terms and

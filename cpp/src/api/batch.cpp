@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <span>
 #include <type_traits>
 
@@ -25,6 +26,10 @@ const View* written_of(const AnyTerm& term) {
   } else {
     return nullptr;
   }
+}
+
+const ConstView* pointer_to(const std::optional<ConstView>& view) {
+  return view ? &*view : nullptr;
 }
 
 // What is checked of one term; what it throws is told with the term's index.
@@ -65,14 +70,18 @@ std::span<const bool> find_counted(std::span<const Problem> problems, const Call
 // What the terms that count read and write, and what is overwritten of the others.
 std::span<const Use> uses_of(std::span<const Problem> problems, std::span<const bool> counted,
                              const Call& call) {
-  const auto uses = call.arena().take<Use>(2 * problems.size());
+  const auto uses = call.arena().take<Use>(4 * problems.size());
   std::size_t count = 0;
   for (std::size_t term = 0; term < problems.size(); ++term) {
-    const auto& [task, scale, dtype, x, gradient, stepped, layout] = problems[term];
+    const Task task = problems[term].task;
+    const Layout& layout = problems[term].layout;
     if (layout.size == 0) continue;
     if (counted[term]) uses[count++] = {layout.strided(0), term, task == Task::kProx};
-    if (layout.arrays[1].strides != nullptr && (counted[term] || task == Task::kOverwrite)) {
+    if (layout.has(1) && (counted[term] || task == Task::kOverwrite)) {
       uses[count++] = {layout.strided(1), term, true};
+    }
+    for (const std::size_t side : {kReference, kImportance}) {
+      if (layout.has(side) && counted[term]) uses[count++] = {layout.strided(side), term, false};
     }
   }
   return uses.first(count);
@@ -88,7 +97,7 @@ void check_apart(std::span<const Use> uses, Effort& effort) {
   throw InvalidTerm(
       both ? std::max(first.term, second.term) : (first.is_written ? first : second).term,
       "What is written for one tensor must not overlap another one, nor its "
-      "gradient: they share memory");
+      "gradient, reference or importance: they share memory");
 }
 
 template <typename AnyTerm>
@@ -101,7 +110,9 @@ double run(std::span<const AnyTerm> terms, Task task, double scale, std::span<do
 
   const auto problems = arena.take<Problem>(terms.size());
   for (std::size_t term = 0; term < terms.size(); ++term) {
-    problems[term] = make_problem(task, scale, terms[term].x, written_of(terms[term]), call);
+    const AnyTerm& of = terms[term];
+    const SideViews sides{pointer_to(of.reference), pointer_to(of.importance)};
+    problems[term] = make_problem(task, scale, of.x, written_of(of), sides, call);
   }
   CallEffort effort(call);
   // Most tensors are apart: one look at their ranges tells.

@@ -28,7 +28,7 @@ double run(Plan& plan, const Call& call, const DefaultFloatEnvironment& environm
 double run(const Regularizer& regularizer, Task task, double scale, const ConstView& x,
            const View* written, Workspace* workspace) {
   const Call call(workspace);
-  const Problem problem = make_problem(task, scale, x, written, call);
+  const Problem problem = make_problem(task, scale, x, written, {}, call);
   check_penalty(regularizer, problem, x);
   check_written(problem, call);
   return call_isolated([&](const DefaultFloatEnvironment& environment) {
@@ -42,8 +42,9 @@ double run(const OrthogonalRegularizer& regularizer, Task task, double scale, co
   check(regularizer, task, x, scale);
   check_range(range, count_of_vectors(x, regularizer.mode));
   const ConstView slice = slice_of(x, regularizer.mode, range);
-  Problem problem = make_problem(task, scale, slice, written, call);
-  check_written(problem, x, call);
+  Problem problem = make_problem(task, scale, slice, written, {}, call);
+  check_written(problem, call);
+  check_apart(problem, x, call);
   problem.x = &x;
   return call_isolated([&](const DefaultFloatEnvironment& environment) {
     return run(make_plan(regularizer, range, problem, call), call, environment);

@@ -32,15 +32,15 @@ class CallEffort final : public Effort {
 // Not checked yet. `written` is the gradient, or x itself of a proximal step, or null. The views
 // are used as long as the problem is, but for the ConstView of a proximal step.
 Problem make_problem(Task task, double scale, const ConstView& x, const View* written,
-                     const Call& call);
+                     const SideViews& sides, const Call& call);
 
-// All throw InvalidArgument. The regularizer suits x and the task:
+// All throw InvalidArgument. The regularizer suits x, its sides and the task, and these x:
 void check_penalty(const Regularizer& regularizer, const Problem& problem, const ConstView& x);
-// The gradient has x's shape and a dtype that suits x's, and overlaps neither x nor itself; or, of
-// a proximal step, x does not overlap itself:
+// The gradient has x's shape and a dtype that suits x's, and overlaps neither itself nor what is
+// read; or, of a proximal step, x does not:
 void check_written(const Problem& problem, const Call& call);
-// The same for a problem whose x is a slice of a larger array, all of which is read:
-void check_written(const Problem& problem, const ConstView& whole, const Call& call);
+// Where x is a slice of a larger array: the gradient overlaps no part of that either:
+void check_apart(const Problem& problem, const ConstView& whole, const Call& call);
 
 // The plan of a problem that has been checked.
 Plan& plan_of(const Regularizer& regularizer, const Problem& problem, const Call& call);

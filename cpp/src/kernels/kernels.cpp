@@ -3,12 +3,13 @@
 #include "kernels/kernels.hpp"
 
 #include "kernels/elementwise/pass.hpp"
+#include "kernels/elementwise/towards.hpp"
 #include "kernels/gram/finish.hpp"
 #include "kernels/gram/pack.hpp"
 #include "kernels/gram/signs.hpp"
 #include "kernels/gram/stream.hpp"
 #include "kernels/gram/tile.hpp"
-#include "kernels/group_lasso/lines.hpp"
+#include "kernels/group_lasso/kernel.hpp"
 #include "kernels/soft_orthogonal/copies.hpp"
 #include "kernels/soft_orthogonal/gram_tile.hpp"
 #include "kernels/soft_orthogonal/multiply.hpp"
@@ -54,8 +55,10 @@ constexpr SoftOrthogonalKernel soft_orthogonal_kernel() {
 
 // In the order of DType.
 constexpr Kernels kernels = {
-    .elementwise = {elementwise_kernel<double>(), elementwise_kernel<float>(),
-                    elementwise_kernel<Float16>(), elementwise_kernel<BFloat16>()},
+    .elementwise = {elementwise_kernel<double>(towards_kernel<double>()),
+                    elementwise_kernel<float>(towards_kernel<float>()),
+                    elementwise_kernel<Float16>(towards_kernel<Float16>()),
+                    elementwise_kernel<BFloat16>(towards_kernel<BFloat16>())},
     .gram = {gram_kernel<double>(), gram_kernel<float>(), gram_kernel<Float16>(),
              gram_kernel<BFloat16>()},
     .soft_orthogonal = {soft_orthogonal_kernel<double>(), soft_orthogonal_kernel<float>(),

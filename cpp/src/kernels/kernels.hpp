@@ -62,6 +62,55 @@ struct ElementwiseShrinkage {
 
 using ShrinkFunction = void (*)(void* x, std::size_t count, ElementwiseShrinkage shrinkage);
 
+// Towards a reference: d = x - reference in place of x, and each element times its importance. Such
+// a pass reads all of its arrays as the dtype that is wide enough for each of them: float64 for
+// float64, else float32.
+
+// An array beside x. One that is not there is a constant, of kElementwiseLanes equal numbers, which
+// stands still.
+struct ElementwiseSide {
+  const void* data;
+  bool is_constant;
+  std::ptrdiff_t gap;  // bytes from behind a row to the next one
+};
+struct ElementwiseSides {
+  ElementwiseSide reference;
+  ElementwiseSide importance;
+};
+
+// The sums of importance * |d| and importance * d * d.
+using TowardsSumFunction = ElementwiseSums (*)(const void* x, const ElementwiseSides& sides,
+                                               std::size_t count, const ElementwiseRows& rows);
+
+// gradient += importance * slopes of d, or = those, in float64 with one rounding.
+using TowardsSlopeFunction = ElementwiseSums (*)(const void* x, const ElementwiseSides& sides,
+                                                 void* gradient, bool accumulates,
+                                                 std::size_t count, ElementwiseSlopes slopes,
+                                                 const ElementwiseRows& rows);
+
+// What the proximal step does to x: moved towards its reference by importance * `threshold`, or to
+// it; what is left is divided by 1 + importance * `growth`.
+struct ElementwiseAttraction {
+  double threshold;
+  double growth;
+};
+
+// The same memory, or apart: `x` in the wide dtype, and what is written.
+using AttractFunction = void (*)(const void* x, const ElementwiseSides& sides, void* to,
+                                 std::size_t count, ElementwiseAttraction attraction,
+                                 const ElementwiseRows& rows);
+
+// `count` numbers, exactly, in the next wider dtype: float64 of float32, float32 of a half type.
+using WidenFunction = void (*)(const void* from, void* to, std::size_t count);
+
+// What is written has the dtype that the kernel is of.
+struct TowardsKernel {
+  TowardsSumFunction sum[kTermSets];  // writes nothing, and is there for the wide dtypes alone
+  TowardsSlopeFunction write[kTermSets];
+  AttractFunction attract;
+  WidenFunction widen;  // null for float64
+};
+
 struct ElementwiseKernel {
   SumFunction sum[kTermSets];
   // The gradient has x's own dtype, or float32 where x is a half type.
@@ -70,6 +119,7 @@ struct ElementwiseKernel {
   SlopeFunction accumulate_float32[kTermSets];
   SlopeFunction assign_float32[kTermSets];
   ShrinkFunction shrink;
+  TowardsKernel towards;
 };
 
 // ---- gram ----------------------------------------------------------------------------------
@@ -291,8 +341,8 @@ struct GroupLines {
   std::ptrdiff_t x_stride;  // bytes from one line to the next
   std::size_t count;
   std::size_t length;  // elements of a line
-  // Unless null, what comes next is fetched: along lines what will be read next, line by line as
-  // x; across them what is behind the elements that are being written.
+  // Unless null, what comes next is fetched: along lines what stands here, line by line as x;
+  // across them what is behind the elements that are being read and written.
   const void* ahead = nullptr;
   std::ptrdiff_t ahead_stride = 0;
 };
@@ -321,9 +371,24 @@ struct GroupKernel {
   GroupWriteFunction shrink;  // a factor of 0 makes +0
 };
 
+// What a group's norm becomes in the penalty: factor * (root * norm); and in its factor.
+struct GroupWeights {
+  double factor;
+  double root;         // √g
+  double coefficient;  // of a gradient scale * factor * √g, of a proximal step its threshold
+};
+
+// From sums of squares to the groups' factors, in place; returns their penalty, in the lanes and
+// the tree of elementwise sums. Of groups whose norm and factor are in range.
+using GroupFinishFunction = double (*)(double* sums, std::size_t count,
+                                       const GroupWeights& weights);
+
 struct GroupLassoKernel {
   GroupKernel along;
   GroupKernel across;
+  GroupFinishFunction finish_value;       // leaves no factors
+  GroupFinishFunction finish_slopes;      // coefficient / norm, and 0 for a norm of 0
+  GroupFinishFunction finish_shrinkages;  // max(0, 1 - coefficient / norm), likewise
 };
 
 // ---- levels --------------------------------------------------------------------------------

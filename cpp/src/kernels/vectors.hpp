@@ -134,6 +134,18 @@ constexpr std::int64_t kSignBit64 = INT64_MIN;
   return (Doubles)((Int64s)x & ~kSignBit64);
 }
 
+// `then` where the condition holds, else `other`.
+[[gnu::always_inline]] inline Doubles choose(Int64s condition, Doubles then, Doubles other) {
+  return (Doubles)((condition & (Int64s)then) | (~condition & (Int64s)other));
+}
+
+[[gnu::always_inline]] inline Doubles square_roots(Doubles x) {
+  Doubles roots;
+  TAUT_UNROLL
+  for (std::size_t lane = 0; lane < kDoubles; ++lane) roots[lane] = __builtin_sqrt(x[lane]);
+  return roots;
+}
+
 // Bit j of the result is set where lane j of the mask is.
 template <typename Masks>
 [[gnu::always_inline]] inline unsigned mask_bits(Masks masks) {

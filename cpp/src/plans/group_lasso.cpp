@@ -1,15 +1,13 @@
-#include "plans/group_lasso.hpp"
-
 #include <algorithm>
 #include <array>
-#include <atomic>
-#include <cfloat>
 #include <cmath>
 #include <cstdint>
 #include <numeric>
 #include <span>
 
 #include "kernels/kernels.hpp"
+#include "plans/group_cut.hpp"
+#include "plans/group_factors.hpp"
 #include "plans/groups.hpp"
 #include "plans/registry.hpp"
 #include "views/check.hpp"
@@ -17,59 +15,27 @@
 namespace taut {
 namespace {
 
-// A group of so many elements at most is still in the cache when its norm is known, and is then
-// read a second time from there.
-constexpr std::size_t kCached = 32 * kElementwiseBlock;
-
-// Of lines along, what is measured before it is written; of lines across, the elements of each line
-// that a piece has, whose sums and slopes are in the nearest cache.
+// Elements of lines along that are measured before they are written, where that is one piece: they
+// are in the nearest cache.
 constexpr std::size_t kNear = 2 * kElementwiseBlock;
-constexpr std::size_t kStrip = 4 * kElementwiseBlock;
 
-constexpr std::size_t kSmallestPiece = 16 * kElementwiseBlock;  // elements
-constexpr std::size_t kFewestLines = 32;      // across, so that their sums are few beside them
-constexpr std::size_t kMostPieces = 1024;     // along a line, or across its lines
 constexpr std::size_t kFinishedAtOnce = 256;  // groups of a piece that adds up the others' sums
-
-double at_most_finite(double number) { return std::clamp(number, -DBL_MAX, DBL_MAX); }
 
 // Of all arrays.
 std::size_t bytes_of(const Layout& layout) {
   return layout.size * (layout.arrays[0].element_size + layout.arrays[1].element_size);
 }
 
-// Whether a number that is not 0 is none that float64 has with all its digits.
-bool needs_range(double number, const ScaledNumber& coefficient) {
-  return coefficient.number != 0 && std::isfinite(coefficient.number) && !std::isnormal(number);
-}
-
 // Arrays of more bytes, together, are fetched before they are reached: what measures and writes in
 // turns reads here and there, and no hardware prefetcher follows.
 constexpr std::size_t kFetched = std::size_t{16} << 20;
 
-// How lines are cut, by their number and length alone.
-struct Cut {
-  std::size_t lines;     // of a piece
-  std::size_t elements;  // of each of its lines
-
-  explicit Cut(const Groups& groups) {
-    const std::size_t count = groups.lines();
-    const std::size_t length = groups.length();
-    if (groups.are_across()) {
-      const std::size_t strip = divide_up(length, divide_up(length, kStrip));
-      elements = divide_up(strip, kElementwiseLanes) * kElementwiseLanes;
-      lines =
-          std::max({kFewestLines, 2 * kSmallestPiece / elements, divide_up(count, kMostPieces)});
-    } else if (length <= kCached) {
-      elements = length;
-      lines = std::max({std::size_t{1}, kSmallestPiece / length, divide_up(count, kMostPieces)});
-    } else {
-      const std::size_t blocks = divide_up(length, kElementwiseBlock);
-      elements = std::max(kSmallestPiece, divide_up(blocks, kMostPieces) * kElementwiseBlock);
-      lines = 1;
-    }
-  }
-};
+// What is behind some lines; not to be read.
+const void* skip_lines(const GroupLines& lines, std::size_t count) {
+  const std::ptrdiff_t bytes = static_cast<std::ptrdiff_t>(count) * lines.x_stride;
+  return reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(lines.x) +
+                                       static_cast<std::uintptr_t>(bytes));
+}
 
 // Groups whose elements are all in one piece are measured and then written by it. Others are
 // measured by all pieces; then their sums are added, in the order of the pieces, and then all
@@ -86,11 +52,8 @@ class GroupLassoPlan final : public Plan {
         cut_(groups_),
         fetches_((is_local() || are_across()) && groups_.scratch() == 0 &&
                  bytes_of(problem.layout) > kFetched),
-        factor_(regularizer.factor),
-        root_(std::sqrt(static_cast<double>(groups_.members()))),
-        coefficient_(scaled(problem.scale) * scaled(factor_) * scaled(root_)),
-        plain_coefficient_(coefficient_of(coefficient_, is_float64_)),
-        values_(call.arena().take<double>(is_local() ? pieces() : finishing_pieces())) {
+        factors_of_(regularizer, problem, groups_, call),
+        values_(call.arena().take<double>(is_local() ? cut_.pieces() : finishing_pieces())) {
     set_needs(count_phases(), scratch_bytes());
   }
 
@@ -105,12 +68,11 @@ class GroupLassoPlan final : public Plan {
   static const GroupKernel& kernel_of(const Groups& groups, const Problem& problem,
                                       const Call& call);
   static GroupWriteFunction write_of(const GroupKernel& kernel, const Problem& problem);
-  static double coefficient_of(const ScaledNumber& coefficient, bool is_float64);
 
   bool writes() const { return task_ != Task::kValue; }
   bool has_gradient() const { return writes() && task_ != Task::kProx; }
   bool are_across() const { return groups_.are_across(); }
-  bool is_local() const { return (are_across() ? line_strips() : element_strips()) == 1; }
+  bool is_local() const { return (are_across() ? cut_.line_strips() : cut_.element_strips()) == 1; }
   std::size_t count_phases() const {
     if (is_local()) return 1;
     return 2 + (writes() ? 1 : 0) + (has_gradient() && is_float64_ ? 1 : 0);
@@ -121,37 +83,28 @@ class GroupLassoPlan final : public Plan {
     return kSteps[phase];
   }
 
-  std::size_t line_strips() const { return divide_up(groups_.lines(), cut_.lines); }
-  std::size_t element_strips() const { return divide_up(groups_.length(), cut_.elements); }
-  std::size_t pieces() const { return checked_product(line_strips(), element_strips()); }
-  GroupPart part_of(std::size_t piece) const {
-    const std::size_t line = piece / element_strips() * cut_.lines;
-    const std::size_t begin = piece % element_strips() * cut_.elements;
-    return {line, std::min(cut_.lines, groups_.lines() - line), begin,
-            std::min(cut_.elements, groups_.length() - begin)};
-  }
   // How often a group comes in a line across.
   std::size_t repeats() const { return are_across() ? groups_.length() / groups_.groups() : 1; }
 
   // Where the groups are not local, of whose sums each piece knows a part.
   std::size_t finishing_pieces() const { return divide_up(groups_.groups(), kFinishedAtOnce); }
   std::size_t partial_count() const {
-    return are_across() ? checked_product(line_strips(), groups_.length())
-                        : checked_product(groups_.lines(), element_strips());
+    return are_across() ? checked_product(cut_.line_strips(), groups_.length())
+                        : checked_product(groups_.lines(), cut_.element_strips());
   }
   double* partials_of(std::size_t piece) const {
     if (!are_across()) return partials_ + piece;
-    const GroupPart part = part_of(piece);
-    return partials_ + part.line / cut_.lines * groups_.length() + part.begin;
+    const GroupPart part = cut_.part(piece);
+    return partials_ + part.line / cut_.lines() * groups_.length() + part.begin;
   }
 
   // Lines along that are measured before they are written, if that is in one piece.
   std::size_t lines_at_once() const {
-    return std::clamp<std::size_t>(kNear / groups_.length(), 1, cut_.lines);
+    return std::clamp<std::size_t>(kNear / groups_.length(), 1, cut_.lines());
   }
   // What is done at once has a sum for each line or element; and one for each group, where those
   // come again in a line.
-  std::size_t own_sums() const { return are_across() ? cut_.elements : lines_at_once(); }
+  std::size_t own_sums() const { return are_across() ? cut_.elements() : lines_at_once(); }
   std::size_t scratch_sums() const {
     if (!is_local()) return kFinishedAtOnce;
     return own_sums() + (repeats() > 1 ? groups_.groups() : 0);
@@ -161,28 +114,21 @@ class GroupLassoPlan final : public Plan {
 
   void measure(const GroupPart& part, double* sums, std::byte* copies) const;
   void write(const GroupPart& part, const double* factors, std::byte* copies) const;
-  void write_in_range(std::size_t begin, std::size_t count, const double* factors) const;
   double run_along(const GroupPart& part, double* sums, std::byte* copies);
   double run_across(const GroupPart& part, double* sums, std::byte* copies);
   void add_up(std::size_t piece, double* sums);
-  double finish(std::size_t begin, std::size_t count, double* sums);
-  double finish_in_range(std::size_t group, double& sum);
 
   Task task_;
   bool is_float64_;
   Groups groups_;
   const GroupKernel& kernel_;
   GroupWriteFunction write_;
-  Cut cut_;
+  GroupCut cut_;
   bool fetches_;  // what is read next, while this is computed
-  double factor_;
-  double root_;                          // √g
-  ScaledNumber coefficient_;             // scale * factor * √g
-  double plain_coefficient_;             // the same
-  std::span<double> values_;             // of each piece that knows norms
-  double* partials_ = nullptr;           // sums of squares of each piece, strip after strip
-  double* factors_ = nullptr;            // what the elements of a group are multiplied with
-  std::atomic<bool> left_range_{false};  // a factor did, and stands there as 0
+  GroupFactors factors_of_;
+  std::span<double> values_;    // of each piece that knows norms
+  double* partials_ = nullptr;  // sums of squares of each piece, strip after strip
+  double* factors_ = nullptr;   // what the elements of a group are multiplied with
 };
 
 const GroupKernel& GroupLassoPlan::kernel_of(const Groups& groups, const Problem& problem,
@@ -202,27 +148,19 @@ GroupWriteFunction GroupLassoPlan::write_of(const GroupKernel& kernel, const Pro
   return is_own ? kernel.assign : kernel.assign_float32;
 }
 
-// Numbers that are far from float64's ends make of what is beyond them what the ends would: but 0
-// stays 0.
-double GroupLassoPlan::coefficient_of(const ScaledNumber& coefficient, bool is_float64) {
-  const double value = coefficient.value();
-  const bool is_exact = is_float64 || !std::isfinite(coefficient.number);
-  return is_exact ? value : at_most_finite(value);
-}
-
 Plan::Phase GroupLassoPlan::phase(std::size_t index) const {
   constexpr double kPlanNanoseconds = 150;  // beside the elements
   const double elements =
       static_cast<double>(groups_.groups()) * static_cast<double>(groups_.members());
   switch (step_of(index)) {
     case Step::kAll:
-      return {pieces(), elements * (writes() ? 0.7 : 0.3) + kPlanNanoseconds};
+      return {cut_.pieces(), elements * (writes() ? 0.7 : 0.3) + kPlanNanoseconds};
     case Step::kMeasure:
-      return {pieces(), elements * 0.3};
+      return {cut_.pieces(), elements * 0.3};
     case Step::kAddUp:
       return {finishing_pieces(), static_cast<double>(partial_count()) + kPlanNanoseconds};
     case Step::kWrite:
-      return {pieces(), elements * 0.6};
+      return {cut_.pieces(), elements * 0.6};
     case Step::kWriteInRange:
       return {finishing_pieces(), kPlanNanoseconds};
   }
@@ -240,22 +178,21 @@ void GroupLassoPlan::run(std::size_t phase, std::size_t piece, std::byte* scratc
   std::byte* copies = scratch + sum_bytes();
   switch (step_of(phase)) {
     case Step::kAll:
-      values_[piece] = (are_across() ? run_across(part_of(piece), sums, copies)
-                                     : run_along(part_of(piece), sums, copies));
+      values_[piece] = (are_across() ? run_across(cut_.part(piece), sums, copies)
+                                     : run_along(cut_.part(piece), sums, copies));
       return;
     case Step::kMeasure:
-      return measure(part_of(piece), partials_of(piece), copies);
+      return measure(cut_.part(piece), partials_of(piece), copies);
     case Step::kAddUp:
       return add_up(piece, sums);
     case Step::kWrite: {
-      // The other way round: what was measured last is still in the cache.
-      const GroupPart part = part_of(pieces() - 1 - piece);
+      const GroupPart part = cut_.part(piece);
       return write(part, factors_ + (are_across() ? part.begin : part.line), copies);
     }
     case Step::kWriteInRange: {
       const std::size_t begin = piece * kFinishedAtOnce;
-      return write_in_range(begin, std::min(kFinishedAtOnce, groups_.groups() - begin),
-                            factors_ + begin);
+      return factors_of_.write_in_range(begin, std::min(kFinishedAtOnce, groups_.groups() - begin),
+                                        factors_ + begin);
     }
   }
 }
@@ -268,7 +205,9 @@ void GroupLassoPlan::measure(const GroupPart& part, double* sums, std::byte* cop
   groups_.for_each_block(
       part, false, false, copies,
       [&](GroupLines lines, const GroupTarget& target, std::size_t line, std::size_t begin) {
-        if (fetches_ && has_gradient()) {
+        if (fetches_ && are_across()) {
+          lines.ahead = lines.x;
+        } else if (fetches_ && has_gradient()) {
           lines.ahead = target.data;
           lines.ahead_stride = target.stride;
         }
@@ -281,9 +220,7 @@ void GroupLassoPlan::write(const GroupPart& part, const double* factors, std::by
       part, task_ == Task::kAccumulate, true, copies,
       [&](GroupLines lines, const GroupTarget& target, std::size_t line, std::size_t begin) {
         if (fetches_) {  // at the end what is behind it, where fetching does nothing
-          const std::ptrdiff_t all = static_cast<std::ptrdiff_t>(lines.count) * lines.x_stride;
-          lines.ahead = reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(lines.x) +
-                                                      static_cast<std::uintptr_t>(all));
+          lines.ahead = skip_lines(lines, lines.count);
           lines.ahead_stride = lines.x_stride;
         }
         write_(lines, target, factors + (are_across() ? begin : line));
@@ -296,10 +233,10 @@ double GroupLassoPlan::run_along(const GroupPart& part, double* sums, std::byte*
     const GroupPart some{part.line + line, std::min(lines_at_once(), part.lines - line), part.begin,
                          part.count};
     measure(some, sums, copies);
-    value += finish(some.line, some.lines, sums);
+    value += factors_of_.finish(some.line, some.lines, sums);
     if (!writes()) continue;
     write(some, sums, copies);
-    write_in_range(some.line, some.lines, sums);
+    factors_of_.write_in_range(some.line, some.lines, sums);
   }
   return value;
 }
@@ -313,13 +250,13 @@ double GroupLassoPlan::run_across(const GroupPart& part, double* sums, std::byte
     of_groups = std::copy_n(sums, count, sums + own_sums()) - count;
     for (std::size_t i = count; i < part.count; ++i) of_groups[i % count] += sums[i];
   }
-  const double value = finish(part.begin, count, of_groups);
+  const double value = factors_of_.finish(part.begin, count, of_groups);
   if (!writes()) return value;
   if (repeats() > 1) {
     for (std::size_t i = 0; i < part.count; ++i) sums[i] = of_groups[i % count];
   }
   write(part, sums, copies);
-  write_in_range(part.begin, count, of_groups);
+  factors_of_.write_in_range(part.begin, count, of_groups);
   return value;
 }
 
@@ -329,81 +266,19 @@ void GroupLassoPlan::add_up(std::size_t piece, double* sums) {
   const std::size_t count = std::min(kFinishedAtOnce, groups_.groups() - begin);
   std::fill_n(sums, count, 0.0);
   if (are_across()) {
-    for (std::size_t i = 0; i < line_strips() * repeats(); ++i) {
+    for (std::size_t i = 0; i < cut_.line_strips() * repeats(); ++i) {
       const double* partials = partials_ + i * groups_.groups() + begin;
       for (std::size_t group = 0; group < count; ++group) sums[group] += partials[group];
     }
   } else {
-    const double* partials = partials_ + begin * element_strips();
-    for (std::size_t i = 0; i < count * element_strips(); ++i) {
-      sums[i / element_strips()] += partials[i];
+    const double* partials = partials_ + begin * cut_.element_strips();
+    for (std::size_t i = 0; i < count * cut_.element_strips(); ++i) {
+      sums[i / cut_.element_strips()] += partials[i];
     }
   }
-  values_[piece] = finish(begin, count, sums);
+  values_[piece] = factors_of_.finish(begin, count, sums);
   for (std::size_t repeat = 0; repeat < repeats(); ++repeat) {
     std::copy_n(sums, count, factors_ + repeat * groups_.groups() + begin);
-  }
-}
-
-// From the sums of squares of groups to their factors, in place; returns their penalty.
-double GroupLassoPlan::finish(std::size_t begin, std::size_t count, double* sums) {
-  const double coefficient = plain_coefficient_;
-  const bool is_regular = !is_float64_ || std::isnormal(coefficient) || coefficient_.number == 0 ||
-                          !std::isfinite(coefficient_.number);
-  double value = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    if (is_float64_ && (left_range(sums[i]) || !is_regular)) {
-      value += finish_in_range(begin + i, sums[i]);
-      continue;
-    }
-    const double norm = std::sqrt(sums[i]);
-    value += factor_ * (root_ * norm);
-    if (task_ == Task::kProx) {
-      const double left = 1 - coefficient / norm;
-      sums[i] = norm == 0 || left < 0 ? 0 : left;
-      continue;
-    }
-    double slope = norm == 0 ? 0 * coefficient : coefficient / norm;
-    if (!is_float64_ && std::isfinite(coefficient)) slope = at_most_finite(slope);
-    if (is_float64_ && std::isfinite(norm) && needs_range(slope, coefficient_)) {
-      finish_in_range(begin + i, sums[i]);
-    } else {
-      sums[i] = slope;
-    }
-  }
-  return value;
-}
-
-double GroupLassoPlan::finish_in_range(std::size_t group, double& sum) {
-  if (std::isnan(sum)) return sum;
-  const ScaledNumber norm = norm_in_range(groups_.members_of(group));
-  const double ratio = (coefficient_ / norm).value();
-  if (norm.number == 0) {
-    sum = task_ == Task::kProx ? 0 : 0 * plain_coefficient_;
-  } else if (task_ == Task::kProx) {
-    sum = std::max(0.0, 1 - ratio);
-  } else {
-    sum = ratio;
-    if (std::isfinite(norm.number) && needs_range(ratio, coefficient_)) {
-      sum = 0;
-      left_range_ = true;
-    }
-  }
-  return (scaled(factor_) * scaled(root_) * norm).value();
-}
-
-void GroupLassoPlan::write_in_range(std::size_t begin, std::size_t count,
-                                    const double* factors) const {
-  if (!left_range_ || !has_gradient()) return;
-  for (std::size_t i = 0; i < count; ++i) {
-    if (factors[i] != 0) continue;
-    const Layout group = groups_.members_of(begin + i);
-    const ScaledNumber norm = norm_in_range(group);
-    if (norm.number == 0 || !std::isfinite(norm.number)) continue;
-    const ScaledNumber slope = coefficient_ / norm;
-    if (needs_range(slope.value(), coefficient_)) {
-      taut::write_in_range(group, slope, task_ == Task::kAccumulate);
-    }
   }
 }
 

@@ -41,12 +41,16 @@ std::string shape_of(const ConstView& view) {
 
 void check_step(double step) { check_factor("step", step); }
 
-bool has_same_shape(const ConstView& x, const View& gradient) {
-  bool same_shape = x.rank() == gradient.rank();
-  for (std::size_t axis = 0; same_shape && axis < x.rank(); ++axis) {
-    same_shape = x.extent(axis) == gradient.extent(axis);
+void check_side(const char* name, const ConstView& x, const ConstView& side) {
+  const std::string which = std::string("The ") + name;
+  if (!has_same_shape(x, side)) {
+    throw InvalidArgument(which + " must have the shape of the input. Received: shapes " +
+                          shape_of(side) + " and " + shape_of(x));
   }
-  return same_shape;
+  if (side.dtype() != x.dtype() && side.dtype() != DType::kFloat32) {
+    throw InvalidArgument(which + " must have the dtype of the input, or float32. Received: " +
+                          name_of(side.dtype()) + " and " + name_of(x.dtype()));
+  }
 }
 
 void check_gradient(const ConstView& x, const View& gradient) {

@@ -13,10 +13,20 @@ namespace taut {
 void check_factor(const char* name, double factor);
 void check_step(double step);
 
-bool has_same_shape(const ConstView& x, const View& gradient);
+template <typename Pointer>
+bool has_same_shape(const ConstView& x, const BasicView<Pointer>& other) {
+  bool same_shape = x.rank() == other.rank();
+  for (std::size_t axis = 0; same_shape && axis < x.rank(); ++axis) {
+    same_shape = x.extent(axis) == other.extent(axis);
+  }
+  return same_shape;
+}
 
 // `gradient` has x's shape and a dtype that suits x's.
 void check_gradient(const ConstView& x, const View& gradient);
+
+// A reference or an importance has x's shape, and its dtype or float32.
+void check_side(const char* name, const ConstView& x, const ConstView& side);
 
 // As Python writes it.
 std::string shape_of(const ConstView& view);

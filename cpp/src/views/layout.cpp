@@ -23,6 +23,11 @@ class LayoutBuilder {
     }
   }
 
+  // One that is not there: its strides are 0, which decides about no axis.
+  void leave_out(std::size_t array) {
+    std::fill_n(strides_[array].begin(), x_.rank(), std::ptrdiff_t{0});
+  }
+
   Layout build() {
     layout_.size = x_.size();
     if (layout_.size == 0) return layout_;
@@ -218,6 +223,27 @@ Layout layout_of(const ConstView& x, const View& gradient, Arena& arena) {
   builder.add_array(0, x);
   builder.add_array(1, gradient);
   return builder.build();
+}
+
+Layout layout_of(const ConstView& x, const View* gradient, const ConstView* reference,
+                 const ConstView* importance, Arena& arena) {
+  LayoutBuilder<4> builder(x, arena);
+  builder.add_array(0, x);
+  const auto add = [&](std::size_t array, const auto* view) {
+    if (view != nullptr) {
+      builder.add_array(array, *view);
+    } else {
+      builder.leave_out(array);
+    }
+  };
+  add(1, gradient);
+  add(2, reference);
+  add(3, importance);
+  Layout layout = builder.build();
+  for (Layout::Array& array : layout.arrays) {
+    if (array.element_size == 0) array.strides = nullptr;
+  }
+  return layout;
 }
 
 void gather(const Layout& layout, std::size_t array, std::size_t begin, std::size_t count,

@@ -12,10 +12,10 @@
 
 namespace taut {
 
-// One array or two of one shape, walked together. Axes are flipped and sorted so that the first
-// array's strides are positive and grow outwards, extents of 1 are dropped, and axes are merged
-// where every array allows it. A transposed array therefore walks like the contiguous one that it
-// is. Made once for a call; the axes are in the call's arena.
+// Arrays of one shape, up to four of them, walked together. Axes are flipped and sorted so that the
+// first array's strides are positive and grow outwards, extents of 1 are dropped, and axes are
+// merged where every array allows it. A transposed array therefore walks like the contiguous one
+// that it is. Made once for a call; the axes are in the call's arena.
 struct Layout {
   struct Array {
     const std::byte* origin = nullptr;
@@ -26,8 +26,9 @@ struct Layout {
   std::size_t size = 0;                  // elements
   std::size_t rank = 0;                  // 0: a single element, or none
   const std::size_t* extents = nullptr;  // innermost first
-  std::array<Array, 2> arrays;
+  std::array<Array, 4> arrays;
 
+  bool has(std::size_t array) const { return arrays[array].strides != nullptr; }
   bool is_contiguous(std::size_t array) const {
     return rank == 0 || (rank == 1 && arrays[array].strides[0] ==
                                           static_cast<std::ptrdiff_t>(arrays[array].element_size));
@@ -42,6 +43,9 @@ struct Layout {
 Layout layout_of(const ConstView& x, Arena& arena);
 // Both views have one shape.
 Layout layout_of(const ConstView& x, const View& gradient, Arena& arena);
+// All views that are there have one shape; they are the layout's arrays in this order.
+Layout layout_of(const ConstView& x, const View* gradient, const ConstView* reference,
+                 const ConstView* importance, Arena& arena);
 
 // Copies elements [begin, begin + count) of one of the arrays, counted in the layout's order, to or
 // from contiguous memory.

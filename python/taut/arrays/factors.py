@@ -15,7 +15,7 @@ from typing import Any, SupportsFloat
 from taut.arrays import library_of
 from taut.arrays.library import ArrayLibrary, Factors
 from taut.kernels import Kernel
-from taut.kernels.checks import check_factor, check_option, refuse_factor
+from taut.kernels.checks import check_factor, check_option, dtype_name, refuse_factor
 
 Factor = SupportsFloat  # a number, or a 0-d array or variable of one
 
@@ -154,7 +154,7 @@ def _read(name: str, factor: Any) -> Any:
         library = library_of(array)
     except TypeError:
         refuse_factor(name, factor)
-    dtype = str(getattr(array.dtype, "name", array.dtype)).removeprefix("torch.")
+    dtype = dtype_name(array)
     if array.shape != () or not dtype.startswith(_REAL_DTYPES):
         refuse_factor(name, f"an array of dtype {dtype} and shape {array.shape}")
     number = library.number(array)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Any, NoReturn
 
+from numpy import ndarray
+
 from taut.arrays.factors import operand, operands
 from taut.arrays.group import Group
 from taut.arrays.library import ArrayLibrary, Factors
-from taut.kernels import Kernel, Operations
+from taut.kernels import Kernel, Operations, Sides
 from taut.kernels.checks import check_dtype
 
 
@@ -79,6 +81,37 @@ class FormulaLibrary(ArrayLibrary):
     def batch_size(self, x: Any) -> Any:
         """Returns the first dimension, which is known here."""
         return max(x.shape[0], 1)
+
+    def side(self, x: Any, given: Any) -> Any:
+        """Returns an array of this library, or NumPy's, as it is."""
+        if isinstance(given, ndarray) or self.owns(type(given)):
+            return given
+        raise TypeError(
+            f"expected one of {self.plural}, or a NumPy array. Received: {type(given).__name__}"
+        )
+
+    def has_negative(self, side: Any) -> bool:
+        """Returns whether one of NumPy's has a negative element; a library may know of its own."""
+        return isinstance(side, ndarray) and bool((side < 0).any())
+
+    def value_towards(self, kernel: Kernel, x: Any, factors: Factors, sides: Sides) -> Any:
+        """Returns the penalty of x as a 0-d array."""
+        self.check(x)
+        factors = operands(factors, self)
+        kernel.check(factors, x.shape)
+        presence = kernel.presence(factors)
+        total = kernel.formula(self.xp, x, factors, presence, sides=sides)
+        return self.xp.cast(total, self.xp.value_dtype(x))
+
+    def proximal_towards(
+        self, kernel: Kernel, x: Any, factors: Factors, step: Any, sides: Sides
+    ) -> Any:
+        """Returns the proximal step of x."""
+        self.check(x)
+        factors, by = operands(factors, self), operand(step, self)
+        kernel.check(factors, x.shape)
+        kernel.check_step(factors, by)
+        return kernel.stepped(self.xp, x, factors, by, sides)
 
     def number(self, x: Any) -> float | None:
         """Returns None: a 0-d array may be differentiated, traced or not."""

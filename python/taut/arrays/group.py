@@ -8,6 +8,7 @@ from typing import Any
 from taut import _core
 from taut.arrays import library_of, native
 from taut.arrays.factors import read_step
+from taut.kernels import Sides
 
 
 class Group:
@@ -77,6 +78,10 @@ class CoreGroup(Group):
 
     The regularizers are read at each call, each once: `kinds` holds them, and `indices` says for
     every array which is its own.
+
+    Attributes:
+        sides: The references and the importances of the arrays, None for an array that has none;
+            two empty lists where no array has any.
     """
 
     def __init__(
@@ -85,17 +90,21 @@ class CoreGroup(Group):
         regularizers: Sequence[Any],
         arrays: list[Any],
         numbered: tuple[list[Any], list[int]] | None = None,
+        sides: Sequence[Sides] = (),
     ) -> None:
         super().__init__(names, regularizers, arrays)
         self.kinds, self.indices = numbered or number(regularizers)
+        self.sides = [each.reference for each in sides], [each.importance for each in sides]
 
     def values(self) -> list[Any]:
         """Returns the penalty of each parameter."""
-        return _core.batch_value(self.names, self.kernels(), self.indices, self.arrays)
+        return _core.batch_value(self.names, self.kernels(), self.indices, self.arrays, *self.sides)
 
     def total(self) -> Any:
         """Returns the sum of the penalties."""
-        values = _core.batch_value(self.names, self.kernels(), self.indices, self.arrays)
+        values = _core.batch_value(
+            self.names, self.kernels(), self.indices, self.arrays, *self.sides
+        )
         return sum(values, 0.0)
 
     def gradients(self, given: Mapping[str, Any] | None) -> list[Any]:
@@ -107,7 +116,7 @@ class CoreGroup(Group):
     def accumulate_grad(self, grads: list[Any], scale: float) -> Any:
         """Adds `scale` times the gradients, in place, and returns the sum of the penalties."""
         values = _core.batch_accumulate_grad(
-            self.names, self.kernels(), self.indices, self.arrays, grads, scale
+            self.names, self.kernels(), self.indices, self.arrays, grads, scale, *self.sides
         )
         return sum(values, 0.0)
 
@@ -115,13 +124,13 @@ class CoreGroup(Group):
         """Returns the sum of the penalties, and new arrays with `scale` times their gradients."""
         grads = list(map(library_of(self.arrays[0]).zeros_like, self.arrays))
         values = _core.batch_value_and_grad(
-            self.names, self.kernels(), self.indices, self.arrays, grads, scale
+            self.names, self.kernels(), self.indices, self.arrays, grads, scale, *self.sides
         )
         return sum(values, 0.0), grads
 
     def bind(self, grads: list[Any]) -> _core.BoundBatch:
         """Returns the batch of these arrays and gradients, looked up once and for all."""
-        return _core.BoundBatch(self.names, self.indices, self.arrays, grads)
+        return _core.BoundBatch(self.names, self.indices, self.arrays, grads, *self.sides)
 
     def keep_gradients(self, grads: list[Any]) -> None:
         """Makes each gradient its parameter's own."""
@@ -131,13 +140,13 @@ class CoreGroup(Group):
 
     def prox(self, step: float) -> None:
         """Takes the proximal step of each parameter, in place."""
-        _core.batch_prox(self.names, self.kernels(), self.indices, self.arrays, step)
+        _core.batch_prox(self.names, self.kernels(), self.indices, self.arrays, step, *self.sides)
 
     def proximal(self, step: Any) -> list[Any]:
         """Returns the proximal step of each parameter, in new arrays."""
         by = float(read_step(step))
         copies = list(map(library_of(self.arrays[0]).copy, self.arrays))
-        _core.batch_prox(self.names, self.kernels(), self.indices, copies, by)
+        _core.batch_prox(self.names, self.kernels(), self.indices, copies, by, *self.sides)
         return copies
 
     def kernels(self) -> list[tuple[str, tuple[Any, ...]]]:

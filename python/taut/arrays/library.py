@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from taut.kernels import Kernel
+from taut.kernels import Kernel, Sides
 
 if TYPE_CHECKING:
     from taut.arrays.group import Group
@@ -67,6 +67,29 @@ class ArrayLibrary(Protocol):
 
     def batch_size(self, x: Any) -> Any:
         """Returns the first dimension of an activity, at least 1, where its shape is symbolic."""
+
+    # ---- one array, with what belongs to it ----
+
+    def side(self, x: Any, given: Any) -> Any:
+        """Returns the reference or the importance of x as this library computes with it.
+
+        That is one of its own arrays, or NumPy's: the very memory, which others may write to.
+
+        Raises:
+            TypeError: If it is another library's.
+            ValueError: If it is on another device.
+        """
+
+    def has_negative(self, side: Any) -> bool:
+        """Returns whether an element is known to be negative; of what is traced, none is."""
+
+    def value_towards(self, kernel: Kernel, x: Any, factors: Factors, sides: Sides) -> Any:
+        """Returns the penalty of x as `value` does, of a kernel that takes a reference."""
+
+    def proximal_towards(
+        self, kernel: Kernel, x: Any, factors: Factors, step: Any, sides: Sides
+    ) -> Any:
+        """Returns the proximal step of x as `proximal` does, likewise."""
 
     # ---- a factor ----
 

@@ -8,10 +8,13 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from taut import _core
+from taut.arrays import library_of
+from taut.arrays.exchanged import Exchanged
 from taut.arrays.group import CoreGroup, Group
 from taut.arrays.library import ArrayLibrary, Factors
 from taut.arrays.memory import memory_key
-from taut.kernels import Kernel
+from taut.kernels import Kernel, Sides
 
 
 class NumPy(ArrayLibrary):
@@ -78,6 +81,33 @@ class NumPy(ArrayLibrary):
     def batch_size(self, x: NDArray[Any]) -> int:
         """Returns the first dimension, which NumPy always knows."""
         return max(int(x.shape[0]), 1)
+
+    def side(self, x: Any, given: Any) -> NDArray[Any]:
+        """Returns an array of NumPy's, or what it makes of what is no library's."""
+        library = library_of(given)
+        if isinstance(library, NumPy | Exchanged):
+            array: NDArray[Any] = library.native(given)
+            return array
+        raise TypeError(f"expected a NumPy array. Received: {type(given).__name__}")
+
+    def has_negative(self, side: NDArray[Any]) -> bool:
+        """Returns whether an element is negative."""
+        return bool((side < 0).any())
+
+    def value_towards(
+        self, kernel: Kernel, x: NDArray[Any], factors: Factors, sides: Sides
+    ) -> float:
+        """Returns the penalty of x."""
+        values: list[float] = _batch(kernel, x, factors, _core.batch_value, sides)
+        return values[0]
+
+    def proximal_towards(
+        self, kernel: Kernel, x: NDArray[Any], factors: Factors, step: Any, sides: Sides
+    ) -> NDArray[Any]:
+        """Returns the proximal step of x."""
+        stepped = self.copy(x)
+        _batch(kernel, stepped, factors, _core.batch_prox, sides, float(step))
+        return stepped
 
     def number(self, x: NDArray[Any]) -> float:
         """Returns the number of a 0-d array."""
@@ -147,6 +177,19 @@ class NumPy(ArrayLibrary):
 
 
 NUMPY = NumPy()
+
+
+def _batch(
+    kernel: Kernel,
+    x: NDArray[Any],
+    factors: Factors,
+    function: Callable[..., Any],
+    sides: Sides,
+    *terms: Any,
+) -> Any:
+    """Calls one of the core's functions of many arrays for a single one."""
+    references, importances = ([side] for side in sides)
+    return function(["x"], [(kernel.name, factors)], [0], [x], *terms, references, importances)
 
 
 def _written(array: Any, function: str, name: str) -> NDArray[Any]:

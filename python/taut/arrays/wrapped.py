@@ -6,10 +6,10 @@ from abc import abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Protocol
 
-from taut.arrays import library_of
+from taut.arrays import library_of, native
 from taut.arrays.group import Group
 from taut.arrays.library import ArrayLibrary, Factors
-from taut.kernels import Kernel
+from taut.kernels import Kernel, Sides
 
 
 class WrappedLibrary(ArrayLibrary, Protocol):
@@ -75,6 +75,28 @@ class WrappedLibrary(ArrayLibrary, Protocol):
         """Returns the first dimension of the array within."""
         array = self.native(x)
         return library_of(array).batch_size(array)
+
+    def side(self, x: Any, given: Any) -> Any:
+        """Returns an array beside the one within."""
+        array = self.native(x)
+        return library_of(array).side(array, native(given))
+
+    def has_negative(self, side: Any) -> bool:
+        """Returns whether an element of the array within is known to be negative."""
+        array = self.native(side)
+        return library_of(array).has_negative(array)
+
+    def value_towards(self, kernel: Kernel, x: Any, factors: Factors, sides: Sides) -> Any:
+        """Returns the penalty of the array within."""
+        array = self.native(x)
+        return library_of(array).value_towards(kernel, array, factors, sides)
+
+    def proximal_towards(
+        self, kernel: Kernel, x: Any, factors: Factors, step: Any, sides: Sides
+    ) -> Any:
+        """Returns the proximal step of the array within."""
+        array = self.native(x)
+        return library_of(array).proximal_towards(kernel, array, factors, step, sides)
 
     def number(self, x: Any) -> float | None:
         """Returns the number of the array within."""

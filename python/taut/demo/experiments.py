@@ -33,8 +33,8 @@ class Experiment:
 
 
 # The factors are large enough for each effect to be plain to see, and small enough for the accuracy
-# to stay. L1 and L2 are sums over all weights, the orthogonal penalty is a mean over pairs: hence
-# its larger factor.
+# to stay. L1, L2 and group lasso are sums over all weights, the orthogonal penalty is a mean over
+# pairs: hence its larger factor.
 EXPERIMENTS = (
     Experiment("none", "the loss alone", None),
     Experiment("L1", "most weights zero", regularizers.L1(1e-3), seen_in=("near zero",)),
@@ -42,6 +42,13 @@ EXPERIMENTS = (
         "L1 prox",
         "exact zeros",
         regularizers.L1(1e-3),
+        seen_in=("near zero", "zero"),
+        proximal=True,
+    ),
+    Experiment(
+        "group lasso",
+        "whole units zero",
+        regularizers.GroupLasso(1.5e-3, mode="columns"),
         seen_in=("near zero", "zero"),
         proximal=True,
     ),

@@ -17,7 +17,7 @@ from taut.demo.data import CLASSES
 from taut.demo.panels import PANELS, Panel
 from taut.demo.training import Run
 
-_INCHES = (18.7, 14.8)
+_INCHES = (20.4, 15.4)
 _DOTS_PER_INCH = 120
 _IMAGES_PER_DIGIT = 4
 _EXPLANATION_WIDTH = 1.85  # of that of an image
@@ -52,10 +52,10 @@ def draw(runs: Sequence[Run], test_labels: Integers) -> Figure:
         width_ratios=[_EXPLANATION_WIDTH, *[1.0] * (len(runs) + 1), _COLOR_BAR_WIDTH],
         left=0.02,
         right=0.95,
-        top=0.852,
-        bottom=0.3,
+        top=0.858,
+        bottom=0.288,
         wspace=0.08,
-        hspace=0.3,
+        hspace=0.42,
     )
     for row, panel in enumerate(PANELS):
         axes = [figure.add_subplot(grid[row, column]) for column in range(len(runs) + 3)]
@@ -139,13 +139,13 @@ def _title_columns(axes: Sequence[Axes], runs: Sequence[Run]) -> None:
 
 
 def _draw_curves(figure: Figure, runs: Sequence[Run]) -> None:
-    grid = GridSpec(1, 3, figure, left=0.05, right=0.84, top=0.218, bottom=0.042, wspace=0.2)
+    grid = GridSpec(1, 3, figure, left=0.05, right=0.853, top=0.21, bottom=0.04, wspace=0.2)
     axes = [figure.add_subplot(grid[0, column]) for column in range(3)]
     curves.draw(axes, runs)
     figure.legend(
         *axes[0].get_legend_handles_labels(),
         loc="center right",
-        bbox_to_anchor=(0.99, 0.13),
+        bbox_to_anchor=(0.99, 0.125),
         frameon=False,
         fontsize=12,
         labelspacing=0.8,

@@ -9,4 +9,14 @@ OUTPUTS = "Greens"
 
 # Of Okabe and Ito (2008), to be told apart whatever the eye, and a dark one beside its fellow: one
 # for each experiment, in order.
-RUNS = ("#777777", "#d55e00", "#8c3a00", "#0072b2", "#cc79a7", "#e69f00", "#56b4e9", "#009e73")
+RUNS = (
+    "#777777",
+    "#d55e00",
+    "#8c3a00",
+    "#000000",
+    "#0072b2",
+    "#cc79a7",
+    "#e69f00",
+    "#56b4e9",
+    "#009e73",
+)

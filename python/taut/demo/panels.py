@@ -66,7 +66,7 @@ PANELS = (
         lambda kernel, output: filters(kernel),
         palette.WEIGHTS,
         "weight",
-        (("near zero", "{:.0%} near zero"), ("norm", "norm {:.1f}")),
+        (("near zero", "{:.0%} near 0"), ("zero", "{:.0%} exactly 0"), ("norm", "norm {:.1f}")),
         ceiling=0.5,
         is_signed=True,
     ),

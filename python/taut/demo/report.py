@@ -77,8 +77,9 @@ def _caption(pixels: int, units: int) -> str:
     least = metrics.least_mean_cosine(pixels, units)
     return (
         f"near zero: share of weights with |w| < {metrics.NEAR_ZERO}; norm: that of all weights\n"
+        "exact zero: by proximal steps, which L1 prox and group lasso take\n"
         f"|cos| units: mean over pairs of the {units} columns, which can all be orthogonal\n"
         f"|cos| pixels: of the {pixels} rows; in {units} dimensions that is at least {least:.3f}\n"
         "mean output: of the hidden layer, over the test images\n"
-        "time: microseconds per training step for the penalty and its gradient (median)"
+        "time: median microseconds per training step for the penalty and its gradient"
     )

@@ -138,6 +138,7 @@ def _epochs(
 ) -> Iterator[None]:
     """Trains the parameters in place, and stops after each epoch for the caller to look at them."""
     velocities = {name: np.zeros_like(values) for name, values in parameters.items()}
+    length = 0.0
     for epoch in range(epochs):
         order = generator.permutation(len(digits.train_images))
         batches = np.array_split(order, len(order) // _BATCH_SIZE)
@@ -149,8 +150,10 @@ def _epochs(
             # from it, so a weight that belongs at 0 would jump about it by a step's length.
             rate = _LEARNING_RATE * (1.0 - (epoch + number / len(batches)) / epochs)
             _descend(parameters, velocities, step.gradients, rate)
-            # Momentum carries a gradient on for so many steps' worth.
-            penalize.step(parameters, rate / (1.0 - _MOMENTUM))
+            # The velocity is made of this gradient and of those before it, each by a weight; the
+            # proximal step is as long as these weights' sum.
+            length = _MOMENTUM * length + rate
+            penalize.step(parameters, length)
         yield
 
 

@@ -51,6 +51,30 @@ def check_option(name: str, option: Any, allowed: Sequence[_Option]) -> _Option:
     )
 
 
+def check_side(name: str, x: Any, side: Any) -> None:
+    """Checks what belongs to an array, in the core's words.
+
+    Raises:
+        TypeError: If its dtype is neither that of the array nor float32.
+        ValueError: If its shape is another one.
+    """
+    if tuple(side.shape) != tuple(x.shape):
+        raise ValueError(
+            f"The {name} must have the shape of the input. Received: shapes "
+            f"{tuple(side.shape)} and {tuple(x.shape)}"
+        )
+    dtype, own = dtype_name(side), dtype_name(x)
+    if dtype not in (own, "float32"):
+        raise TypeError(
+            f"The {name} must have the dtype of the input, or float32. Received: {dtype} and {own}"
+        )
+
+
+def dtype_name(x: Any) -> str:
+    """Returns the name of an array's dtype, as NumPy has it."""
+    return str(getattr(x.dtype, "name", x.dtype)).removeprefix("torch.")
+
+
 def check_dtype(name: str) -> None:
     """Checks the dtype of a backend's array.
 

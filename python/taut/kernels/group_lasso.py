@@ -59,11 +59,12 @@ def _shrunk(xp: Operations, x: Any, step: Any, factor: Any, mode: str) -> Any:
 
 
 def _scaled_groups(xp: Operations, x: Any, mode: str) -> tuple[Any, Any, Any, Any]:
-    """Returns the groups as vectors of a matrix, divided by numbers; those; norms of the quotients;
-    and which groups are not zeros: the norms of those are 1 here, so that nothing is divided by 0.
+    """Returns the groups, their divisors, the norms of the quotients, and which are no zeros.
 
-    The divisors have three quarters of the exponent of the largest |x| of a group, so that neither
-    a square nor a slope on its way back, which is multiplied by one, leaves the range.
+    The groups are the vectors of a matrix, and divided already. The divisors have three quarters of
+    the exponent of the largest |x| of a group, so that neither a square nor a slope on its way
+    back, which is multiplied by one, leaves the range. A group of zeros has a norm of 1 here, so
+    that nothing is divided by 0.
     """
     along = 1 if mode == "rows" else 0
     groups = as_matrix(xp, x, mode)

@@ -4,7 +4,7 @@ import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, NamedTuple, NoReturn
 
 from taut.kernels.checks import check_factor, check_option
 from taut.kernels.operations import Operations
@@ -16,6 +16,18 @@ Term = Callable[..., Any]
 
 _LARGEST = sys.float_info.max
 _NUMBERS = (float, int)
+
+
+class Sides(NamedTuple):
+    """What belongs to an array in such a penalty as L2-SP: arrays of its shape, or None.
+
+    Attributes:
+        reference: What the array is drawn to in place of 0.
+        importance: How much each element counts, in place of 1.
+    """
+
+    reference: Any = None
+    importance: Any = None
 
 
 def _never(*options: Any) -> bool:
@@ -52,6 +64,9 @@ class Kernel:
         flattens: `(*options)`: whether x may have more axes, which are read as one.
         options: The names of the other factors, and what each may be: strings, or bools.
         is_batched: Whether the core's functions of many tensors know the kernel by its name.
+        takes_sides: Whether those functions take a reference and an importance for each array. Then
+            a term is called with `x - reference` as x, and with `importance=` where there is one,
+            and `proximal` with `reference=` and `importance=`, None where there is none.
     """
 
     name: str
@@ -69,10 +84,19 @@ class Kernel:
     flattens: Callable[..., bool] = _never
     options: Mapping[str, tuple[str, ...] | tuple[bool, ...]] = field(default_factory=dict)
     is_batched: bool = False
+    takes_sides: bool = False
 
     def __post_init__(self) -> None:
         if (self.prox is None) != (self.proximal is None):
             raise ValueError(f"The kernel {self.name!r} needs both prox and proximal, or neither")
+        if self.takes_sides and not self.is_batched:
+            raise ValueError(f"The kernel {self.name!r} takes sides, and so must be batched")
+
+    def __reduce__(self) -> tuple[Callable[[str], Any], tuple[str]]:
+        """Says that a copy, or what was pickled, is the kernel that is registered by its name."""
+        from taut.kernels import get
+
+        return get, (self.name,)
 
     def check(self, factors: Sequence[Any], shape: Sequence[Any]) -> None:
         """Checks what the kernel is given, where the core does not.
@@ -147,6 +171,7 @@ class Kernel:
         factors: Sequence[Any],
         presence: Presence,
         terms: Sequence[Term] | None = None,
+        sides: Sides | None = None,
     ) -> Any:
         """Returns the penalty of x in an array library's own operations.
 
@@ -159,22 +184,34 @@ class Kernel:
             factors: Floats, or 0-d arrays of the library; and options.
             presence: That of the factors.
             terms: What computes the terms; the kernel's own unless given.
+            sides: Arrays that belong to x, for a kernel that takes them; they are constants.
         """
         is_sum = self.bound_by == "memory"  # of elements; else of products, which may be narrower
         numbers = xp.cast(x, xp.gradient_dtype(x) if is_sum else xp.value_dtype(x))
         options = factors[len(self.numbers) :]
+        importance = None
+        if sides is not None:
+            reference, importance = _constants(xp, sides, numbers.dtype)
+            numbers = numbers if reference is None else numbers - reference
         total = None
         for term, factor, is_present in zip(terms or self.terms, factors, presence, strict=False):
             if is_present is False:
                 continue
             if is_present is None:
-                product = _product_or_zero(xp, factor, term, numbers, options)
+                product = _product_or_zero(xp, factor, term, numbers, options, importance)
             else:
-                product = factor * term(xp, numbers, *options)
+                product = factor * _weighted(xp, term, numbers, options, importance)
             total = product if total is None else total + product
         return xp.no_penalty(numbers) if total is None else total
 
-    def stepped(self, xp: Operations, x: Any, factors: Sequence[Any], step: Any) -> Any:
+    def stepped(
+        self,
+        xp: Operations,
+        x: Any,
+        factors: Sequence[Any],
+        step: Any,
+        sides: Sides | None = None,
+    ) -> Any:
         """Returns the proximal step of x in an array library's own operations.
 
         It is computed in what the library sums in, and rounded once to x's dtype.
@@ -184,6 +221,7 @@ class Kernel:
             x: An array of the library.
             factors: Floats, or 0-d arrays of the library; and options.
             step: A float, or a 0-d array of the library.
+            sides: As in `formula`.
         """
         assert self.proximal is not None
         wide = xp.cast(x, xp.sum_dtype(x))
@@ -192,19 +230,37 @@ class Kernel:
             for each in (step, *factors[: len(self.numbers)])
         ]
         options = factors[len(self.numbers) :]
-        return xp.rounded(self.proximal(xp, wide, *numbers, *options), x.dtype)
+        if sides is None:
+            return xp.rounded(self.proximal(xp, wide, *numbers, *options), x.dtype)
+        own = _constants(xp, sides, wide.dtype)
+        stepped = self.proximal(xp, wide, *numbers, *options, **own._asdict())
+        return xp.rounded(stepped, x.dtype)
+
+
+def _constants(xp: Operations, sides: Sides, dtype: Any) -> Sides:
+    """Returns the arrays beside another one in a dtype, through which no derivative goes."""
+    return Sides(*(None if side is None else xp.constant(xp.cast(side, dtype)) for side in sides))
+
+
+def _weighted(xp: Operations, term: Term, x: Any, options: Sequence[Any], importance: Any) -> Any:
+    if importance is None:
+        return term(xp, x, *options)
+    return term(xp, x, *options, importance=importance)
 
 
 def _product_or_zero(
-    xp: Operations, factor: Any, term: Term, x: Any, options: Sequence[Any]
+    xp: Operations, factor: Any, term: Term, x: Any, options: Sequence[Any], importance: Any
 ) -> Any:
     """Returns a factor times a term, and 0 for a factor of 0 whatever is in x.
 
-    No NaN in x comes through a factor of 0, nor into x's derivative. But with respect to the factor
-    there is one, which is the term, and which differs with x.
+    No NaN in x, nor in its importance, comes through a factor of 0, nor into x's derivative. But
+    with respect to the factor there is one, which is the term, and which differs with x.
     """
     is_skipped = factor == 0
-    given = xp.where(is_skipped & ~xp.are_finite(x), xp.constant(x), x)
-    value = term(xp, given, *options)
+    is_unfit = ~xp.are_finite(x)
+    if importance is not None:
+        is_unfit |= ~xp.are_finite(importance)
+    given = xp.where(is_skipped & is_unfit, xp.constant(x), x)
+    value = _weighted(xp, term, given, options, importance)
     product = xp.cast(factor, value.dtype) * value
     return xp.where(is_skipped & ~xp.are_finite(value), xp.zeros_like(product), product)

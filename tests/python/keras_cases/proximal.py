@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from keras import layers, ops
 from taut import Penalties
-from taut.regularizers import L1, L1L2, OrthogonalRegularizer
+from taut.regularizers import L1, L1L2, GroupLasso, OrthogonalRegularizer
 
 
 def test_variables():
     array = np.random.default_rng(0).standard_normal((6, 4)).astype(np.float32)
     variable = keras.Variable(array)
-    for regularizer in (L1(0.5), L1L2(0.5, 0.25)):
+    for regularizer in (L1(0.5), L1L2(0.5, 0.25), GroupLasso(0.5), GroupLasso(0.5, "columns")):
         stepped = regularizer.proximal(variable, 0.9)
         assert ops.is_tensor(stepped)
         wanted = regularizer.proximal(array, 0.9)

@@ -255,7 +255,7 @@ void shrink(void* x, std::size_t count, ElementwiseShrinkage shrinkage) {
 }
 
 template <typename T>
-constexpr ElementwiseKernel elementwise_kernel() {
+constexpr ElementwiseKernel elementwise_kernel(const TowardsKernel& towards) {
   using G = typename WideGradient<T>::type;
   return {
       {sum<T, kAbsolute>, sum<T, kSquare>, sum<T, kBoth>},
@@ -268,6 +268,7 @@ constexpr ElementwiseKernel elementwise_kernel() {
       {write_slope<T, G, kAbsolute, false>, write_slope<T, G, kSquare, false>,
        write_slope<T, G, kBoth, false>},
       shrink<T>,
+      towards,
   };
 }
 

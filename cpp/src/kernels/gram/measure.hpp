@@ -149,13 +149,6 @@ inline bool choose_factors(const GramMatrix& matrix, const Group<T>& group,
   return scales;
 }
 
-[[gnu::always_inline]] inline Doubles square_roots(Doubles x) {
-  Doubles roots;
-  TAUT_UNROLL
-  for (std::size_t lane = 0; lane < kDoubles; ++lane) roots[lane] = __builtin_sqrt(x[lane]);
-  return roots;
-}
-
 // Sets what a group's norms give, measured after scaling.
 template <typename T>
 inline void set_weights(const GramMatrix& matrix, const Group<T>& group,

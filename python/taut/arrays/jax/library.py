@@ -15,7 +15,7 @@ from taut.arrays.formula import FormulaLibrary
 from taut.arrays.jax import calls, operations
 from taut.arrays.jax.sharding import varying_like
 from taut.arrays.library import Factors
-from taut.kernels import Kernel, Presence
+from taut.kernels import Kernel, Presence, Sides
 
 
 class Jax(FormulaLibrary):
@@ -46,6 +46,23 @@ class Jax(FormulaLibrary):
         by = operand(step, self)
         kernel.check_step(numbers, by)
         return _proximal(x, numbers, kernel, options, by)
+
+    def has_negative(self, side: Any) -> bool:
+        """Returns whether an element is negative, of what is not traced."""
+        return not isinstance(side, jax.core.Tracer) and bool((side < 0).any())
+
+    def value_towards(self, kernel: Kernel, x: Array, factors: Factors, sides: Sides) -> Array:
+        """Returns the penalty of x as a 0-d array."""
+        return _value_towards(x, *self._operands(kernel, x, factors), sides)
+
+    def proximal_towards(
+        self, kernel: Kernel, x: Array, factors: Factors, step: Any, sides: Sides
+    ) -> Array:
+        """Returns the proximal step of x."""
+        numbers, _, options, _ = self._operands(kernel, x, factors)
+        by = operand(step, self)
+        kernel.check_step(numbers, by)
+        return _proximal(x, numbers, kernel, options, by, sides)
 
     def _operands(
         self, kernel: Kernel, x: Array, factors: Factors
@@ -92,11 +109,28 @@ def _value(
     return operations.value(x, numbers, kernel, options, presence)
 
 
+@partial(jax.jit, static_argnums=_STATIC, inline=True)
+def _value_towards(
+    x: Array,
+    numbers: tuple[Any, ...],
+    kernel: Kernel,
+    options: tuple[Any, ...],
+    presence: Presence,
+    sides: Sides,
+) -> Array:
+    return operations.value(x, numbers, kernel, options, presence, sides)
+
+
 @partial(jax.jit, static_argnums=(2, 3), inline=True)
 def _proximal(
-    x: Array, numbers: tuple[Any, ...], kernel: Kernel, options: tuple[Any, ...], step: Any
+    x: Array,
+    numbers: tuple[Any, ...],
+    kernel: Kernel,
+    options: tuple[Any, ...],
+    step: Any,
+    sides: Sides | None = None,
 ) -> Array:
-    return kernel.stepped(operations, x, (*numbers, *options), step)
+    return kernel.stepped(operations, x, (*numbers, *options), step, sides)
 
 
 @partial(jax.jit, static_argnums=_STATIC)

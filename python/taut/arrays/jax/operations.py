@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from taut.kernels import Kernel, Presence
+from taut.kernels import Kernel, Presence, Sides
 from taut.kernels.operations import Differentiated
 
 _CUT = (1 << 29) - 1  # the bits that float64 has beyond float32's
@@ -24,9 +24,11 @@ def value(
     kernel: Kernel,
     options: tuple[Any, ...],
     presence: Presence,
+    sides: Sides | None = None,
 ) -> Array:
     """Returns the penalty: float64 for float64, else float32."""
-    total = kernel.formula(sys.modules[__name__], x, (*numbers, *options), presence)
+    factors = (*numbers, *options)
+    total = kernel.formula(sys.modules[__name__], x, factors, presence, sides=sides)
     return cast(total, value_dtype(x))
 
 

@@ -11,7 +11,7 @@ from taut.arrays.factors import operands
 from taut.arrays.formula import FormulaLibrary
 from taut.arrays.library import Factors
 from taut.arrays.tensorflow import calls, operations
-from taut.kernels import Kernel
+from taut.kernels import Kernel, Sides
 
 _SPARSE = (tf.SparseTensor, tf.RaggedTensor, tf.IndexedSlices)
 
@@ -50,6 +50,20 @@ class TensorFlow(FormulaLibrary):
     def proximal(self, kernel: Kernel, x: Any, factors: Factors, step: Any) -> Any:
         """Returns the proximal step of x as a tensor, which tapes differentiate."""
         return super().proximal(kernel, _as_tensor(x), factors, step)
+
+    def has_negative(self, side: Any) -> bool:
+        """Returns whether an element is negative, outside of graphs."""
+        return tf.executing_eagerly() and bool(tf.reduce_any(tf.convert_to_tensor(side) < 0))
+
+    def value_towards(self, kernel: Kernel, x: Any, factors: Factors, sides: Sides) -> Any:
+        """Returns the penalty of x as a 0-d tensor, which tapes differentiate."""
+        return super().value_towards(kernel, _as_tensor(x), factors, sides)
+
+    def proximal_towards(
+        self, kernel: Kernel, x: Any, factors: Factors, step: Any, sides: Sides
+    ) -> Any:
+        """Returns the proximal step of x as a tensor, which tapes differentiate."""
+        return super().proximal_towards(kernel, _as_tensor(x), factors, step, sides)
 
     def differentiate(
         self, function: Callable[[Any], Any], x: Any, scale: float

@@ -26,6 +26,9 @@ from taut.arrays.torch.memory import (
     wide_like,
 )
 from taut.arrays.torch.nodes import number_of
+from taut.kernels import Sides
+
+SideTensors = list[Tensor | None]  # one for each tensor, or none at all
 
 
 class TensorGroup(CoreGroup):
@@ -36,7 +39,9 @@ class TensorGroup(CoreGroup):
         if is_observed():
             return super(CoreGroup, self).values()
         views = list(map(view_of, self.arrays))
-        values = _core.batch_value(self.names, self.kernels(), self.indices, views)
+        values = _core.batch_value(
+            self.names, self.kernels(), self.indices, views, *_views_of(self.sides)
+        )
         return [scalar(value, x) for value, x in zip(values, self.arrays, strict=True)]
 
     def total(self) -> Tensor:
@@ -46,7 +51,7 @@ class TensorGroup(CoreGroup):
         kinds = self.kernels()
         if any(type(factors) is LiveFactors for _, factors in kinds):
             return self._live_total(kinds)
-        total: Tensor = Total.apply(self.names, kinds, self.indices, *self.arrays)
+        total: Tensor = Total.apply(self.names, kinds, self.indices, *self.sides, *self.arrays)
         return total
 
     def _live_total(self, kinds: list[tuple[str, Factors]]) -> Tensor:
@@ -60,9 +65,11 @@ class TensorGroup(CoreGroup):
         others = [place for place, kind in enumerate(self.indices) if not recorded[kind]]
         totals = [self.regularizers[place](self.arrays[place]) for place in apart]
         if others:
-            names, indices = ([each[i] for i in others] for each in (self.names, self.indices))
-            arrays = [self.arrays[place] for place in others]
-            totals.append(Total.apply(names, kinds, indices, *arrays))
+            names, indices, arrays, *sides = (
+                [each[place] for place in others] if each else []
+                for each in (self.names, self.indices, self.arrays, *self.sides)
+            )
+            totals.append(Total.apply(names, kinds, indices, *sides, *arrays))
         total: Tensor = add(totals)
         return total
 
@@ -82,7 +89,13 @@ class TensorGroup(CoreGroup):
                 )
         views, targets = list(map(view_of, self.arrays)), list(map(view_of, grads))
         values = _core.batch_accumulate_grad(
-            self.names, self.kernels(), self.indices, views, targets, scale
+            self.names,
+            self.kernels(),
+            self.indices,
+            views,
+            targets,
+            scale,
+            *_views_of(self.sides),
         )
         torch.autograd.graph.increment_version(grads)
         return total_of(values, self.arrays)
@@ -95,7 +108,13 @@ class TensorGroup(CoreGroup):
         views = list(map(view_of, self.arrays))
         grads = list(map(torch.empty_like, self.arrays))
         values = _core.batch_value_and_grad(
-            self.names, self.kernels(), self.indices, views, list(map(view_of, grads)), scale
+            self.names,
+            self.kernels(),
+            self.indices,
+            views,
+            list(map(view_of, grads)),
+            scale,
+            *_views_of(self.sides),
         )
         return total_of(values, self.arrays), grads
 
@@ -103,7 +122,9 @@ class TensorGroup(CoreGroup):
         """Takes the proximal step of each tensor, in place and without a graph."""
         check_not_observed("prox")
         views = list(map(view_of, self.arrays))
-        _core.batch_prox(self.names, self.kernels(), self.indices, views, step)
+        _core.batch_prox(
+            self.names, self.kernels(), self.indices, views, step, *_views_of(self.sides)
+        )
         torch.autograd.graph.increment_version(self.arrays)
 
     def proximal(self, step: Any) -> list[Tensor]:
@@ -118,7 +139,9 @@ class TensorGroup(CoreGroup):
             return each
         copies = list(map(library.copy, self.arrays))
         views = list(map(view_of, copies))
-        _core.batch_prox(self.names, self.kernels(), self.indices, views, float(by))
+        _core.batch_prox(
+            self.names, self.kernels(), self.indices, views, float(by), *_views_of(self.sides)
+        )
         return copies
 
 
@@ -131,25 +154,36 @@ class Total(Function):
         names: list[str],
         kinds: list[tuple[str, tuple[Any, ...]]],
         indices: list[int],
+        references: SideTensors,
+        importances: SideTensors,
         *tensors: Tensor,
     ) -> Tensor:
         ctx.terms = names, kinds, indices
-        ctx.save_for_backward(*tensors)
-        values = _core.batch_value(names, kinds, indices, list(map(view_of, tensors)))
+        ctx.counts = len(tensors), len(references)
+        ctx.save_for_backward(*tensors, *references, *importances)
+        views = list(map(view_of, tensors))
+        sides = _views_of((references, importances))
+        values = _core.batch_value(names, kinds, indices, views, *sides)
         return total_of(values, tensors)
 
     @staticmethod
     def backward(ctx: Any, scale: Tensor) -> Any:
         names, kinds, indices = ctx.terms
-        tensors = ctx.saved_tensors
+        count, side_count = ctx.counts
+        saved = ctx.saved_tensors
+        tensors = saved[:count]
+        sides = list(saved[count : count + side_count]), list(saved[count + side_count :])
+        none = (None,) * 5
         if torch.is_grad_enabled():  # and so it is to be differentiated again
             slopes = [
                 operations.gradient(
-                    kernels.get(name), x, factors, scale.to(operations.value_dtype(x))
+                    kernels.get(name), x, factors, scale.to(operations.value_dtype(x)), own
                 )
-                for (name, factors), x in zip((kinds[i] for i in indices), tensors, strict=True)
+                for (name, factors), x, own in zip(
+                    (kinds[i] for i in indices), tensors, _by_tensor(sides, count), strict=True
+                )
             ]
-            return None, None, None, *slopes
+            return *none, *slopes
         number = number_of(scale)
         make_grad = wide_like if number is None else torch.empty_like
         grads = [make_grad(x) for x in tensors]
@@ -160,11 +194,22 @@ class Total(Function):
             list(map(view_of, tensors)),
             list(map(view_of, grads)),
             1.0 if number is None else number,
+            *_views_of(sides),
         )
         if number is None:
             pairs = zip(grads, tensors, strict=True)
             grads = [operations.scaled(grad, scale, x) for grad, x in pairs]
-        return None, None, None, *grads
+        return *none, *grads
+
+
+def _views_of(sides: tuple[SideTensors, SideTensors]) -> list[list[_core.View | None]]:
+    """Returns the memory of references and importances."""
+    return [[None if each is None else view_of(each) for each in side] for side in sides]
+
+
+def _by_tensor(sides: tuple[SideTensors, SideTensors], count: int) -> list[Sides | None]:
+    """Returns what belongs to each of so many tensors."""
+    return list(map(Sides, *sides)) if sides[0] else [None] * count
 
 
 def total_of(values: list[float], like: Sequence[Tensor]) -> Tensor:

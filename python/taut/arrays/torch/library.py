@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import torch
+from numpy import ndarray
 from torch import Tensor
 from torch.autograd import forward_ad
 
@@ -28,7 +29,7 @@ from taut.arrays.torch.memory import (
     scalar,
     view_of,
 )
-from taut.kernels import Kernel
+from taut.kernels import Kernel, Sides
 
 
 class Torch(ArrayLibrary):
@@ -162,6 +163,41 @@ class Torch(ArrayLibrary):
     def batch_size(self, x: Tensor) -> int:
         """Returns the first dimension, which torch always knows."""
         return max(int(x.shape[0]), 1)
+
+    # ---- one array, with what belongs to it ----
+
+    def side(self, x: Tensor, given: Any) -> Tensor:
+        """Returns a tensor where x is, without its graph; of a NumPy array, its memory."""
+        if isinstance(given, ndarray):
+            given = torch.from_numpy(given if given.flags.writeable else given.copy())
+        if not isinstance(given, Tensor):
+            raise TypeError(f"expected a tensor. Received: {type(given).__name__}")
+        check_tensor(given)
+        if given.device != x.device:
+            raise ValueError(
+                f"expected a tensor where the parameter is, on {x.device}. Received one on "
+                f"{given.device}"
+            )
+        return given.detach().resolve_neg()
+
+    def has_negative(self, side: Tensor) -> bool:
+        """Returns whether an element is negative, of what is not traced."""
+        return not (is_observed() or side.is_meta) and bool((side.detach() < 0).any())
+
+    def value_towards(self, kernel: Kernel, x: Tensor, factors: Factors, sides: Sides) -> Tensor:
+        """Returns the penalty of x as a 0-d tensor, differentiable where that is asked for."""
+        check_tensor(x)
+        return operations.value(kernel, x, self._operands(kernel, x, factors), sides)
+
+    def proximal_towards(
+        self, kernel: Kernel, x: Tensor, factors: Factors, step: Any, sides: Sides
+    ) -> Tensor:
+        """Returns the proximal step of x, differentiable where that is asked for."""
+        check_tensor(x)
+        own, by = self._operands(kernel, x, factors), operand(step, self)
+        kernel.check_step(own, by)
+        by = by.to(x.device) if isinstance(by, Tensor) else by
+        return kernel.stepped(operations, x, own, by, sides)
 
     # ---- a factor ----
 

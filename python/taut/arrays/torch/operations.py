@@ -11,24 +11,33 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from taut.kernels import Kernel
+from taut.kernels import Kernel, Sides
 from taut.kernels.operations import Differentiated
 
 _CUT = (1 << 29) - 1  # the bits that float64 has beyond float32's
 
 
-def value(kernel: Kernel, x: Tensor, factors: tuple[Any, ...]) -> Tensor:
+def value(
+    kernel: Kernel, x: Tensor, factors: tuple[Any, ...], sides: Sides | None = None
+) -> Tensor:
     """Returns the penalty: float64 for float64, else float32."""
     device = x.device.type
     is_rounded = kernel.bound_by == "arithmetic" and torch.amp.is_autocast_available(device)
     with torch.autocast(device, enabled=False) if is_rounded else nullcontext():
-        total = kernel.formula(sys.modules[__name__], x, factors, kernel.presence(factors))
+        presence = kernel.presence(factors)
+        total = kernel.formula(sys.modules[__name__], x, factors, presence, sides=sides)
     return cast(total, value_dtype(x))
 
 
-def gradient(kernel: Kernel, x: Tensor, factors: tuple[Any, ...], scale: Tensor) -> Tensor:
+def gradient(
+    kernel: Kernel,
+    x: Tensor,
+    factors: tuple[Any, ...],
+    scale: Tensor,
+    sides: Sides | None = None,
+) -> Tensor:
     """Returns `scale` times the penalty's gradient, a differentiable function of both."""
-    _, pull_back = torch.func.vjp(lambda weight: value(kernel, weight, factors), x)
+    _, pull_back = torch.func.vjp(lambda weight: value(kernel, weight, factors, sides), x)
     return pull_back(scale)[0]
 
 
