@@ -36,11 +36,17 @@ def run_parts(description: str, threads: int, parts: Mapping[str, Callable[[int]
         parts[name](arguments.rounds)
 
 
-def compare(title: str, rounds: int, contestants: Contestants, calls: int = 1) -> None:
+def compare(
+    title: str,
+    rounds: int,
+    contestants: Contestants,
+    calls: int = 1,
+    clock: Callable[[], float] = time.perf_counter,
+) -> None:
     """Prints the ratios to the first contestant, which takes part twice."""
     baseline, call = next(iter(contestants.items()))
     twice = {baseline: call, f"{baseline} again": call, **contestants}
-    print_ratios(title, interleave(twice, rounds, calls), baseline)
+    print_ratios(title, interleave(twice, rounds, calls, clock), baseline)
 
 
 # What verified the contestants may have left threads that spin, beside which taut works alone for a
@@ -48,16 +54,21 @@ def compare(title: str, rounds: int, contestants: Contestants, calls: int = 1) -
 _SETTLING = 0.5  # seconds
 
 
-def interleave(contestants: Contestants, rounds: int, calls: int = 1) -> dict[str, list[float]]:
+def interleave(
+    contestants: Contestants,
+    rounds: int,
+    calls: int = 1,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, list[float]]:
     """Returns the seconds per call of each contestant in each round, after some rounds unseen."""
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
 
     def run_round() -> None:
         for name, call in contestants.items():
-            start = time.perf_counter()
+            start = clock()
             for _ in range(calls):
                 call()
-            seconds[name].append((time.perf_counter() - start) / calls)
+            seconds[name].append((clock() - start) / calls)
 
     begin = time.perf_counter()
     unseen = 0

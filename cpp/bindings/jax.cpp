@@ -3,6 +3,7 @@
 #if __has_include("xla/ffi/api/ffi.h")
 
 #include <cstddef>
+#include <cstring>
 #include <exception>
 #include <string>
 #include <string_view>
@@ -27,6 +28,12 @@ namespace {
 //   the kernel's options as attributes, all of them: with flatten, x may have more axes than n, d
 //   value [b...]         float64 or float32
 //   gradient [b..., n, d]  of x's dtype, or float32 for the half types: it is still to be scaled
+//
+// The part of a range of vectors, of which the processes or devices that share a matrix have one
+// each, takes one operand more, and its gradient has as many vectors as it likes: the range's, and
+// behind them zeros.
+//
+//   range [2]            int32: begin and end
 
 DType dtype_of(const ffi::AnyBuffer& buffer) {
   switch (buffer.element_type()) {
@@ -88,11 +95,22 @@ class Tensors {
       strides_[axis] = bytes_;
     }
   }
-  View operator[](std::size_t i) const {
-    return View(data_ + static_cast<std::ptrdiff_t>(i) * bytes_, dtype_, shape_, strides_);
+  View operator[](std::size_t i) const { return View(data(i), dtype_, shape_, strides_); }
+
+  // The first vectors of one; all others are set to zero.
+  View first_vectors(std::size_t i, Mode mode, std::size_t count) const {
+    std::vector<std::ptrdiff_t> shape = shape_;
+    std::ptrdiff_t& vectors = mode == Mode::kRows ? shape.front() : shape.back();
+    const auto first = static_cast<std::ptrdiff_t>(count);
+    if (first > vectors) throw InvalidArgument("expected a gradient for each vector of the range");
+    if (first < vectors) std::memset(data(i), 0, static_cast<std::size_t>(bytes_));
+    vectors = first;
+    return View(data(i), dtype_, shape, strides_);
   }
 
  private:
+  std::byte* data(std::size_t i) const { return data_ + static_cast<std::ptrdiff_t>(i) * bytes_; }
+
   std::byte* data_;
   DType dtype_;
   std::ptrdiff_t bytes_;  // of each
@@ -140,8 +158,11 @@ class Options {
   const ffi::Dictionary& attributes_;
 };
 
+OrthogonalRegularizer orthogonal_of(double factor, const Options& options) {
+  return {factor, options.mode(), options.is("flatten")};
+}
 Regularizer gram_of(double factor, const Options& options) {
-  return OrthogonalRegularizer{factor, options.mode(), options.is("flatten")};
+  return orthogonal_of(factor, options);
 }
 Regularizer soft_orthogonal_of(double factor, const Options& options) {
   return SoftOrthogonalRegularizer{factor, options.mode(), options.is("diagonal"),
@@ -169,6 +190,40 @@ ffi::Error compute_value_and_grad(ffi::AnyBuffer x, ffi::AnyBuffer factor,
   });
 }
 
+VectorRange range_of(const ffi::Buffer<ffi::S32, 1>& range) {
+  if (range.element_count() != 2) throw InvalidArgument("a range is a begin and an end");
+  const auto number = [&](int i) { return static_cast<std::size_t>(range.typed_data()[i]); };
+  return {number(0), number(1)};  // a negative one is beyond any vector
+}
+
+ffi::Error compute_range_value(ffi::AnyBuffer x, ffi::AnyBuffer factor,
+                               ffi::Buffer<ffi::S32, 1> range, ffi::Result<ffi::AnyBuffer> value,
+                               ffi::Dictionary attributes) {
+  return for_each_tensor(factor, *value, [&](double number, std::size_t i) {
+    return taut::value(orthogonal_of(number, Options(attributes)), Tensors(x, *value)[i],
+                       range_of(range));
+  });
+}
+
+ffi::Error compute_range_value_and_grad(ffi::AnyBuffer x, ffi::AnyBuffer factor,
+                                        ffi::Buffer<ffi::S32, 1> range,
+                                        ffi::Result<ffi::AnyBuffer> value,
+                                        ffi::Result<ffi::AnyBuffer> gradient,
+                                        ffi::Dictionary attributes) {
+  return for_each_tensor(factor, *value, [&](double number, std::size_t i) {
+    const OrthogonalRegularizer regularizer = orthogonal_of(number, Options(attributes));
+    const auto [begin, end] = range_of(range);
+    const ConstView whole = Tensors(x, *value)[i];
+    if (begin > end) throw InvalidArgument("a range ends before it begins");
+    const View slopes = Tensors(*gradient, *value).first_vectors(i, regularizer.mode, end - begin);
+    return taut::value_and_grad(regularizer, whole, VectorRange{begin, end}, slopes);
+  });
+}
+
+void add_handler(const std::string& name, XLA_FFI_Handler* handler, py::dict& handlers) {
+  handlers[py::str(name)] = py::capsule(reinterpret_cast<void*>(handler));
+}
+
 template <RegularizerOf kRegularizerOf>
 void add_handlers(std::string_view kernel, py::dict& handlers) {
   using Buffer = ffi::AnyBuffer;
@@ -178,9 +233,26 @@ void add_handlers(std::string_view kernel, py::dict& handlers) {
       value_and_grad, compute_value_and_grad<kRegularizerOf>,
       ffi::Ffi::Bind().Arg<Buffer>().Arg<Buffer>().Ret<Buffer>().Ret<Buffer>().Attrs());
   const std::string name = "taut_" + std::string(kernel);
-  handlers[py::str(name + "_value")] = py::capsule(reinterpret_cast<void*>(value));
-  handlers[py::str(name + "_value_and_grad")] =
-      py::capsule(reinterpret_cast<void*>(value_and_grad));
+  add_handler(name + "_value", value, handlers);
+  add_handler(name + "_value_and_grad", value_and_grad, handlers);
+}
+
+void add_range_handlers(py::dict& handlers) {
+  using Buffer = ffi::AnyBuffer;
+  using Range = ffi::Buffer<ffi::S32, 1>;
+  XLA_FFI_DEFINE_HANDLER(
+      value, compute_range_value,
+      ffi::Ffi::Bind().Arg<Buffer>().Arg<Buffer>().Arg<Range>().Ret<Buffer>().Attrs());
+  XLA_FFI_DEFINE_HANDLER(value_and_grad, compute_range_value_and_grad,
+                         ffi::Ffi::Bind()
+                             .Arg<Buffer>()
+                             .Arg<Buffer>()
+                             .Arg<Range>()
+                             .Ret<Buffer>()
+                             .Ret<Buffer>()
+                             .Attrs());
+  add_handler("taut_gram_range_value", value, handlers);
+  add_handler("taut_gram_range_value_and_grad", value_and_grad, handlers);
 }
 
 }  // namespace
@@ -188,6 +260,7 @@ void add_handlers(std::string_view kernel, py::dict& handlers) {
 void register_jax(py::module_& module) {
   py::dict handlers;
   add_handlers<gram_of>(kGram.name, handlers);
+  add_range_handlers(handlers);
   add_handlers<soft_orthogonal_of>(kSoftOrthogonal.name, handlers);
   module.attr("jax_handlers") = handlers;
 }

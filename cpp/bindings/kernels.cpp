@@ -35,10 +35,12 @@ Regularizer elementwise_of(const py::tuple& factors) {
   return L1L2{number_at(factors, 0), number_at(factors, 1)};
 }
 
-Regularizer gram_of(const py::tuple& factors) {
+OrthogonalRegularizer orthogonal_of(const py::tuple& factors) {
   check_length(factors, 3);
-  return OrthogonalRegularizer{number_at(factors, 0), mode_at(factors, 1), factors[2].cast<bool>()};
+  return {number_at(factors, 0), mode_at(factors, 1), factors[2].cast<bool>()};
 }
+
+Regularizer gram_of(const py::tuple& factors) { return orthogonal_of(factors); }
 
 Regularizer soft_orthogonal_of(const py::tuple& factors) {
   check_length(factors, 4);

@@ -20,8 +20,9 @@ struct Kernel {
   std::size_t work;  // per element: in a matrix, each meets those of many other vectors
 };
 
-Regularizer elementwise_of(const pybind11::tuple& factors);  // (l1, l2)
-Regularizer gram_of(const pybind11::tuple& factors);         // (factor, mode, flatten)
+Regularizer elementwise_of(const pybind11::tuple& factors);           // (l1, l2)
+OrthogonalRegularizer orthogonal_of(const pybind11::tuple& factors);  // (factor, mode, flatten)
+Regularizer gram_of(const pybind11::tuple& factors);                  // likewise
 // (factor, mode, diagonal, flatten)
 Regularizer soft_orthogonal_of(const pybind11::tuple& factors);
 Regularizer group_lasso_of(const pybind11::tuple& factors);  // (factor, mode)

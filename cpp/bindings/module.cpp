@@ -56,6 +56,39 @@ void register_prox(py::module_& module) {
              py::arg("x"), py::arg("factors"), py::arg("step"));
 }
 
+using RangeFunction = double (*)(const OrthogonalRegularizer&, const ConstView&, VectorRange,
+                                 const View&, double, Workspace*);
+
+template <RangeFunction kFunction>
+double gradient_of_range(py::handle x, py::handle gradient, const py::tuple& factors,
+                         std::size_t begin, std::size_t end, double scale) {
+  const OrthogonalRegularizer regularizer = orthogonal_of(factors);
+  const ConstView view = read_view(x);
+  const View target = write_view(gradient, "a gradient");
+  return call_core(kGram.work * view.size(), [&] {
+    return kFunction(regularizer, view, {begin, end}, target, scale, nullptr);
+  });
+}
+
+// The part of a range of vectors: see taut/vector_range.hpp.
+void register_range(py::module_& module) {
+  module.def(
+      "gram_range_value",
+      [](py::handle x, const py::tuple& factors, std::size_t begin, std::size_t end) {
+        const OrthogonalRegularizer regularizer = orthogonal_of(factors);
+        const ConstView view = read_view(x);
+        return call_core(kGram.work * view.size(),
+                         [&] { return value(regularizer, view, VectorRange{begin, end}); });
+      },
+      py::arg("x"), py::arg("factors"), py::arg("begin"), py::arg("end"));
+  module.def("gram_range_accumulate_grad", gradient_of_range<accumulate_grad>, py::arg("x"),
+             py::arg("grad"), py::arg("factors"), py::arg("begin"), py::arg("end"),
+             py::arg("scale"));
+  module.def("gram_range_value_and_grad", gradient_of_range<value_and_grad>, py::arg("x"),
+             py::arg("grad"), py::arg("factors"), py::arg("begin"), py::arg("end"),
+             py::arg("scale"));
+}
+
 void register_runtime(py::module_& module) {
   module.def("set_num_threads", set_num_threads, py::arg("threads"));
   module.def("get_num_threads", get_num_threads);
@@ -79,6 +112,7 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
   register_kernel<kGroupLasso>(module);
   register_prox<kElementwise>(module);
   register_prox<kGroupLasso>(module);
+  register_range(module);
   register_batch(module);
   register_runtime(module);
   register_jax(module);

@@ -67,6 +67,26 @@ Result<G> accumulate_grad(const taut::Regularizer& regularizer, const taut::Cons
   return {taut::accumulate_grad(regularizer, x, view, scale), gradient};
 }
 
+// The shape of a range's slice.
+inline std::vector<std::ptrdiff_t> shape_of_slice(const taut::ConstView& x, taut::Mode mode,
+                                                  taut::VectorRange range) {
+  std::vector<std::ptrdiff_t> shape = shape_of(x);
+  (mode == taut::Mode::kRows ? shape.front() : shape.back()) =
+      static_cast<std::ptrdiff_t>(range.end - range.begin);
+  return shape;
+}
+
+template <typename G>
+Result<G> part_and_grad(const taut::OrthogonalRegularizer& regularizer, const taut::ConstView& x,
+                        taut::VectorRange range, double scale = 1) {
+  const auto shape = shape_of_slice(x, regularizer.mode, range);
+  std::size_t size = 1;
+  for (const std::ptrdiff_t extent : shape) size *= static_cast<std::size_t>(extent);
+  std::vector<G> gradient(size, from_double<G>(std::numeric_limits<double>::quiet_NaN()));
+  const taut::View view = contiguous_view(gradient, shape);
+  return {taut::value_and_grad(regularizer, x, range, view, scale), gradient};
+}
+
 // `reference` is of the penalty divided by `factor`.
 template <typename G>
 void check_penalty(const taut::Regularizer& regularizer, const taut::ConstView& x,

@@ -142,10 +142,33 @@ class GramReference {
   // With a factor of 1.
   const Reference& result() const { return result_; }
 
+  // A range of the vectors: half of what their pairs add to the value, and their own gradients, in
+  // the order of a matrix of these vectors alone.
+  Reference part(taut::VectorRange range) const {
+    Reference part;
+    const std::size_t vectors = range.end - range.begin;
+    part.gradient.resize(vectors * length_);
+    part.gradient_tolerance.resize(vectors * length_);
+    const bool by_rows = coordinate_stride_ == 1;
+    for (std::size_t i = 0; i < vectors && pairs() > 0; ++i) {
+      part.value += cosines_[range.begin + i] / pairs() / 2;
+      part.value_tolerance += cosine_bounds_[range.begin + i] / pairs() / 2;
+      for (std::size_t k = 0; k < length_; ++k) {
+        const std::size_t from = (range.begin + i) * vector_stride_ + k * coordinate_stride_;
+        const std::size_t to = by_rows ? i * length_ + k : k * vectors + i;
+        part.gradient[to] = result_.gradient[from];
+        part.gradient_tolerance[to] = result_.gradient_tolerance[from];
+      }
+    }
+    part.value_tolerance += value_roundings() * part.value + 4 * kSmallest64;
+    return part;
+  }
+
  private:
   std::size_t at(std::size_t vector, std::size_t coordinate) const {
     return vector * length_ + coordinate;
   }
+  Real value_roundings() const { return 16 * static_cast<Real>(vectors_) * kRoundoff64; }
   Real pairs() const { return static_cast<Real>(vectors_) * static_cast<Real>(vectors_ - 1) / 2; }
   Real roundoff() const { return compute_.roundoff(); }
   Real smallest() const { return compute_.smallest(); }
@@ -163,6 +186,8 @@ class GramReference {
         units_.push_back(raw_[at(i, k)] / denominators_[i]);
       }
     }
+    cosines_.assign(vectors_, 0);
+    cosine_bounds_.assign(vectors_, 0);
     slopes_.assign(units_.size(), 0);
     slope_bounds_.assign(units_.size(), 0);
   }
@@ -172,9 +197,8 @@ class GramReference {
       for (std::size_t j = i + 1; j < vectors_; ++j) add_pair(i, j);
     }
     result_.value /= pairs();
-    const Real additions = 16 * static_cast<Real>(vectors_) * kRoundoff64;
     result_.value_tolerance =
-        result_.value_tolerance / pairs() + additions * result_.value + 4 * kSmallest64;
+        result_.value_tolerance / pairs() + value_roundings() * result_.value + 4 * kSmallest64;
   }
 
   void add_pair(std::size_t i, std::size_t j) {
@@ -190,6 +214,10 @@ class GramReference {
     const Real bound = (static_cast<Real>(length_) + 8) * roundoff() * absolute / norms;
     result_.value += std::abs(dot) / norms;
     result_.value_tolerance += bound;
+    for (const std::size_t vector : {i, j}) {
+      cosines_[vector] += std::abs(dot) / norms;
+      cosine_bounds_[vector] += bound;
+    }
 
     const Real pair_sign = sign(dot);
     if (dot == 0) return;
@@ -235,6 +263,8 @@ class GramReference {
   std::vector<Real> units_;
   std::vector<Real> denominators_;
   std::vector<bool> clamped_;
+  std::vector<Real> cosines_;  // Σ |cosine| of each vector's pairs
+  std::vector<Real> cosine_bounds_;
   std::vector<Real> slopes_;  // with respect to x̂
   std::vector<Real> slope_bounds_;
 };

@@ -87,6 +87,17 @@ TEMPLATE_LIST_TEST_CASE("orthogonal penalties allocate once, with a workspace an
                 taut::accumulate_grad(taut::OrthogonalRegularizer{}, x.view(), gradient.view(), 1,
                                       workspace);
               }) == 0);
+        const taut::VectorRange range{0, static_cast<std::size_t>(rows)};
+        for (const taut::VectorRange part : {range, {1, range.end}, {range.end / 2, range.end}}) {
+          const std::ptrdiff_t extents[] = {static_cast<std::ptrdiff_t>(part.end - part.begin), 17};
+          const View slopes(gradient.memory.data(), taut::DTypeOf<G>::value, extents,
+                            gradient.strides);
+          CHECK(allocations_when_repeated([&] {
+                  taut::value(taut::OrthogonalRegularizer{}, x.view(), part, workspace);
+                  taut::accumulate_grad(taut::OrthogonalRegularizer{}, x.view(), part, slopes, 1,
+                                        workspace);
+                }) == 0);
+        }
         CHECK(allocations_when_repeated([&] {
                 for (const bool diagonal : {true, false}) {
                   const taut::SoftOrthogonalRegularizer soft{.diagonal = diagonal};

@@ -294,6 +294,33 @@ TEMPLATE_LIST_TEST_CASE("recorded bits of orthogonal penalties of several strips
   }
 }
 
+// Ranges of one tile, of several, and of several strips.
+TEMPLATE_LIST_TEST_CASE("recorded bits of orthogonal penalties of ranges", "", EveryDtype) {
+  using T = typename TestType::Element;
+  using G = typename TestType::Gradient;
+  struct Case {
+    std::size_t vectors;
+    std::size_t length;
+    taut::VectorRange range;
+  };
+  RecordedBits recorded;
+  for (const std::string& level : fused_levels_under_test()) {
+    const UsedLevel used(level);
+    Digest digest;
+    for (const auto& [vectors, length, range] :
+         {Case{30, 17, {4, 11}}, Case{49, 130, {0, 25}}, Case{200, 33, {51, 150}},
+          Case{400, 17, {399, 400}}, Case{2500, 3, {30, 2450}}}) {
+      const std::vector<T> x = store<T>(random_numbers<T>(vectors * length));
+      const auto view = taut::ConstView::matrix(x, vectors, length);
+      digest.add(taut::value(OrthogonalRegularizer{}, view, range));
+      const auto part = part_and_grad<G>(OrthogonalRegularizer{}, view, range, 0.9);
+      digest.add(part.value);
+      digest.add(part.gradient);
+    }
+    recorded.check("ranges/" + name_of_dtypes<T, G>(), digest);
+  }
+}
+
 TEMPLATE_LIST_TEST_CASE("recorded bits of soft orthogonality", "", EveryDtype) {
   using T = typename TestType::Element;
   using G = typename TestType::Gradient;

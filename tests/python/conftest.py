@@ -11,8 +11,8 @@ from taut import _core
 settings.register_profile("taut", derandomize=True, deadline=None, database=None)
 settings.load_profile("taut")
 
-# test_keras.py and test_torch_sharded.py run them, in processes of their own.
-collect_ignore = ["keras_cases", "sharded_cases"]
+# test_keras.py, test_jax_sharded.py and test_torch_sharded.py run them, in processes of their own.
+collect_ignore = ["jax_cases", "keras_cases", "sharded_cases"]
 
 LEVELS = _core.available_levels()
 X86_LEVELS = ["x86-64-v2", "x86-64-v3", "x86-64-v4"]

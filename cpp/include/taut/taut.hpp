@@ -9,6 +9,7 @@
 #include "taut/penalty.hpp"
 #include "taut/regularizers.hpp"
 #include "taut/runtime.hpp"
+#include "taut/vector_range.hpp"
 #include "taut/view.hpp"
 #include "taut/workspace.hpp"
 

@@ -92,6 +92,18 @@ void check_written(const Problem& problem, const Call& call) {
   }
 }
 
+void check_apart(const Problem& problem, const ConstView& whole, const Call& call) {
+  if (problem.gradient == nullptr || problem.layout.size == 0) return;
+  const Strided gradient = problem.layout.strided(1);
+  const Layout layout = layout_of(whole, call.arena());
+  const Strided read = layout.strided(0);
+  if (!range_of(read).meets(range_of(gradient))) return;
+  CallEffort effort(call);
+  if (overlap(read, gradient, effort)) {
+    throw InvalidArgument("The gradient must not overlap the input: they share memory");
+  }
+}
+
 Plan& plan_of(const Regularizer& regularizer, const Problem& problem, const Call& call) {
   return std::visit([&](const auto& r) -> Plan& { return make_plan(r, problem, call); },
                     regularizer);

@@ -39,6 +39,8 @@ void check_penalty(const Regularizer& regularizer, const Problem& problem, const
 // The gradient has x's shape and a dtype that suits x's, and overlaps neither itself nor what is
 // read; or, of a proximal step, x does not:
 void check_written(const Problem& problem, const Call& call);
+// Where x is a slice of a larger array: the gradient overlaps no part of that either:
+void check_apart(const Problem& problem, const ConstView& whole, const Call& call);
 
 // The plan of a problem that has been checked.
 Plan& plan_of(const Regularizer& regularizer, const Problem& problem, const Call& call);

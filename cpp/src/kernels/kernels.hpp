@@ -159,7 +159,8 @@ struct GramMatrix {
   std::size_t length;
   std::size_t padded_vectors;  // a whole number of `vector_multiple`
   std::size_t panel_vectors;   // a whole number of kGramSignGroup
-  GramSource source;           // what the copies are of
+  GramSource source;           // what the copies are of; for a tile, that of its rows
+  GramSource column_source;    // for a tile, that of its columns
   // Per vector x with x̂ = x / max(|x|, 1e-7), where `rows` holds x times a power of two:
   double* weights;      // x̂ = weight * rows; a whole number of kGramWeights of them
   void* unit_weights;   // the same in Compute; as many as panel_vectors
@@ -170,8 +171,9 @@ struct GramMatrix {
   // Groups of register_columns vectors, of which the last may be narrower:
   void* rows;  // Compute[coordinate][vector] of each
   // For a gradient, else null; in panels of some coordinates, with zeros up to kGramCoordinates:
-  void* panels;         // as `rows`: Compute[coordinate / panel][vector][coordinate % panel]
-  void* gradients;      // Σⱼ sign(i, j) x̂ⱼ, laid out as `panels`
+  void* panels;     // as `rows`: Compute[coordinate / panel][vector][coordinate % panel]
+  void* gradients;  // Σⱼ sign(i, j) x̂ⱼ, as `panels`, of the first gradient_vectors vectors
+  std::size_t gradient_vectors;
   double* projections;  // of the above on x̂ᵢ, unless that is clamped: Σⱼ |<x̂ᵢ,x̂ⱼ>|
 };
 
@@ -212,7 +214,8 @@ struct GramKernel {
   std::size_t panel;             // coordinates per panel; divides kGramCoordinates
 
   // Fills `matrix`, but for its gradients, with the vectors [begin, begin + register_columns) of
-  // its source; false if one has NaN or Inf.
+  // its source; behind the last one, up to a whole group of kGramSignGroup, with zeros. False if
+  // one has NaN or Inf.
   bool (*pack)(const GramMatrix& matrix, std::size_t begin);
 
   // Σ |<x̂ᵢ,x̂ⱼ>| over the pairs i < j of a tile. A pair has the sign of its dot product in Compute,
@@ -247,10 +250,11 @@ struct GramKernel {
   // tile, with its scratch; `signs` may be null.
   double (*stream_tile)(const GramMatrix& matrix, const GramSigns* signs, void* scratch);
 
-  // multiply_signs and finish, after stream_tile has written `signs`; with the scratch of the
-  // former.
-  void (*stream_finish)(const GramMatrix& matrix, const GramSigns& signs, double coefficient,
-                        const GramTarget& target, void* scratch);
+  // multiply_signs and finish, after stream_tile has written `signs`, for the vectors
+  // [target_begin, target_end); with the scratch of the former.
+  void (*stream_finish)(const GramMatrix& matrix, std::size_t target_begin, std::size_t target_end,
+                        const GramSigns& signs, double coefficient, const GramTarget& target,
+                        void* scratch);
 };
 
 // ---- soft orthogonality --------------------------------------------------------------------

@@ -6,6 +6,7 @@
 #include "plans/plan.hpp"
 #include "run/call.hpp"
 #include "taut/regularizers.hpp"
+#include "taut/vector_range.hpp"
 #include "views/problem.hpp"
 
 namespace taut {
@@ -33,9 +34,13 @@ void check(const OrthogonalRegularizer&, Task, const ConstView& x, double scale)
 constexpr bool takes_sides(const OrthogonalRegularizer&) { return false; }
 Plan& make_plan(const OrthogonalRegularizer&, const Problem&, const Call&);
 
+// For a range of the vectors of problem.x; the gradient, and the layout, are those of its slice.
+Plan& make_plan(const OrthogonalRegularizer&, VectorRange, const Problem&, const Call&);
+
 void check(const SoftOrthogonalRegularizer&, Task, const ConstView& x, double scale);
 constexpr bool takes_sides(const SoftOrthogonalRegularizer&) { return false; }
 Plan& make_plan(const SoftOrthogonalRegularizer&, const Problem&, const Call&);
+
 void check(const GroupLasso&, Task, const ConstView& x, double scale);
 constexpr bool takes_sides(const GroupLasso&) { return false; }
 Plan& make_plan(const GroupLasso&, const Problem&, const Call&);

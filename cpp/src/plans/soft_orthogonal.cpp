@@ -46,16 +46,11 @@ constexpr double kCopiesPerNanosecond = 0.5;
 
 // The same numbers, read as the vectors' coordinates.
 Vectors turned(const Vectors& vectors) {
-  Vectors turned{vectors.length, vectors.count, vectors.arrays};
+  Vectors turned{vectors.length, vectors.count, {0, vectors.length}, vectors.arrays};
   for (Vectors::Array& array : turned.arrays) {
     std::swap(array.vector_stride, array.coordinate_stride);
   }
   return turned;
-}
-
-// Throws std::bad_alloc for what no memory can have.
-std::size_t round_up(std::size_t number, std::size_t multiple) {
-  return checked_product(divide_up(number, multiple), multiple);
 }
 
 // Whether the vectors V are W's own or its coordinates, and what stands on the diagonal of H.

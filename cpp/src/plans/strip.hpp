@@ -1,15 +1,76 @@
-// How the Gram matrix is cut: into strips of rows, and those into tiles.
+// How the Gram matrix is cut: into blocks of vectors, strips of rows, and those into tiles.
 
 #ifndef TAUT_PLANS_STRIP_HPP_
 #define TAUT_PLANS_STRIP_HPP_
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
+#include <span>
 
 #include "kernels/kernels.hpp"
 #include "run/arena.hpp"
+#include "taut/vector_range.hpp"
 
 namespace taut {
+
+// Throws std::bad_alloc for what no memory can have.
+inline std::size_t round_up(std::size_t number, std::size_t multiple) {
+  return checked_product(divide_up(number, multiple), multiple);
+}
+
+// Vectors that stand side by side in the copies, at [begin, end); and which one is the first.
+struct VectorBlock {
+  std::size_t begin;
+  std::size_t end;
+  std::size_t vector;
+
+  std::size_t size() const { return end - begin; }
+};
+
+// Where a matrix's vectors stand in the copies. A range of them comes first, so that it is the
+// square at the top of the Gram matrix, of which the upper triangle is enough; the others follow in
+// up to two blocks, to whom it is a rectangle. All vectors are one block, and so are those of one
+// tile, of which a range is a part.
+class VectorBlocks {
+ public:
+  VectorBlocks(std::size_t vectors, VectorRange range) {
+    if (range.end - range.begin == vectors || vectors <= kGramSmallTile) {
+      add(0, vectors);
+      targets_ = range;
+      return;
+    }
+    add(range.begin, range.end);
+    add(0, range.begin);
+    add(range.end, vectors);
+    targets_ = {0, first().end};
+  }
+
+  std::span<const VectorBlock> all() const { return std::span(blocks_).first(count_); }
+  const VectorBlock& first() const { return blocks_[0]; }
+  std::span<const VectorBlock> others() const { return all().subspan(1); }
+  std::size_t end() const { return blocks_[count_ - 1].end; }
+
+  // The range, in the copies.
+  VectorRange targets() const { return targets_; }
+  // Whether vectors of the first block are not in the range.
+  bool is_part_of_first() const { return targets_.end - targets_.begin < first().size(); }
+
+ private:
+  // Where every level begins a group of registers, and no tile of the block before reads anything.
+  static constexpr std::size_t kAlignment = kGramSmallTile;
+  static_assert(kAlignment % kGramWeights == 0 && kAlignment % kGramSignGroup == 0);
+
+  void add(std::size_t begin, std::size_t end) {
+    if (begin == end && count_ > 0) return;
+    const std::size_t at = count_ == 0 ? 0 : round_up(blocks_[count_ - 1].end, kAlignment);
+    blocks_[count_++] = {at, at + (end - begin), begin};
+  }
+
+  std::array<VectorBlock, 3> blocks_{};
+  std::size_t count_ = 0;
+  VectorRange targets_;
+};
 
 // Rows [begin, end) of the Gram matrix, from the diagonal on.
 struct Strip {
@@ -35,6 +96,16 @@ struct Strip {
     const std::size_t row = begin + tile_row * tile;
     const std::size_t column = row + index * tile;
     return {row, column, std::min(tile, end - row), std::min(tile, vectors - column)};
+  }
+
+  // The same rows towards vectors of another block.
+  std::size_t tiles_towards(const VectorBlock& others) const {
+    return tile_rows() * divide_up(others.size(), tile);
+  }
+  GramTile tile_towards(const VectorBlock& others, std::size_t index) const {
+    const std::size_t row = begin + index % tile_rows() * tile;
+    const std::size_t column = others.begin + index / tile_rows() * tile;
+    return {row, column, std::min(tile, end - row), std::min(tile, others.end - column)};
   }
 };
 

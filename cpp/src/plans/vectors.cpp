@@ -61,14 +61,20 @@ class CopyingPlan final : public Plan {
   void run(std::size_t phase, std::size_t piece, std::byte* scratch) override {
     if (is_of_plan(phase)) return plan_.run(phase - 1, piece, scratch);
     const std::size_t begin = piece * vectors_per_piece();
-    const std::size_t end = std::min(copies_.count, begin + vectors_per_piece());
-    for (std::size_t vector = begin; vector < end; ++vector) {
-      if (phase > 0) {
+    const std::size_t end = begin + vectors_per_piece();
+    const std::size_t gradients = std::min(end, copies_.range.end - copies_.range.begin);
+    if (phase > 0) {
+      for (std::size_t vector = begin; vector < gradients; ++vector) {
         scatter(at(vector), 1, 0, copies_.length, copy_of(1, vector));
-        continue;
       }
+      return;
+    }
+    for (std::size_t vector = begin; vector < std::min(end, copies_.count); ++vector) {
       gather(at(vector), 0, 0, copies_.length, copy_of(0, vector));
-      if (task_ == Task::kAccumulate) gather(at(vector), 1, 0, copies_.length, copy_of(1, vector));
+    }
+    if (task_ != Task::kAccumulate) return;
+    for (std::size_t vector = begin; vector < gradients; ++vector) {
+      gather(at(vector), 1, 0, copies_.length, copy_of(1, vector));
     }
   }
   double combine() override { return plan_.combine(); }
@@ -108,8 +114,9 @@ Plan& make_copying_plan(const Problem& problem, const Layout& first,
   of_copies.layout.extents = reinterpret_cast<const std::size_t*>(kept.data());
   for (std::size_t array = 0; array < (problem.has_gradient() ? 2 : 1); ++array) {
     const std::size_t size = first.arrays[array].element_size;
+    const std::size_t count = array == 0 ? copies.count : copies.range.end - copies.range.begin;
     std::byte* data =
-        call.arena().take<std::byte>(checked_product(copies.count, copies.length, size)).data();
+        call.arena().take<std::byte>(checked_product(count, copies.length, size)).data();
     const auto step = static_cast<std::ptrdiff_t>(size);
     copies.arrays[array] = {data, static_cast<std::ptrdiff_t>(copies.length) * step, step};
     kept[1 + array] = step;
@@ -136,13 +143,39 @@ std::size_t length_of_vectors(const ConstView& x, Mode mode) {
   return count == 0 ? 0 : x.size() / count;
 }
 
+void check_range(VectorRange range, std::size_t vectors) {
+  if (range.begin <= range.end && range.end <= vectors) return;
+  throw InvalidArgument("Expected a range of the vectors [0, " + std::to_string(vectors) +
+                        "). Received: [" + std::to_string(range.begin) + ", " +
+                        std::to_string(range.end) + ")");
+}
+
+ConstView slice_of(const ConstView& x, Mode mode, VectorRange range) {
+  const std::size_t sliced = vector_axis(x, mode);
+  std::array<std::ptrdiff_t, kMaxRank> shape;
+  std::array<std::ptrdiff_t, kMaxRank> strides;
+  for (std::size_t axis = 0; axis < x.rank(); ++axis) {
+    shape[axis] = static_cast<std::ptrdiff_t>(x.extent(axis));
+    strides[axis] = x.stride(axis);
+  }
+  shape[sliced] = static_cast<std::ptrdiff_t>(range.end - range.begin);
+  const auto* data = static_cast<const std::byte*>(x.data());
+  return {data + static_cast<std::ptrdiff_t>(range.begin) * x.stride(sliced), x.dtype(),
+          std::span(shape).first(x.rank()), std::span(strides).first(x.rank())};
+}
+
 Plan& make_vector_plan(const Problem& problem, Mode mode, const Call& call,
+                       const VectorPlanMaker& maker) {
+  return make_vector_plan(problem, mode, {0, count_of_vectors(*problem.x, mode)}, call, maker);
+}
+
+Plan& make_vector_plan(const Problem& problem, Mode mode, VectorRange range, const Call& call,
                        const VectorPlanMaker& maker) {
   const ConstView& x = *problem.x;
   const std::size_t axis = vector_axis(x, mode);
   const std::array<std::ptrdiff_t, 2> strides{
       x.stride(axis), problem.has_gradient() ? problem.gradient->stride(axis) : 0};
-  Vectors vectors{count_of_vectors(x, mode), length_of_vectors(x, mode), {}};
+  Vectors vectors{count_of_vectors(x, mode), length_of_vectors(x, mode), range, {}};
   if (x.rank() == 2) {  // as it is, backwards too
     vectors.arrays[0] = {writable(static_cast<const std::byte*>(x.data())), strides[0],
                          x.stride(1 - axis)};

@@ -9,11 +9,13 @@
 #include "plans/plan.hpp"
 #include "run/call.hpp"
 #include "taut/regularizers.hpp"
+#include "taut/vector_range.hpp"
 #include "views/problem.hpp"
 
 namespace taut {
 
-// A matrix and its gradient, read as the vectors along one axis. Strides are in bytes.
+// A matrix and the gradient of a range of its vectors, which are those along one axis. Strides are
+// in bytes.
 struct Vectors {
   struct Array {
     std::byte* data = nullptr;  // of x, only to be read
@@ -23,6 +25,7 @@ struct Vectors {
 
   std::size_t count;
   std::size_t length;  // coordinates of each
+  VectorRange range;
   std::array<Array, 2> arrays;
 };
 
@@ -47,10 +50,18 @@ class VectorPlanMaker {
 // copies of both are what is read and written.
 Plan& make_vector_plan(const Problem& problem, Mode mode, const Call& call,
                        const VectorPlanMaker& maker);
+// The same for a range of them: the gradient, and the problem's layout, are those of its slice.
+Plan& make_vector_plan(const Problem& problem, Mode mode, VectorRange range, const Call& call,
+                       const VectorPlanMaker& maker);
 
 // How many vectors there are, and coordinates of each.
 std::size_t count_of_vectors(const ConstView& x, Mode mode);
 std::size_t length_of_vectors(const ConstView& x, Mode mode);
+
+// Throws InvalidArgument unless the range is one of so many vectors.
+void check_range(VectorRange range, std::size_t vectors);
+// A view of these vectors alone.
+ConstView slice_of(const ConstView& x, Mode mode, VectorRange range);
 
 }  // namespace taut
 

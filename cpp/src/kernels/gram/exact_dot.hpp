@@ -146,14 +146,16 @@ class ExactSum {
 };
 
 template <typename Storage>
-ExactDot exact_dot(const GramSource& source, std::size_t length, std::size_t i, std::size_t j) {
-  const char* a = static_cast<const char*>(source.data) + offset(i, source.vector_stride);
-  const char* b = static_cast<const char*>(source.data) + offset(j, source.vector_stride);
+ExactDot exact_dot(const GramMatrix& matrix, std::size_t row, std::size_t column) {
+  const auto [a_data, a_stride, a_step] = matrix.source;
+  const auto [b_data, b_stride, b_step] = matrix.column_source;
+  const char* a = static_cast<const char*>(a_data) + offset(row, a_stride);
+  const char* b = static_cast<const char*>(b_data) + offset(column, b_stride);
   ExactSum<Storage> sum;
-  for (std::size_t k = 0; k < length; ++k) {
-    const WholeNumber<Storage> first(a + offset(k, source.coordinate_stride));
+  for (std::size_t k = 0; k < matrix.length; ++k) {
+    const WholeNumber<Storage> first(a + offset(k, a_step));
     if (first.significand == 0) continue;
-    const WholeNumber<Storage> second(b + offset(k, source.coordinate_stride));
+    const WholeNumber<Storage> second(b + offset(k, b_step));
     if (second.significand != 0) sum.add_product(first, second);
   }
   return sum.result();

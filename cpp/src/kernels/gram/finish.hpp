@@ -96,7 +96,7 @@ class FinishedVectors {
     TAUT_UNROLL
     for (std::size_t first = 0; first < kFinished; first += kPanel) {
       const T* x = panel_of<T>(matrix_, matrix_.panels, first_ + v, c + first);
-      const T* gradient = panel_of<T>(matrix_, matrix_.gradients, first_ + v, c + first);
+      const T* gradient = gradient_of<T>(matrix_, first_ + v, c + first);
       TAUT_UNROLL
       for (std::size_t part = 0; part < kPanel; part += kDoubles) {
         const auto direction = load<Vector<T, kDoubles>>(x + part) * weights_[v];
@@ -120,8 +120,7 @@ class FinishedVectors {
         Square<T> g;
         const std::size_t within = c % kPanel;
         const T* from = panel_of<T>(matrix_, matrix_.panels, first_ + v, c - within) + within;
-        const T* gradients =
-            panel_of<T>(matrix_, matrix_.gradients, first_ + v, c - within) + within;
+        const T* gradients = gradient_of<T>(matrix_, first_ + v, c - within) + within;
         TAUT_UNROLL
         for (std::size_t i = 0; i < kLanes; ++i) {
           const std::size_t of = i < vectors ? i * kPanel : 0;  // any that is there

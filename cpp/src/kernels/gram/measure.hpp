@@ -172,7 +172,9 @@ inline void set_weights(const GramMatrix& matrix, const Group<T>& group,
     unit_weights[v] = static_cast<T>(matrix.weights[v]);
   }
   if (group.first + group.vectors < matrix.vectors) return;
-  for (std::size_t v = matrix.vectors; v < matrix.panel_vectors; ++v) unit_weights[v] = 0;
+  for (std::size_t v = matrix.vectors; v < round_up(matrix.vectors, kGramSignGroup); ++v) {
+    unit_weights[v] = 0;
+  }
 }
 
 }  // namespace

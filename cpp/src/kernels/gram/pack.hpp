@@ -60,10 +60,11 @@ template <typename T>
   }
 }
 
-// Zeros for the panels beyond the last vector.
+// Zeros for the panels beyond the last vector, up to a whole group.
 template <typename T>
 inline void clear_panels(const GramMatrix& matrix) {
-  const std::size_t numbers = (matrix.panel_vectors - matrix.vectors) * GramShape<T>::kPanel;
+  const std::size_t numbers =
+      (round_up(matrix.vectors, kGramSignGroup) - matrix.vectors) * GramShape<T>::kPanel;
   for (std::size_t c = 0; c < round_up(matrix.length, kGramCoordinates);
        c += GramShape<T>::kPanel) {
     __builtin_memset(panel_of<T>(matrix, matrix.panels, matrix.vectors, c), 0, numbers * sizeof(T));

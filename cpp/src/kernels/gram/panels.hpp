@@ -40,6 +40,14 @@ template <typename T>
   return static_cast<T*>(panels) + c * matrix.panel_vectors + vector * GramShape<T>::kPanel;
 }
 
+// Where that of a vector's gradient stands.
+template <typename T>
+[[gnu::always_inline]] inline T* gradient_of(const GramMatrix& matrix, std::size_t vector,
+                                             std::size_t c) {
+  return static_cast<T*>(matrix.gradients) + c * matrix.gradient_vectors +
+         vector * GramShape<T>::kPanel;
+}
+
 // The panel of a vector's direction that begins at coordinate c.
 template <typename T>
 [[gnu::always_inline]] inline Panel<T> direction(const GramMatrix& matrix, std::size_t vector,

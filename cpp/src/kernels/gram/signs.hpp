@@ -278,7 +278,7 @@ void multiply_signs(const GramMatrix& matrix, std::size_t panel_begin, std::size
   const bool has_own = target_begin >= signs.other_base && target_begin < other_end;
   for (std::size_t panel = panel_begin; panel < panel_end; ++panel) {
     const std::size_t c = panel * kNumbers;
-    T* gradients = panel_of<T>(matrix, matrix.gradients, 0, c);
+    T* gradients = gradient_of<T>(matrix, 0, c);
     if (signs.positive == nullptr) {
       add_own_groups<T, false>(matrix, c, signs, gradients, target_begin, target_end);
       continue;

@@ -73,18 +73,20 @@ double stream_tile(const GramMatrix& matrix, const GramSigns* signs, void* scrat
 }
 
 template <typename Storage>
-void stream_finish(const GramMatrix& matrix, const GramSigns& signs, double coefficient,
-                   const GramTarget& target, void* tables) {
+void stream_finish(const GramMatrix& matrix, std::size_t target_begin, std::size_t target_end,
+                   const GramSigns& signs, double coefficient, const GramTarget& target,
+                   void* tables) {
+  const std::size_t first_target = target_begin - target_begin % kGramSignGroup;
   using T = ComputeOf<Storage>;
   visit_windows(matrix, [&](const GramMatrix& window, std::size_t first) {
     for (std::size_t begin = 0; begin < matrix.vectors; begin += GramShape<T>::kColumns) {
       copy_scaled<Storage>(window, begin, nullptr);
     }
     const std::size_t panels = round_up(window.length, kGramCoordinates) / GramShape<T>::kPanel;
-    multiply_signs<T>(window, 0, panels, 0, window.vectors, window.vectors, signs, tables);
+    multiply_signs<T>(window, 0, panels, first_target, target_end, window.vectors, signs, tables);
     GramTarget part = target;
     part.data = static_cast<char*>(target.data) + offset(first, target.coordinate_stride);
-    finish<Storage>(window, 0, matrix.vectors, coefficient, part);
+    finish<Storage>(window, target_begin, target_end, coefficient, part);
   });
 }
 

@@ -76,7 +76,7 @@ template <typename T, typename Add>
 [[gnu::noinline]] void complete_uncertain(const GramMatrix& matrix, const GramTile& place,
                                           ExactDotFunction exact, T* tile, Add add) {
   visit_uncertain(matrix, place, tile, [&](std::size_t i, std::size_t j) {
-    const ExactDot dot = exact(matrix.source, matrix.length, place.row + i, place.column + j);
+    const ExactDot dot = exact(matrix, place.row + i, place.column + j);
     if (dot.sign == 0) return;
     // The reciprocals are multiplied without their exponents, which may leave the range.
     const double row = matrix.reciprocals[place.row + i];

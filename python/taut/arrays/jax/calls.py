@@ -10,21 +10,20 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import Array, ShapeDtypeStruct, lax
+from jax import Array, lax
 from jax.custom_derivatives import SymbolicZero
 
 from taut import _core
 from taut.arrays.group import add
 from taut.arrays.jax import operations
-from taut.arrays.jax.operations import sum_dtype, value_dtype
-from taut.arrays.jax.sharding import varying_like
+from taut.arrays.jax.operations import sum_dtype
+from taut.arrays.jax.sharding import gathered, sharded_like
+from taut.arrays.jax.shares import Call, call
 from taut.kernels import Kernel, Presence
 
 for _name, _handler in _core.jax_handlers.items():
     jax.ffi.register_ffi_target(_name, _handler, platform="cpu")
 
-# The handlers take batches: XLA calls them once for all matrices under vmap.
-_call = partial(jax.ffi.ffi_call, vmap_method="broadcast_all")
 _STATIC = (2, 3, 4)  # the kernel, its options, and which terms there are
 
 
@@ -37,9 +36,8 @@ def value(
     presence: Presence,
 ) -> Array:
     """Returns the penalty."""
-    result = ShapeDtypeStruct((), value_dtype(x))
-    otherwise = partial(operations.value, kernel=kernel, options=options, presence=presence)
-    return _by_platform("value", result, otherwise, x, numbers, kernel, options)
+    otherwise = partial(_formula_value, kernel=kernel, options=options, presence=presence)
+    return _by_platform("value", otherwise, x, numbers, kernel, options)
 
 
 @partial(value.defjvp, symbolic_zeros=True)  # so that only what is asked for is computed
@@ -72,12 +70,8 @@ def _value_and_slope(
     presence: Presence,
 ) -> tuple[Array, Array]:
     """Returns the penalty and its gradient, in float32 for the half types."""
-    dtype = value_dtype(x)
-    results = ShapeDtypeStruct((), dtype), ShapeDtypeStruct(x.shape, dtype)
-    otherwise = partial(
-        operations.value_and_slope, kernel=kernel, options=options, presence=presence
-    )
-    return _by_platform("value_and_grad", results, otherwise, x, numbers, kernel, options)  # type: ignore[no-any-return]
+    otherwise = partial(_formula_value_and_slope, kernel=kernel, options=options, presence=presence)
+    return _by_platform("value_and_grad", otherwise, x, numbers, kernel, options)  # type: ignore[no-any-return]
 
 
 @_value_and_slope.defjvp  # type: ignore[untyped-decorator]
@@ -86,16 +80,36 @@ def _value_and_slope_jvp(
 ) -> Any:
     x, numbers = primals
     _, tangents_out = jax.jvp(
-        lambda x, numbers: operations.value_and_slope(x, numbers, kernel, options, presence),
+        lambda x, numbers: _formula_value_and_slope(x, numbers, kernel, options, presence),
         primals,
         tangents,
     )
     return _value_and_slope(x, numbers, kernel, options, presence), tangents_out
 
 
+def _formula_value(
+    x: Array,
+    numbers: tuple[Any, ...],
+    kernel: Kernel,
+    options: tuple[Any, ...],
+    presence: Presence,
+) -> Array:
+    return operations.value(gathered(x), numbers, kernel, options, presence)
+
+
+def _formula_value_and_slope(
+    x: Array,
+    numbers: tuple[Any, ...],
+    kernel: Kernel,
+    options: tuple[Any, ...],
+    presence: Presence,
+) -> tuple[Array, Array]:
+    total, slope = operations.value_and_slope(gathered(x), numbers, kernel, options, presence)
+    return total, sharded_like(slope, x)
+
+
 def _by_platform(
     function: str,
-    results: Any,
     otherwise: Any,
     x: Array,
     numbers: tuple[Any, ...],
@@ -103,16 +117,9 @@ def _by_platform(
     options: tuple[Any, ...],
 ) -> Any:
     """Calls the kernel where it is compiled for the CPU, and JAX's operations elsewhere."""
-    handler = f"taut_{kernel.name}_{function}"
-    if handler not in _core.jax_handlers:
+    named = tuple(zip(kernel.options, options, strict=True))
+    of_core = Call(kernel.name, function, named)
+    if not of_core.is_known:
         return otherwise(x, numbers)
-
-    def call(x: Array, numbers: tuple[Array, ...]) -> Any:
-        attributes = dict(zip(kernel.options, options, strict=True))
-        found = _call(handler, results)(x, *numbers, **attributes)
-        if not isinstance(results, tuple):
-            return varying_like(found, x, *numbers)
-        return tuple(varying_like(each, x, *numbers) for each in found)  # a list, of an older JAX
-
     operands = tuple(jnp.asarray(number, sum_dtype(x)) for number in numbers)
-    return lax.platform_dependent(x, operands, cpu=call, default=otherwise)
+    return lax.platform_dependent(x, operands, cpu=partial(call, of_core), default=otherwise)

@@ -13,7 +13,7 @@ from jax import Array
 from taut.arrays.factors import operand, operands
 from taut.arrays.formula import FormulaLibrary
 from taut.arrays.jax import calls, operations
-from taut.arrays.jax.sharding import gathered, varying_like
+from taut.arrays.jax.sharding import varying_like
 from taut.arrays.library import Factors
 from taut.kernels import Kernel, Presence, Sides
 
@@ -105,7 +105,7 @@ def _value(
     presence: Presence,
 ) -> Array:
     if kernel.bound_by == "arithmetic":
-        return calls.value(gathered(x), numbers, kernel, options, presence)
+        return calls.value(x, numbers, kernel, options, presence)
     return operations.value(x, numbers, kernel, options, presence)
 
 

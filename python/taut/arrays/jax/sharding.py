@@ -5,23 +5,43 @@ from typing import Any
 
 import jax
 from jax import Array
+from jax.sharding import NamedSharding, PartitionSpec
+
+
+def explicit_sharding(x: Any) -> Any:
+    """Returns the sharding that the type of x tells, on a mesh whose axes are explicit; or None."""
+    sharding = getattr(_type_of(x), "sharding", None)
+    if sharding is None or all(axis is None for axis in getattr(sharding, "spec", ())):
+        return None
+    return sharding
 
 
 def gathered(x: Array) -> Array:
-    """Returns a matrix that every device has whole, on a mesh whose axes are explicit.
+    """Returns an array that every device has whole, where its type says that it is not.
 
-    A kernel that is bound by arithmetic takes it whole; on other meshes XLA gathers it.
+    On other meshes XLA shares out JAX's operations as it likes.
     """
-    sharding = getattr(_type_of(x), "sharding", None)
-    if sharding is None or all(axis is None for axis in getattr(sharding, "spec", ())):
+    sharding = explicit_sharding(x)
+    if sharding is None:
         return x
-    whole = jax.sharding.NamedSharding(sharding.mesh, jax.sharding.PartitionSpec())
-    return jax.sharding.reshard(x, whole)
+    return jax.sharding.reshard(x, NamedSharding(sharding.mesh, PartitionSpec()))
+
+
+def sharded_like(result: Array, x: Array) -> Array:
+    """Returns an array of x's shape with x's sharding, where its type says what that is."""
+    sharding = explicit_sharding(x)
+    return result if sharding is None else jax.sharding.reshard(result, sharding)
+
+
+def is_manual() -> bool:
+    """Returns whether this is traced for each device by itself, as under `shard_map`."""
+    return bool(jax.sharding.get_abstract_mesh().manual_axes)
 
 
 def varying_like(result: Array, *operands: Array) -> Array:
     """Returns what a call gave, marked to differ over axes of `shard_map` as its operands do."""
-    axes = tuple(sorted({axis for x in operands for axis in _varying_axes(x)}))
+    wanted = {axis for x in operands for axis in _varying_axes(x)}
+    axes = tuple(sorted(wanted - set(_varying_axes(result))))  # some versions mark it themselves
     if not axes:
         return result
     if hasattr(jax.lax, "pcast"):
