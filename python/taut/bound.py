@@ -22,6 +22,7 @@ from taut.shares import (
     Term,
     check_gradients,
     group_of,
+    importances_of,
     in_words,
     pick_gradients,
     require_gradients,
@@ -108,7 +109,8 @@ class BoundPenalties:
         ]
         self._shares = shares = self._share(self._frozen_names())
         for x in {type(x): x for x in leaves.values()}.values():  # one of each library
-            library_of(x).check_agreement(leaves, functools.partial(in_words, self._terms, shares))
+            words = functools.partial(in_words, self._terms, shares)
+            library_of(x).check_agreement(leaves, words, importances_of(self._terms))
 
     def __getstate__(self) -> dict[str, Any]:
         return vars(self) | {"_batch": None}  # which holds addresses

@@ -87,6 +87,12 @@ def in_words(terms: list[Term], shares: Shares) -> dict[str, str]:
     return said
 
 
+def importances_of(terms: list[Term]) -> dict[str, Any]:
+    """Returns the importance of each parameter that has one."""
+    pairs = ((name, sides) for name, *_, sides in terms if sides is not None)
+    return {name: native(sides.importance) for name, sides in pairs if sides.importance is not None}
+
+
 def group_of(cls: type[Group], terms: list[Term]) -> Group:
     """Returns what computes some penalties."""
     names = [term.name for term in terms]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from taut import tree
 from taut.arrays import library_of, native
 from taut.kernels import Sides
-from taut.kernels.checks import check_side
+from taut.kernels.checks import NEGATIVE_IMPORTANCE, check_side
 from taut.rules import Plan
 from taut.tree import Parameters
 
@@ -47,8 +47,8 @@ def look_up(
             array = _array_for(plan, name, what, arrays)
             if array is None:
                 continue
-            if what == "importance" and known.get(name) is not array:
-                _check_not_negative(name, array)
+            is_new = what == "importance" and known.get(name) is not array
+            if is_new and _is_known_not_negative(name, array):
                 known[name] = array
             found.setdefault(name, {})[what] = array
     return {name: Sides(**arrays) for name, arrays in found.items()}
@@ -68,11 +68,12 @@ def as_arrays(name: str, x: Any, sides: Sides) -> Sides:
             continue
         try:
             arrays.append(library.side(x, native(side)))
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{name}: {error}, as the {what}") from None
+        try:
             check_side(what, x, arrays[-1])
-        except TypeError as error:
-            raise TypeError(f"{name}: {error}, as the {what}") from None
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from None
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{name}: {error}") from None
     return Sides(*arrays)
 
 
@@ -87,6 +88,8 @@ def _array_for(plan: Plan, name: str, what: str, arrays: Mapping[str, Any]) -> A
             )
         return None
     if name not in arrays:
+        if _is_none_above(name, arrays):
+            return None
         raise ValueError(
             f"{name}: it has a penalty, and no {what}. Give it one, or None for the plain penalty"
         )
@@ -97,7 +100,11 @@ def _check_known(
     what: str, arrays: Mapping[str, Any], params: Parameters, leaves: Mapping[str, Any]
 ) -> None:
     """Raises a ValueError for names that no parameter has, nor, of a module, a buffer."""
-    unknown = [name for name in arrays if name not in leaves]
+    unknown = [
+        name
+        for name, array in arrays.items()
+        if name not in leaves and not (array is None and _is_above(name, leaves))
+    ]
     torch = sys.modules.get("torch")
     if unknown and torch is not None and isinstance(params, torch.nn.Module):
         state = params.state_dict()  # of which a copy is a reference
@@ -105,15 +112,27 @@ def _check_known(
     if unknown:
         raise ValueError(
             f"There are no parameters of these names, which have a {what}: {unknown}. Known "
-            f"parameters: {list(leaves)}. Give allow_unused=True where that may be."
+            f"parameters: {list(leaves)}. Give allow_unused=True where that may be. (A module's "
+            "buffers may be there, if the parameters are given as the module.)"
         )
 
 
-def _check_not_negative(name: str, importance: Any) -> None:
+def _is_above(name: str, leaves: Iterable[str]) -> bool:
+    """Returns whether a name is that of a part in which parameters are."""
+    return any(leaf.startswith((f"{name}/", f"{name}.")) for leaf in leaves)
+
+
+def _is_none_above(name: str, arrays: Mapping[str, Any]) -> bool:
+    """Returns whether None was given for a part in which a parameter is."""
+    return any(array is None and _is_above(part, [name]) for part, array in arrays.items())
+
+
+def _is_known_not_negative(name: str, importance: Any) -> bool:
     try:
         array = native(importance)
         is_negative = library_of(array).has_negative(array)
     except TypeError as error:
         raise TypeError(f"{name}: {error}, as the importance") from None
     if is_negative:
-        raise ValueError(f"{name}: an importance is not negative. Received a negative one")
+        raise ValueError(f"{name}: {NEGATIVE_IMPORTANCE}")
+    return is_negative is not None

@@ -279,7 +279,7 @@ def test_an_importance_is_not_negative():
     params = {"v": np.ones(3), "w": np.ones(3)}
     importance = {"v": np.ones(3), "w": np.array([0.0, 1.0, -1e-300])}
     penalties = Penalties([("*", L2())], importance=importance)
-    with pytest.raises(ValueError, match=r"^w: an importance is not negative"):
+    with pytest.raises(ValueError, match=r"^w: an importance must not be negative"):
         penalties.bind(params)
     importance["w"][2] = np.nan  # which shows
     assert np.isnan(penalties(params))

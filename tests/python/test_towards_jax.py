@@ -58,8 +58,26 @@ def test_a_traced_importance_is_not_looked_at():
     negative = jax.tree.map(jnp.negative, importance)
     total = jax.jit(lambda own: Penalties(RULES, importance=own)(params))
     assert float(total(negative)) == pytest.approx(-float(total(importance)), rel=1e-6)
-    with pytest.raises(ValueError, match="an importance is not negative"):
+    with pytest.raises(ValueError, match="an importance must not be negative"):
         Penalties(RULES, reference=reference, importance=negative)(params)
+
+
+def test_an_importance_from_outside_of_a_trace_is_looked_at_within():
+    params, reference, importance = make_trees()
+    negative = jax.tree.map(jnp.negative, importance)
+
+    def total_of(importance):
+        penalties = Penalties(RULES, reference=reference, importance=importance)
+        return lambda params: penalties(params)
+
+    exact = float(total_of(importance)(params))
+    for transform in (jax.jit, lambda f: lambda x: jax.value_and_grad(f)(x)[0]):
+        assert float(transform(total_of(importance))(params)) == pytest.approx(exact, rel=1e-5)
+        with pytest.raises(ValueError, match="an importance must not be negative"):
+            transform(total_of(negative))(params)
+    step = lambda total, _: (total + total_of(importance)(params), None)  # noqa: E731
+    scanned, _ = jax.lax.scan(step, jnp.zeros(()), length=3)
+    assert float(scanned) == pytest.approx(3 * exact, rel=1e-5)
 
 
 def test_eager_calls_compile_once():

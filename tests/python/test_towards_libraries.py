@@ -7,7 +7,9 @@ import pytest
 from arrays import random_array
 from frameworks import require, to_library
 from taut import Penalties
+from taut.kernels import Sides
 from taut.regularizers import L1, L1L2, L2
+from taut.regularizers._towards import Towards as TowardsPenalty
 from towards import Towards
 
 LIBRARIES = ["torch", "jax", "tensorflow"]
@@ -128,8 +130,37 @@ def test_errors_name_the_parameter(library):
                 call(params)
     with pytest.raises(ValueError, match=r"^w: it has a penalty, and no reference"):
         Penalties([("*", L2())], reference={"v": params["v"]})(params)
-    with pytest.raises(ValueError, match=r"^w: an importance is not negative"):
+    with pytest.raises(ValueError, match=r"^w: an importance must not be negative"):
         Penalties([("*", L2())], importance={"v": None, "w": -params["w"]})(params)
+
+
+@pytest.mark.parametrize("library", ["torch", "tensorflow"])
+def test_what_a_trace_could_not_see_is_looked_at_afterwards(library):
+    framework = require(library)
+    w = to_library(library, np.ones(3, np.float32))
+    penalties = Penalties([("w", L2())], importance={"w": -w})
+    traced = framework.func.grad if library == "torch" else framework.function
+    traced(lambda w: penalties({"w": w}))(w)
+    with pytest.raises(ValueError, match=r"^w: an importance must not be negative"):
+        penalties({"w": w})
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_none_for_a_part_is_the_plain_penalty_of_all_within(library):
+    convert = lambda *shape: to_library(library, np.ones(shape, np.float32))  # noqa: E731
+    params = {"body": {"w": convert(2, 3)}, "head": {"w": convert(3), "b": convert(1)}}
+    reference = {"body": {"w": convert(2, 3)}, "head": None}
+    assert float(Penalties([("*", L2(1.0))], reference=reference)(params)) == 4
+    with pytest.raises(ValueError, match=r"names.*\['hea'\]"):
+        Penalties([("*", L2(1.0))], reference=reference | {"hea": None})(params)
+
+
+def test_a_reference_that_fits_no_longer_is_refused():
+    x = to_library("jax", np.ones((2, 3), np.float32))
+    for shape in ((1, 3), (4, 2, 3)):
+        penalty = TowardsPenalty(L2(1.0), Sides(reference=np.ones(shape, np.float32)))
+        with pytest.raises(ValueError, match="The reference must have the shape of the input"):
+            penalty(x)
 
 
 def test_another_librarys_arrays_are_refused():

@@ -201,6 +201,33 @@ def test_live_factors():
     )
 
 
+def test_numpy_references_are_the_very_memory():
+    x = torch.ones(2, 3, requires_grad=True)
+    numbers = np.zeros((2, 6), np.float32)
+    reference = numbers[:, ::2]
+    reference.flags.writeable = False
+    bound = Penalties([("w", L2(1.0))], reference={"w": reference}).bind({"w": x})
+    assert bound().item() == 6
+    numbers += 1
+    assert bound().item() == 0
+
+    half = x.detach().bfloat16()
+    brain = to_array(torch.zeros(2, 3, dtype=torch.bfloat16))
+    assert Penalties([("w", L2(1.0))], reference={"w": brain})({"w": half}).item() == 6
+    with pytest.raises(ValueError, match=r"^w: .*goes backwards.*, as the reference"):
+        Penalties([("w", L2(1.0))], reference={"w": numbers[::-1, ::2]})({"w": x})
+
+
+def test_tensors_of_inference_mode_are_refused_where_autograd_would():
+    x = torch.ones(3, requires_grad=True)
+    with torch.inference_mode():
+        reference = torch.zeros(3)
+        penalties = Penalties([("w", L2(1.0))], reference={"w": reference})
+        assert penalties({"w": x}).item() == 3
+    with pytest.raises(ValueError, match=r"^w: .*inference_mode.*: clone it, as the reference"):
+        penalties({"w": x})
+
+
 def test_a_proximal_step_is_differentiable():
     # Two elements are within a step of the reference, and none is where it bends.
     reference = torch.linspace(2, -3, 20, dtype=torch.float64)

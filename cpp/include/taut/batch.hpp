@@ -29,8 +29,8 @@ namespace taut {
 //   value     l1 * Σ importance * |x - reference| + l2 * Σ importance * (x - reference)²
 //   gradient  importance * (l1 * sign(x - reference) + 2 * l2 * (x - reference))
 //   prox      x moves towards the reference by step * l1 * importance, to the reference itself
-//   where
-//             that is nearer; what is left of the way is divided by 1 + 2 * step * l2 * importance
+//             where that is nearer; what is left of the way is divided by
+//             1 + 2 * step * l2 * importance
 //
 // Towards the weights that training began with, this is L2-SP (Li, Grandvalet and Davoine,
 // "Explicit Inductive Bias for Transfer Learning with Convolutional Networks", 2018); with Fisher
@@ -39,9 +39,10 @@ namespace taut {
 //
 // Both have x's shape and any strides, and x's dtype or float32; nothing that is written overlaps
 // them; of any other penalty they are an InvalidTerm. They are read in the same pass as x, in
-// float64: the difference is rounded to that, and then multiplied. NaN and Inf in any of them show
-// as they do in x. Without one its results have the bits of a reference of zeros, or an importance
-// of ones. An importance is not negative, which is not looked at here.
+// float64: the difference is rounded to that, then multiplied by the importance, then by the factor;
+// the first product may leave the range where both together would not. NaN and Inf in any of them
+// show as they do in x. Without one its results have the bits of a reference of zeros, or an
+// importance of ones. An importance must not be negative, which is not looked at here.
 struct Term {
   Regularizer regularizer;
   ConstView x;

@@ -90,9 +90,9 @@ class FormulaLibrary(ArrayLibrary):
             f"expected one of {self.plural}, or a NumPy array. Received: {type(given).__name__}"
         )
 
-    def has_negative(self, side: Any) -> bool:
+    def has_negative(self, side: Any) -> bool | None:
         """Returns whether one of NumPy's has a negative element; a library may know of its own."""
-        return isinstance(side, ndarray) and bool((side < 0).any())
+        return bool((side < 0).any()) if isinstance(side, ndarray) else None
 
     def value_towards(self, kernel: Kernel, x: Any, factors: Factors, sides: Sides) -> Any:
         """Returns the penalty of x as a 0-d array."""

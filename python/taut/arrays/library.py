@@ -86,8 +86,8 @@ class ArrayLibrary(Protocol):
             ValueError: If it is on another device.
         """
 
-    def has_negative(self, side: Any) -> bool:
-        """Returns whether an element is known to be negative; of what is traced, none is."""
+    def has_negative(self, side: Any) -> bool | None:
+        """Returns whether an element is negative; None where it cannot be known, as of a trace."""
 
     def value_towards(self, kernel: Kernel, x: Any, factors: Factors, sides: Sides) -> Any:
         """Returns the penalty of x as `value` does, of a kernel that takes a reference."""
@@ -112,16 +112,21 @@ class ArrayLibrary(Protocol):
     # ---- one parameter of many ----
 
     def check_agreement(
-        self, leaves: Mapping[str, Any], penalties: Callable[[], Mapping[str, str]]
+        self,
+        leaves: Mapping[str, Any],
+        penalties: Callable[[], Mapping[str, str]],
+        importances: Mapping[str, Any],
     ) -> None:
         """Checks that processes that share arrays have the same penalties of them.
 
         Args:
             leaves: Arrays by their names, of this library and of others.
             penalties: Returns, in words, what is computed of those that have a penalty.
+            importances: Those of the arrays that have one.
 
         Raises:
-            ValueError: On all of them, if they do not.
+            ValueError: On all of them, if they do not, or if an importance that they share is
+                negative.
         """
         return  # arrays of most libraries are shared with nobody
 

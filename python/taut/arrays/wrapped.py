@@ -88,8 +88,8 @@ class WrappedLibrary(ArrayLibrary, Protocol):
         array = self.native(x)
         return library_of(array).side(array, native(given))
 
-    def has_negative(self, side: Any) -> bool:
-        """Returns whether an element of the array within is known to be negative."""
+    def has_negative(self, side: Any) -> bool | None:
+        """Returns whether an element of the array within is negative, if that is known."""
         array = self.native(side)
         return library_of(array).has_negative(array)
 

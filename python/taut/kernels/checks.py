@@ -8,6 +8,7 @@ from typing import Any, NoReturn, TypeVar
 
 _Option = TypeVar("_Option", bound=str | bool)
 
+NEGATIVE_IMPORTANCE = "an importance must not be negative. Received one with a negative element"
 DTYPES = ("float64", "float32", "float16", "bfloat16")
 
 

@@ -5,6 +5,7 @@ from typing import Any, NoReturn
 from taut.arrays import library_of, native
 from taut.arrays.factors import read_step
 from taut.kernels import Sides
+from taut.kernels.checks import check_side
 from taut.regularizers._base import Regularizer
 from taut.regularizers._kernel import KernelRegularizer
 
@@ -47,4 +48,7 @@ class Towards(Regularizer):
         sides = Sides(
             *(None if side is None else library.side(array, native(side)) for side in self._sides)
         )
+        for what, side in sides._asdict().items():
+            if side is not None:
+                check_side(what, array, side)
         return array, self._regularizer._kernel, self._regularizer._factors(), sides

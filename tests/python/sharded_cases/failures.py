@@ -48,6 +48,17 @@ def test_ranks_with_other_rules(params, kind):
     assert not any(grad.to_local().any() for grad in grads.values())
 
 
+@pytest.mark.parametrize("is_given", [True, False])
+def test_ranks_with_other_rules_and_importances(params, is_given):
+    weights = {name: abs(x) for name, x in params.items()}
+    if not is_given:
+        weights["a.weight"] = other_on_the_last_rank(weights["a.weight"], None)
+    rules = [("b.weight", L2(0.3)), ("*", other_on_the_last_rank(L2(0.1), L2(0.2)))]
+    penalties = taut.Penalties(rules, importance=weights)
+    with pytest.raises(ValueError, match=rf"differ in: rank 0: a\.weight.*rank {LAST}: a"):
+        penalties(params)
+
+
 def test_ranks_with_other_names(params):
     name = other_on_the_last_rank("a.weight", "c.weight")
     with pytest.raises(ValueError, match=rf"rank 0: a\.weight.*rank {LAST}: c\.weight"):

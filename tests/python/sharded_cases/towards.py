@@ -68,5 +68,5 @@ def test_a_negative_importance_on_one_rank_is_an_error_on_all():
     importance = torch.ones(2 * SIZE, 3)
     importance[-1, 0] = -1
     importance = spread(importance, mesh_of(), [Shard(0)])
-    with pytest.raises(ValueError, match="importance is not negative"):
+    with pytest.raises(ValueError, match="importance must not be negative"):
         taut.Penalties([("w", L2(0.1))], importance={"w": importance})({"w": x})

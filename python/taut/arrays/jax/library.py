@@ -47,9 +47,12 @@ class Jax(FormulaLibrary):
         kernel.check_step(numbers, by)
         return _proximal(x, numbers, kernel, options, by)
 
-    def has_negative(self, side: Any) -> bool:
-        """Returns whether an element is negative, of what is not traced."""
-        return not isinstance(side, jax.core.Tracer) and bool((side < 0).any())
+    def has_negative(self, side: Any) -> bool | None:
+        """Returns whether an element is negative, of what is not traced; within a trace, too."""
+        if isinstance(side, jax.core.Tracer):
+            return None
+        with jax.ensure_compile_time_eval():
+            return bool((side < 0).any())
 
     def value_towards(self, kernel: Kernel, x: Array, factors: Factors, sides: Sides) -> Array:
         """Returns the penalty of x as a 0-d array."""

@@ -51,9 +51,11 @@ class TensorFlow(FormulaLibrary):
         """Returns the proximal step of x as a tensor, which tapes differentiate."""
         return super().proximal(kernel, _as_tensor(x), factors, step)
 
-    def has_negative(self, side: Any) -> bool:
+    def has_negative(self, side: Any) -> bool | None:
         """Returns whether an element is negative, outside of graphs."""
-        return tf.executing_eagerly() and bool(tf.reduce_any(tf.convert_to_tensor(side) < 0))
+        if not tf.executing_eagerly():
+            return None
+        return bool(tf.reduce_any(tf.convert_to_tensor(side) < 0))
 
     def value_towards(self, kernel: Kernel, x: Any, factors: Factors, sides: Sides) -> Any:
         """Returns the penalty of x as a 0-d tensor, which tapes differentiate."""

@@ -27,6 +27,7 @@ from taut.arrays.torch.memory import (
     is_traced,
     is_tracing,
     scalar,
+    tensor_of,
     view_of,
 )
 from taut.kernels import Kernel, Sides
@@ -169,10 +170,16 @@ class Torch(ArrayLibrary):
     def side(self, x: Tensor, given: Any) -> Tensor:
         """Returns a tensor where x is, without its graph; of a NumPy array, its memory."""
         if isinstance(given, ndarray):
-            given = torch.from_numpy(given if given.flags.writeable else given.copy())
+            given = tensor_of(given)
         if not isinstance(given, Tensor):
             raise TypeError(f"expected a tensor. Received: {type(given).__name__}")
         check_tensor(given)
+        is_plain = not is_observed() and not torch.is_inference_mode_enabled()
+        if is_plain and given.is_inference():
+            raise ValueError(
+                "expected a tensor that autograd may keep. Received one that was made under "
+                "torch.inference_mode(): clone it"
+            )
         if given.device != x.device:
             raise ValueError(
                 f"expected a tensor where the parameter is, on {x.device}. Received one on "
@@ -180,9 +187,11 @@ class Torch(ArrayLibrary):
             )
         return given.detach().resolve_neg()
 
-    def has_negative(self, side: Tensor) -> bool:
+    def has_negative(self, side: Tensor) -> bool | None:
         """Returns whether an element is negative, of what is not traced."""
-        return not (is_observed() or side.is_meta) and bool((side.detach() < 0).any())
+        if is_observed() or side.is_meta:
+            return None
+        return bool((side.detach() < 0).any())
 
     def value_towards(self, kernel: Kernel, x: Tensor, factors: Factors, sides: Sides) -> Tensor:
         """Returns the penalty of x as a 0-d tensor, differentiable where that is asked for."""

@@ -1,9 +1,12 @@
 """What of torch's tensors is memory that the kernels can read and write."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd import forward_ad
 
@@ -81,6 +84,25 @@ def view_of(x: Tensor) -> _core.View:
     if name is None or not (pointer and x.is_cpu):
         name = _check_memory(x)
     return _core.View(pointer, name, x.shape, x.stride())
+
+
+def tensor_of(array: NDArray[Any]) -> Tensor:
+    """Returns a tensor that is the very memory of an array, which may be read-only: do not write.
+
+    Raises:
+        TypeError: If it is of a dtype that torch does not have.
+        ValueError: If an axis of it goes backwards.
+    """
+    if any(stride < 0 for stride in array.strides):
+        raise ValueError(
+            "expected a NumPy array none of whose axes goes backwards, since tensors have no such "
+            "strides: copy it"
+        )
+    is_bfloat16 = array.dtype.name == "bfloat16"
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        tensor = torch.from_numpy(array.view(np.int16) if is_bfloat16 else array)
+    return tensor.view(torch.bfloat16) if is_bfloat16 else tensor
 
 
 def _check_memory(x: Tensor) -> str:

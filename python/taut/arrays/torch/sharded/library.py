@@ -31,6 +31,7 @@ from taut.arrays.torch.sharded.group import (
 )
 from taut.arrays.torch.sharded.layout import Layout, local_of, with_layout_of
 from taut.kernels import Kernel, Sides
+from taut.kernels.checks import NEGATIVE_IMPORTANCE
 
 
 class Sharded(Torch):
@@ -132,10 +133,9 @@ class Sharded(Torch):
         side: DTensor = given.detach()
         return side
 
-    def has_negative(self, side: DTensor) -> bool:
-        """Returns whether an element is negative, on any rank."""
-        own = float(super().has_negative(local_of(side)))
-        return sums.reduce_all([own], [Layout(side)]) > 0
+    def has_negative(self, side: DTensor) -> None:
+        """Returns None: one rank does not know, and all of them ask with `check_agreement`."""
+        return
 
     def value_towards(self, kernel: Kernel, x: DTensor, factors: Factors, sides: Sides) -> Tensor:
         """Returns the penalty of x as a plain 0-d tensor, differentiable where it is asked for."""
@@ -161,13 +161,23 @@ class Sharded(Torch):
         Layout(x)
 
     def check_agreement(
-        self, leaves: Mapping[str, Any], penalties: Callable[[], Mapping[str, str]]
+        self,
+        leaves: Mapping[str, Any],
+        penalties: Callable[[], Mapping[str, str]],
+        importances: Mapping[str, Any],
     ) -> None:
         """Raises a ValueError on all ranks of a mesh if they have other penalties of its tensors.
 
-        Each bind asks once, by a message.
+        Or if an importance is negative on one of them. Each bind asks once, by a message, and by
+        one for each process group where there are importances.
         """
         check_agreement(leaves, penalties())
+        shared = {name: x for name, x in importances.items() if isinstance(x, DTensor)}
+        layouts = list(map(Layout, shared.values()))
+        own = [float((local_of(x) < 0).any()) for x in shared.values()]
+        for name, count in zip(shared, sums.reduce_each(own, layouts), strict=True):
+            if count > 0:
+                raise ValueError(f"{name}: {NEGATIVE_IMPORTANCE}")
 
     def memory_key(self, x: DTensor) -> Hashable:
         """Returns what only the same elements have in common; on every rank alike.
