@@ -16,7 +16,7 @@ from worlds import run_world
 torch = require("torch")
 
 CASES = Path(__file__).parent / "sharded_cases"
-NAMES = ("elementwise", "penalties", "towards", "training", "failures")
+NAMES = ("elementwise", "penalties", "by_vectors", "towards", "training", "failures")
 EAGER = [CASES / f"{name}.py" for name in NAMES]
 COMPILED = [CASES / "compiled.py"]
 EXAMPLE = Path(__file__).parents[2] / "examples" / "torch_fsdp.py"

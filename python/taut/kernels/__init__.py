@@ -8,7 +8,7 @@ from collections.abc import Callable
 from taut.kernels.elementwise import ELEMENTWISE
 from taut.kernels.gram import GRAM
 from taut.kernels.group_lasso import GROUP_LASSO
-from taut.kernels.kernel import Kernel, Presence, Sides
+from taut.kernels.kernel import Kernel, Presence, RangeFunctions, Sides
 from taut.kernels.operations import Operations
 from taut.kernels.soft_orthogonal import SOFT_ORTHOGONAL
 
@@ -20,6 +20,7 @@ __all__ = [
     "Kernel",
     "Operations",
     "Presence",
+    "RangeFunctions",
     "Sides",
     "get",
     "register",

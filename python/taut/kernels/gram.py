@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from taut import _core
-from taut.kernels.kernel import Kernel
+from taut.kernels.kernel import Kernel, RangeFunctions
 from taut.kernels.operations import Operations, PullBack, is_known
 from taut.kernels.vectors import as_matrix
 
@@ -87,5 +87,10 @@ GRAM = Kernel(
     rank=2,
     flattens=lambda mode, flatten: flatten,
     options={"mode": ("rows", "columns"), "flatten": (False, True)},
+    ranges=RangeFunctions(
+        _core.gram_range_value,
+        _core.gram_range_value_and_grad,
+        _core.gram_range_accumulate_grad,
+    ),
     is_batched=True,
 )

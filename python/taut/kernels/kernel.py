@@ -30,6 +30,18 @@ class Sides(NamedTuple):
     importance: Any = None
 
 
+class RangeFunctions(NamedTuple):
+    """The core's functions of some of an array's vectors, `begin` to `end`, of which it needs all.
+
+    The parts of ranges that partition the vectors add up to the penalty; the gradient is that of
+    the range's own vectors, and complete.
+    """
+
+    value: Callable[..., float]  # (x, factors, begin, end)
+    value_and_grad: Callable[..., float]  # (x, grad, factors, begin, end, scale)
+    accumulate_grad: Callable[..., float]  # likewise
+
+
 def _never(*options: Any) -> bool:
     return False
 
@@ -69,6 +81,7 @@ class Kernel:
         options: The names of the other factors, and what each may be: strings, or bools.
         cuts: `(rank, *options)`: the axes along which x may be cut into pieces, whose penalties add
             up to that of x, and whose gradients and proximal steps are its own.
+        ranges: The core's functions of some of x's vectors, if there are any.
         is_batched: Whether the core's functions of many tensors know the kernel by its name.
         takes_sides: Whether those functions take a reference and an importance for each array. Then
             a term is called with `x - reference` as x, and with `importance=` where there is one,
@@ -90,6 +103,7 @@ class Kernel:
     flattens: Callable[..., bool] = _never
     options: Mapping[str, tuple[str, ...] | tuple[bool, ...]] = field(default_factory=dict)
     cuts: Callable[..., Sequence[int]] = _nowhere
+    ranges: RangeFunctions | None = None
     is_batched: bool = False
     takes_sides: bool = False
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 
@@ -15,7 +16,7 @@ from taut.arrays.torch.memory import view_of
 from taut.arrays.torch.sharded import owners, sums, transfer
 from taut.arrays.torch.sharded.layout import Layout, local_of
 from taut.arrays.torch.sharded.owners import Owned
-from taut.kernels import Kernel
+from taut.kernels import Kernel, RangeFunctions
 
 # References and importances, None for a tensor that has none; two empty ones where none has any.
 SideTensors = tuple[Sequence[DTensor | None], Sequence[DTensor | None]]
@@ -24,9 +25,10 @@ SideTensors = tuple[Sequence[DTensor | None], Sequence[DTensor | None]]
 class Batch:
     """Penalties of DTensors in the CPU's memory, at one moment.
 
-    What a kernel computes of each piece for itself, is computed where the pieces are; of the rest,
-    each tensor has an owner, to which its pieces travel. A rank's parts are what it adds to each
-    sum. All that can be refused is refused before anything is sent or written, on every rank alike.
+    What a kernel computes of each piece for itself, is computed where the pieces are. The rest
+    travels: to its owner, or to all ranks, each of which computes its own vectors. A rank's parts
+    are what it adds to each sum. All that can be refused is refused before anything is sent or
+    written, on every rank alike.
     """
 
     def __init__(
@@ -42,7 +44,7 @@ class Batch:
         self.layouts = layouts
         self._sides = [[each if each is None else local_of(each) for each in own] for own in sides]
         self.shards = list(map(local_of, arrays))
-        self._owned: list[Owned] = []
+        owned: list[Owned] = []
         self._kept: list[int] = []  # the places of what is computed where it is
         for place, (index, layout) in enumerate(zip(indices, layouts, strict=True)):
             name, factors = self.kinds[index]
@@ -51,13 +53,14 @@ class Batch:
                 self._kept.append(place)
                 continue
             _check(names[place], kernel, factors, layout)
-            self._owned.append(_owned(place, kernel, factors, layout, arrays[place]))
+            owned.append(_owned(place, kernel, factors, layout, arrays[place]))
+        self._owned, self._by_vectors = owners.split(owned)
         self._turns = owners.turns(self._owned)
 
     @property
-    def has_owners(self) -> bool:
-        """Whether something is computed as a whole, by an owner."""
-        return bool(self._owned)
+    def needs_wholes(self) -> bool:
+        """Whether pieces of something travel."""
+        return bool(self._owned or self._by_vectors)
 
     def parts(self) -> list[float]:
         """Returns this rank's parts of the penalties."""
@@ -65,11 +68,14 @@ class Batch:
         for turn in self._turns:
             (wholes,) = transfer.gather(turn, self.shards)
             parts = self._call(_core.batch_value, list(wholes), [wholes], parts)
+        for owned in self._by_vectors:
+            functions, whole, factors, own = self._own_vectors(owned)
+            parts[owned.place] = functions.value(whole, factors, *own)
         return parts
 
     def accumulate_grad(self, grads: Sequence[Tensor], scale: float) -> list[float]:
         """Adds to what this rank holds of the gradients, and returns its parts of the penalties."""
-        for owned in self._owned:
+        for owned in (*self._owned, *self._by_vectors):
             _check_gradient(self.names[owned.place], self.shards[owned.place], grads[owned.place])
         parts = self._call(
             _core.batch_accumulate_grad, self._kept, [self.shards, grads], None, scale
@@ -80,6 +86,11 @@ class Batch:
             own = list(wholes)
             parts = self._call(_core.batch_accumulate_grad, own, [wholes, slopes], parts, scale)
             transfer.hand_out(turn, slopes, grads)
+        for owned in self._by_vectors:
+            functions, whole, factors, own_vectors = self._own_vectors(owned)
+            grad = view_of(grads[owned.place])
+            part = functions.accumulate_grad(whole, grad, factors, *own_vectors, scale)
+            parts[owned.place] = part
         return parts
 
     def value_and_grad(self, grads: Sequence[Tensor], scale: float) -> list[float]:
@@ -93,7 +104,24 @@ class Batch:
             own = list(wholes)
             parts = self._call(_core.batch_value_and_grad, own, [wholes, slopes], parts, scale)
             transfer.hand_out(turn, slopes, grads)
+        for owned in self._by_vectors:
+            functions, whole, factors, own_vectors = self._own_vectors(owned)
+            grad = view_of(grads[owned.place])
+            part = functions.value_and_grad(whole, grad, factors, *own_vectors, scale)
+            parts[owned.place] = part
         return parts
+
+    def _own_vectors(
+        self, owned: Owned
+    ) -> tuple[RangeFunctions, _core.View, Factors, tuple[int, int]]:
+        """Returns what computes this rank's vectors of a tensor, which travels to all ranks."""
+        name, factors = self.kinds[self.indices[owned.place]]
+        functions = kernels.get(name).ranges
+        assert functions is not None
+        assert owned.own is not None
+        (wholes,) = transfer.gather(owners.everywhere(owned), self.shards)
+        self._whole = wholes[owned.place]  # which must outlive its view
+        return functions, view_of(self._whole), factors, owned.own
 
     def prox(self, step: float) -> None:
         """Takes the proximal steps of what this rank holds, in place."""
@@ -149,9 +177,13 @@ def is_kept(kernel: Kernel, factors: Factors, layout: Layout) -> bool:
 
 
 def _owned(place: int, kernel: Kernel, factors: Factors, layout: Layout, x: DTensor) -> Owned:
-    is_by_columns = "columns" in factors[len(kernel.numbers) :]
-    vectors = layout.shape[-1 if is_by_columns else 0] if kernel.bound_by == "arithmetic" else 1
-    return Owned(place, layout, tuple(x.stride()), x.element_size(), vectors)
+    axis = len(layout.shape) - 1 if "columns" in factors[len(kernel.numbers) :] else 0
+    vectors = layout.shape[axis] if kernel.bound_by == "arithmetic" else 1
+    own = None
+    if kernel.ranges is not None and layout.axes == {axis}:
+        runs = [piece.run(axis) for piece in layout.pieces]
+        own = None if None in runs else runs[layout.ranks.index(dist.get_rank())]
+    return Owned(place, layout, tuple(x.stride()), x.element_size(), vectors, own)
 
 
 def _view_of(side: Tensor | None) -> _core.View | None:

@@ -40,7 +40,7 @@ class Total(Function):
         batch = Batch(names, kinds, indices, tensors, layouts, sides)
         ctx.terms = names, kinds, indices, layouts, sides
         slopes: list[Tensor] = []
-        if batch.has_owners and any(ctx.needs_input_grad):
+        if batch.needs_wholes and any(ctx.needs_input_grad):
             slopes = list(map(torch.empty_like, batch.shards))
             parts = batch.value_and_grad(slopes, 1.0)
         else:

@@ -26,6 +26,12 @@ class Piece:
         """Whether it has no elements."""
         return 0 in self.shape
 
+    def run(self, axis: int) -> tuple[int, int] | None:
+        """Returns where it begins and ends along an axis, if it is one run there."""
+        if self._runs is None:
+            return None
+        return self._runs[axis].start, self._runs[axis].stop
+
     def read(self, whole: Tensor) -> Tensor:
         """Returns the shard, contiguous."""
         return whole[self._runs or self._indices].contiguous()
