@@ -20,8 +20,8 @@ OLDEST = ROOT / "build" / "keras-oldest"  # see the Makefile
 BACKENDS = ["torch", "jax", "tensorflow"]
 
 
-def run_cases(backend, files, folder=None):
-    environment = os.environ | {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
+def run_cases(backend, files, folder=None, **more):
+    environment = os.environ | {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"} | more
     if folder is not None:
         environment["PYTHONPATH"] = str(folder)
     # What other libraries warn of is not ours to mend.
@@ -57,6 +57,7 @@ QUICK = [
 ]
 STEPS = [CASES / "tensorflow_steps.py"]
 COMPILED = [CASES / "compiled_training.py"]
+DISTRIBUTED = [CASES / "distributed.py"]
 
 
 @pytest.mark.slow
@@ -67,6 +68,12 @@ def test_the_newest_keras(backend):
 @pytest.mark.slow
 def test_the_newest_keras_compiled(backend):
     run_cases(backend, COMPILED)
+
+
+@pytest.mark.parametrize("backend", ["jax", "tensorflow"], indirect=True)
+def test_several_devices(backend):
+    flags = "--xla_force_host_platform_device_count=4"
+    run_cases(backend, DISTRIBUTED, XLA_FLAGS=flags, JAX_PLATFORMS="cpu")
 
 
 @pytest.mark.slow
