@@ -36,8 +36,8 @@ TEMPLATE_LIST_TEST_CASE("penalties towards a reference are what the formulas say
   });
 }
 
-TEMPLATE_LIST_TEST_CASE("a thousand random penalties towards a reference, in any layouts", "",
-                        EveryDtype) {
+TEMPLATE_LIST_TEST_CASE("a thousand random penalties towards a reference, in any layouts",
+                        "[large]", EveryDtype) {
   using T = typename TestType::Element;
   using G = typename TestType::Gradient;
   std::mt19937 generator(17);
