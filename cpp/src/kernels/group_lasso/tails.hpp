@@ -19,7 +19,7 @@ template <typename T>
   if (count & 8) __builtin_memcpy(to, from, 8 * sizeof(T)), to += 8, from += 8;
   if (count & 4) __builtin_memcpy(to, from, 4 * sizeof(T)), to += 4, from += 4;
   if (count & 2) __builtin_memcpy(to, from, 2 * sizeof(T)), to += 2, from += 2;
-  if (count & 1) *to = *from;
+  if (count & 1) __builtin_memcpy(to, from, sizeof(T));
 }
 
 // The last `count` of a window's numbers, from the vector `part` on, and zeros for the others.
