@@ -110,7 +110,8 @@ class BoundPenalties:
         self._shares = shares = self._share(self._frozen_names())
         for x in {type(x): x for x in leaves.values()}.values():  # one of each library
             words = functools.partial(in_words, self._terms, shares)
-            library_of(x).check_agreement(leaves, words, importances_of(self._terms))
+            importances = functools.partial(importances_of, self._terms)
+            library_of(x).check_agreement(leaves, words, importances)
 
     def __getstate__(self) -> dict[str, Any]:
         return vars(self) | {"_batch": None}  # which holds addresses

@@ -115,14 +115,14 @@ class ArrayLibrary(Protocol):
         self,
         leaves: Mapping[str, Any],
         penalties: Callable[[], Mapping[str, str]],
-        importances: Mapping[str, Any],
+        importances: Callable[[], Mapping[str, Any]],
     ) -> None:
         """Checks that processes that share arrays have the same penalties of them.
 
         Args:
             leaves: Arrays by their names, of this library and of others.
             penalties: Returns, in words, what is computed of those that have a penalty.
-            importances: Those of the arrays that have one.
+            importances: Returns those of the arrays that have one.
 
         Raises:
             ValueError: On all of them, if they do not, or if an importance that they share is

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -68,9 +69,7 @@ class Batch:
         for turn in self._turns:
             (wholes,) = transfer.gather(turn, self.shards)
             parts = self._call(_core.batch_value, list(wholes), [wholes], parts)
-        for owned in self._by_vectors:
-            functions, whole, factors, own = self._own_vectors(owned)
-            parts[owned.place] = functions.value(whole, factors, *own)
+        self._call_by_vectors(attrgetter("value"), [], parts)
         return parts
 
     def accumulate_grad(self, grads: Sequence[Tensor], scale: float) -> list[float]:
@@ -86,11 +85,7 @@ class Batch:
             own = list(wholes)
             parts = self._call(_core.batch_accumulate_grad, own, [wholes, slopes], parts, scale)
             transfer.hand_out(turn, slopes, grads)
-        for owned in self._by_vectors:
-            functions, whole, factors, own_vectors = self._own_vectors(owned)
-            grad = view_of(grads[owned.place])
-            part = functions.accumulate_grad(whole, grad, factors, *own_vectors, scale)
-            parts[owned.place] = part
+        self._call_by_vectors(attrgetter("accumulate_grad"), [grads], parts, scale)
         return parts
 
     def value_and_grad(self, grads: Sequence[Tensor], scale: float) -> list[float]:
@@ -104,24 +99,8 @@ class Batch:
             own = list(wholes)
             parts = self._call(_core.batch_value_and_grad, own, [wholes, slopes], parts, scale)
             transfer.hand_out(turn, slopes, grads)
-        for owned in self._by_vectors:
-            functions, whole, factors, own_vectors = self._own_vectors(owned)
-            grad = view_of(grads[owned.place])
-            part = functions.value_and_grad(whole, grad, factors, *own_vectors, scale)
-            parts[owned.place] = part
+        self._call_by_vectors(attrgetter("value_and_grad"), [grads], parts, scale)
         return parts
-
-    def _own_vectors(
-        self, owned: Owned
-    ) -> tuple[RangeFunctions, _core.View, Factors, tuple[int, int]]:
-        """Returns what computes this rank's vectors of a tensor, which travels to all ranks."""
-        name, factors = self.kinds[self.indices[owned.place]]
-        functions = kernels.get(name).ranges
-        assert functions is not None
-        assert owned.own is not None
-        (wholes,) = transfer.gather(owners.everywhere(owned), self.shards)
-        self._whole = wholes[owned.place]  # which must outlive its view
-        return functions, view_of(self._whole), factors, owned.own
 
     def prox(self, step: float) -> None:
         """Takes the proximal steps of what this rank holds, in place."""
@@ -162,6 +141,24 @@ class Batch:
         for place, value in zip(places, values or (), strict=values is not None):
             all_parts[place] = value
         return all_parts
+
+    def _call_by_vectors(
+        self,
+        function: Callable[[RangeFunctions], Callable[..., float]],
+        operands: Sequence[Sequence[Tensor]],
+        parts: list[float],
+        *scale: float,
+    ) -> None:
+        """Has the core compute this rank's vectors of what travels to all, and sets its parts."""
+        for owned in self._by_vectors:
+            place = owned.place
+            name, factors = self.kinds[self.indices[place]]
+            ranges = kernels.get(name).ranges
+            assert ranges is not None
+            assert owned.own is not None
+            (wholes,) = transfer.gather(owners.everywhere(owned), self.shards)
+            views = [view_of(wholes[place]), *(view_of(operand[place]) for operand in operands)]
+            parts[place] = function(ranges)(*views, factors, *owned.own, *scale)
 
 
 def is_kept(kernel: Kernel, factors: Factors, layout: Layout) -> bool:

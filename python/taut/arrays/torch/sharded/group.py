@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -11,28 +12,21 @@ from torch.distributed.tensor import DTensor
 
 from taut.arrays import library_of
 from taut.arrays.factors import operand, read_step
-from taut.arrays.group import CoreGroup, Group, add, pick
+from taut.arrays.group import CoreGroup, Group, add
 from taut.arrays.torch.group import total_of
 from taut.arrays.torch.memory import check_not_observed, check_written, is_observed, scalar
 from taut.arrays.torch.sharded.batch import Batch
 from taut.arrays.torch.sharded.layout import Layout, local_of, with_layout_of
 from taut.arrays.torch.sharded.nodes import Total
-from taut.kernels import Sides
 
 
 class ShardedGroup(CoreGroup):
     """Penalties of DTensors in the CPU's memory, whose sums travel together."""
 
-    def __init__(
-        self,
-        names: list[str],
-        regularizers: Sequence[Any],
-        arrays: list[Any],
-        numbered: tuple[list[Any], list[int]] | None = None,
-        sides: Sequence[Sides] = (),
-    ) -> None:
-        super().__init__(names, regularizers, arrays, numbered, sides)
-        self.layouts = list(map(Layout, arrays))
+    @cached_property
+    def layouts(self) -> list[Layout]:
+        """How each tensor lies."""
+        return list(map(Layout, self.arrays))
 
     def values(self) -> list[Tensor]:
         """Returns the penalty of each tensor, without a graph."""
@@ -51,12 +45,6 @@ class ShardedGroup(CoreGroup):
         terms = self.names, kinds, self.indices, self.layouts, self.sides
         total = Total.apply(*terms, *self.arrays)
         return total
-
-    def gradients(self, given: Mapping[str, Any] | None) -> list[Any]:
-        """Returns the gradients of the names, or those that the parameters keep."""
-        if given is not None:
-            return pick(given, self.names)
-        return list(map(library_of(self.arrays[0]).own_gradient, self.arrays))
 
     def accumulate_grad(self, grads: list[Any], scale: float) -> Tensor:
         """Adds to the gradients, in place and without a graph; returns the sum of the penalties."""

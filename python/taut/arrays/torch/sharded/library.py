@@ -164,7 +164,7 @@ class Sharded(Torch):
         self,
         leaves: Mapping[str, Any],
         penalties: Callable[[], Mapping[str, str]],
-        importances: Mapping[str, Any],
+        importances: Callable[[], Mapping[str, Any]],
     ) -> None:
         """Raises a ValueError on all ranks of a mesh if they have other penalties of its tensors.
 
@@ -172,7 +172,7 @@ class Sharded(Torch):
         one for each process group where there are importances.
         """
         check_agreement(leaves, penalties())
-        shared = {name: x for name, x in importances.items() if isinstance(x, DTensor)}
+        shared = {name: x for name, x in importances().items() if isinstance(x, DTensor)}
         layouts = list(map(Layout, shared.values()))
         own = [float((local_of(x) < 0).any()) for x in shared.values()]
         for name, count in zip(shared, sums.reduce_each(own, layouts), strict=True):
