@@ -39,10 +39,10 @@ namespace taut {
 //
 // Both have x's shape and any strides, and x's dtype or float32; nothing that is written overlaps
 // them; of any other penalty they are an InvalidTerm. They are read in the same pass as x, in
-// float64: the difference is rounded to that, then multiplied by the importance, then by the factor;
-// the first product may leave the range where both together would not. NaN and Inf in any of them
-// show as they do in x. Without one its results have the bits of a reference of zeros, or an
-// importance of ones. An importance must not be negative, which is not looked at here.
+// float64: the difference is rounded to that, then multiplied by the importance, then by the
+// factor; the first product may leave the range where both together would not. NaN and Inf in any
+// of them show as they do in x. Without one its results have the bits of a reference of zeros, or
+// an importance of ones. An importance must not be negative, which is not looked at here.
 struct Term {
   Regularizer regularizer;
   ConstView x;
