@@ -110,6 +110,17 @@ void check_penalty(const taut::Regularizer& regularizer, const taut::ConstView& 
   }
 }
 
+// What a call says that it refuses.
+template <typename Call>
+std::string message_of(Call call) {
+  try {
+    call();
+  } catch (const taut::InvalidArgument& error) {
+    return error.what();
+  }
+  return "nothing was thrown";
+}
+
 }  // namespace taut_test
 
 #endif  // TAUT_TESTS_CHECK_PENALTY_HPP_

@@ -14,16 +14,6 @@ using taut::View;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-template <typename Call>
-std::string message_of(Call call) {
-  try {
-    call();
-  } catch (const taut::InvalidArgument& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
-}
-
 bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }

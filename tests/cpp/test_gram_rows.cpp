@@ -312,16 +312,6 @@ TEST_CASE("a range of a tensor's vectors is that of the matrix it is read as") {
   }
 }
 
-template <typename Call>
-std::string message_of(Call call) {
-  try {
-    call();
-  } catch (const taut::InvalidArgument& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
-}
-
 TEST_CASE("what does not suit a range is refused before anything is written") {
   std::vector<double> x = random_numbers<double>(60);
   std::vector<double> gradient(60, 7.0);

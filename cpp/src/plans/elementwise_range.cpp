@@ -8,23 +8,10 @@
 #include <cmath>
 
 #include "plans/elementwise.hpp"
+#include "plans/float64_blocks.hpp"
 
 namespace taut {
 namespace {
-
-// Below this, a sum of squares may hold squares that lost digits as subnormal numbers.
-constexpr double kSmallestSquares = 0x1p-900;
-
-// Calls block(numbers, count) for the elements of a float64 array, some at a time.
-template <typename Block>
-void for_each_block(const Layout& layout, Block block) {
-  std::array<double, 256> numbers;
-  for (std::size_t begin = 0; begin < layout.size; begin += numbers.size()) {
-    const std::size_t count = std::min(numbers.size(), layout.size - begin);
-    gather(layout, 0, begin, count, numbers.data());
-    block(numbers.data(), count);
-  }
-}
 
 // Calls element(x - reference, importance) for the elements of float64 arrays, whose reference and
 // importance may be float32.
@@ -68,15 +55,12 @@ bool left_range(const ElementwiseFactors& factors, const ElementwiseSums& sums) 
 }
 
 double penalty_in_range(const ElementwiseFactors& factors, const Layout& layout) {
-  double largest = 0;
-  for_each_block(layout, [&](const double* x, std::size_t count) {
-    for (std::size_t i = 0; i < count; ++i) largest = std::max(largest, std::abs(x[i]));
-  });
+  const double largest = largest_magnitude(layout);
   if (largest == 0 || std::isinf(largest)) return largest;
   const int exponent = std::ilogb(largest);
   double absolute = 0;
   double square = 0;
-  for_each_block(layout, [&](const double* x, std::size_t count) {
+  for_each_block(layout, [&](const double* x, std::size_t, std::size_t count) {
     double block_absolute = 0;
     double block_square = 0;
     for (std::size_t i = 0; i < count; ++i) {

@@ -64,6 +64,13 @@ void fill(const Layout& layout, std::size_t array, DType dtype, std::size_t begi
   }
 }
 
+void fill_gradient_with_nan(const Problem& problem, std::size_t piece, std::size_t pieces) {
+  const std::size_t size = problem.layout.size;
+  const std::size_t elements = divide_up(size, pieces);
+  fill(problem.layout, 1, problem.gradient->dtype(), std::min(size, piece * elements),
+       std::min(size, (piece + 1) * elements), Filling::kNan);
+}
+
 Plan& make_zero_plan(const Problem& problem, const Call& call) {
   return call.arena().make<ZeroPlan>(problem);
 }

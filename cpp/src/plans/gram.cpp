@@ -247,7 +247,6 @@ class GramPlan final : public Plan {
   void finish(std::size_t piece);
   void stream_tile(std::byte* scratch);
   void stream_finish(std::byte* scratch);
-  void fill_with_nan(std::size_t piece, std::size_t pieces);
   GramTarget target() const;
   double coefficient(std::size_t begin, std::size_t end);
 
@@ -384,7 +383,7 @@ void GramPlan::multiply_signs(const Strip& rows, std::size_t piece, std::byte* s
 }
 
 void GramPlan::finish(std::size_t piece) {
-  if (!finite_) return fill_with_nan(piece, finish_pieces());
+  if (!finite_) return fill_gradient_with_nan(problem_, piece, finish_pieces());
   const auto [first, last] = blocks_.targets();
   const std::size_t begin = first + piece * kFinishedVectors;
   const std::size_t end = std::min(last, begin + kFinishedVectors);
@@ -403,18 +402,10 @@ void GramPlan::stream_tile(std::byte* scratch) {
 }
 
 void GramPlan::stream_finish(std::byte* scratch) {
-  if (!finite_) return fill_with_nan(0, 1);
+  if (!finite_) return fill_gradient_with_nan(problem_, 0, 1);
   const auto [begin, end] = blocks_.targets();
   kernel_.stream_finish(matrix_, begin, end, signs_of_rows(strip(0)), coefficient(begin, end),
                         target(), scratch);
-}
-
-// One of so many parts of the gradient.
-void GramPlan::fill_with_nan(std::size_t piece, std::size_t pieces) {
-  const std::size_t size = problem_.layout.size;
-  const std::size_t elements = divide_up(size, pieces);
-  fill(problem_.layout, 1, problem_.gradient->dtype(), std::min(size, piece * elements),
-       std::min(size, (piece + 1) * elements), Filling::kNan);
 }
 
 // From where the gradient of the first vector of the copies would stand.

@@ -3,28 +3,10 @@
 #include <cfloat>
 #include <cmath>
 
+#include "plans/float64_blocks.hpp"
 #include "plans/group_lasso.hpp"
 
 namespace taut {
-namespace {
-
-// Below this, a sum of squares may hold squares that lost digits as subnormal numbers.
-constexpr double kSmallestSquares = 0x1p-900;
-
-using Numbers = std::array<double, 256>;
-
-// Calls block(numbers, begin, count) for the first array's elements, some at a time.
-template <typename Block>
-void for_each_block(const Layout& group, Block block) {
-  Numbers numbers;
-  for (std::size_t begin = 0; begin < group.size; begin += numbers.size()) {
-    const std::size_t count = std::min(numbers.size(), group.size - begin);
-    gather(group, 0, begin, count, numbers.data());
-    block(numbers.data(), begin, count);
-  }
-}
-
-}  // namespace
 
 double ScaledNumber::value() const { return std::ldexp(number, exponent); }
 
@@ -47,10 +29,7 @@ ScaledNumber operator/(const ScaledNumber& a, const ScaledNumber& b) {
 bool left_range(double squares) { return squares > DBL_MAX || squares < kSmallestSquares; }
 
 ScaledNumber norm_in_range(const Layout& group) {
-  double largest = 0;
-  for_each_block(group, [&](const double* x, std::size_t, std::size_t count) {
-    for (std::size_t i = 0; i < count; ++i) largest = std::max(largest, std::abs(x[i]));
-  });
+  const double largest = largest_magnitude(group);
   if (largest == 0 || std::isinf(largest)) return {largest, 0};
   const int exponent = std::ilogb(largest);
   double squares = 0;
@@ -66,7 +45,7 @@ ScaledNumber norm_in_range(const Layout& group) {
 
 void write_in_range(const Layout& group, const ScaledNumber& slope, bool accumulate) {
   for_each_block(group, [&](const double* x, std::size_t begin, std::size_t count) {
-    Numbers gradient{};
+    Float64Block gradient{};
     if (accumulate) gather(group, 1, begin, count, gradient.data());
     for (std::size_t i = 0; i < count; ++i) {
       const double product = (scaled(x[i]) * slope).value();

@@ -2,28 +2,14 @@
 
 #include <cstdlib>
 #include <numeric>
-#include <span>
+
+#include "plans/first_slice.hpp"
 
 namespace taut {
 namespace {
 
 // Lines across that are shorter than this are made longer.
 constexpr std::size_t kShortLine = 64;
-
-// The slice at index 0 of an axis.
-template <typename AnyView>
-AnyView first_slice(const AnyView& view, std::size_t axis) {
-  std::array<std::ptrdiff_t, kMaxRank> shape;
-  std::array<std::ptrdiff_t, kMaxRank> strides;
-  std::size_t rank = 0;
-  for (std::size_t from = 0; from < view.rank(); ++from) {
-    if (from == axis) continue;
-    shape[rank] = static_cast<std::ptrdiff_t>(view.extent(from));
-    strides[rank++] = view.stride(from);
-  }
-  return AnyView(view.data(), view.dtype(), std::span(shape).first(rank),
-                 std::span(strides).first(rank));
-}
 
 // The axes of `inner` with one more as the innermost or the outermost of them.
 Layout with_axis(const Layout& inner, std::size_t extent,

@@ -199,7 +199,6 @@ class SoftOrthogonalPlan final : public Plan {
     return sums_ + (target - kSoftStrip) * turned_.padded_vectors * shape_.compute_size;
   }
   SoftFinish finish() const;
-  void fill_with_nan(std::size_t piece, std::size_t pieces);
 
   double factor_;
   const SoftOrthogonalKernel& kernel_;
@@ -315,7 +314,7 @@ void SoftOrthogonalPlan::multiply(std::size_t strip_index, std::size_t piece, st
   const Strip rows = strip(strip_index);
   const std::size_t targets = divide_up(matrix_.vectors - rows.begin, tile_);
   if (!is_finite()) {
-    if (rows.end == matrix_.vectors) fill_with_nan(piece, targets * blocks());
+    if (rows.end == matrix_.vectors) fill_gradient_with_nan(problem_, piece, targets * blocks());
     return;
   }
   const std::size_t target = rows.begin + piece % targets * tile_;
@@ -364,14 +363,6 @@ SoftFinish SoftOrthogonalPlan::finish() const {
   finish.coefficient = std::ldexp(scale * factor, exponent % 3);
   finish.power = std::ldexp(1.0, third);
   return finish;
-}
-
-// One of so many parts of the gradient.
-void SoftOrthogonalPlan::fill_with_nan(std::size_t piece, std::size_t pieces) {
-  const std::size_t size = problem_.layout.size;
-  const std::size_t elements = divide_up(size, pieces);
-  fill(problem_.layout, 1, problem_.gradient->dtype(), std::min(size, piece * elements),
-       std::min(size, (piece + 1) * elements), Filling::kNan);
 }
 
 double SoftOrthogonalPlan::combine() {

@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 
+#include "plans/first_slice.hpp"
 #include "taut/error.hpp"
 #include "views/check.hpp"
 
@@ -14,25 +15,11 @@ std::size_t vector_axis(const ConstView& x, Mode mode) {
   return mode == Mode::kRows ? 0 : x.rank() - 1;
 }
 
-// A view without one of its axes: a single vector, the first one.
-template <typename AnyView>
-AnyView first_vector(const AnyView& view, std::size_t vector_axis) {
-  std::array<std::ptrdiff_t, kMaxRank> shape;
-  std::array<std::ptrdiff_t, kMaxRank> strides;
-  std::size_t rank = 0;
-  for (std::size_t axis = 0; axis < view.rank(); ++axis) {
-    if (axis == vector_axis) continue;
-    shape[rank] = static_cast<std::ptrdiff_t>(view.extent(axis));
-    strides[rank++] = view.stride(axis);
-  }
-  return {view.data(), view.dtype(), std::span(shape).first(rank), std::span(strides).first(rank)};
-}
-
 // The first vector of x, and that of the gradient.
 Layout first_vectors(const Problem& problem, std::size_t vector_axis, const Call& call) {
-  const ConstView x = first_vector(*problem.x, vector_axis);
+  const ConstView x = first_slice(*problem.x, vector_axis);
   if (!problem.has_gradient()) return layout_of(x, call.arena());
-  return layout_of(x, first_vector(*problem.gradient, vector_axis), call.arena());
+  return layout_of(x, first_slice(*problem.gradient, vector_axis), call.arena());
 }
 
 std::byte* writable(const std::byte* data) { return const_cast<std::byte*>(data); }
