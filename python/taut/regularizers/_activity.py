@@ -45,7 +45,8 @@ class ActivityRegularizer(ClosedRegularizer):
     def accumulate_grad(self, x: Any, grad: Any, scale: float = 1.0, value: bool = True) -> Any:
         """Adds `scale` times the gradient, per batch size, to `grad`, in place."""
         batch_size = _batch_size(x)
-        total = as_regularizer(self.regularizer).accumulate_grad(x, grad, scale / batch_size)
+        of = as_regularizer(self.regularizer)
+        total = of.accumulate_grad(x, grad, scale / batch_size, value)
         return total / batch_size if value else None
 
     def get_config(self) -> dict[str, Any]:

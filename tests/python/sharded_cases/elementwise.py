@@ -3,7 +3,7 @@
 import pytest
 import taut
 import torch
-from taut.regularizers import L1, L1L2, L2, GroupLasso
+from taut.regularizers import L1, L1L2, L2, ActivityRegularizer, GroupLasso
 from torch.distributed.tensor import DTensor, Partial, Replicate, Shard
 from world import (
     DTYPES,
@@ -179,15 +179,16 @@ def test_group_lasso(lay, mode, shape):
     assert torch.equal(whole(given), regularizer.proximal(x, 2.0))
 
 
-def test_one_message_for_each_dimension_that_cuts(lay):
+@pytest.mark.parametrize("regularizer", [L2(0.1), ActivityRegularizer(L2(0.1))], ids=repr)
+def test_one_message_for_each_dimension_that_cuts(lay, regularizer):
     x = lay(numbers(6, 4))
     grad = lay(numbers(6, 4, seed=1))
     dims = sum(not placement.is_replicate() for placement in x.placements)
     with counted_messages() as sent:
-        L2(0.1).accumulate_grad(x, grad)
+        regularizer.accumulate_grad(x, grad)
     assert sent == ({"all_reduce": dims} if dims else {})
     with counted_messages() as sent:
-        assert L2(0.1).accumulate_grad(x, grad, value=False) is None
+        assert regularizer.accumulate_grad(x, grad, value=False) is None
     assert sent == {}
 
 
