@@ -31,7 +31,7 @@ myst_dmath_double_inline = True
 default_role = "code"
 autodoc_typehints = "none"  # docstrings say what arguments are, in words that readers know
 autodoc_member_order = "bysource"
-autodoc_default_options = {"members": True, "show-inheritance": False}
+autodoc_default_options = {"members": True}
 napoleon_numpy_docstring = False
 
 html_theme = "furo"

@@ -16,16 +16,18 @@ PAGES = {
     "examples/cpp_trainer": "tutorials/cpp-trainer",
     "benchmarks/README": "benchmarks",
     "CHANGELOG": "changelog",
+    "CONTRIBUTING": "contributing",
+    "SECURITY": "security",
 }
 
 
 def turn_to_pages(app: Sphinx, doctree: nodes.document) -> None:
     """Makes links lead to the pages that stand for their targets."""
     for link in doctree.findall(pending_xref):
-        target = str(link.get("reftarget", "")).rstrip("/")
+        target = str(link.get("reftarget", "")).rstrip("/").removesuffix(".md")
         for end, page in PAGES.items():
             if target.endswith(end):
-                link.update_all_atts({"refdomain": "doc", "reftarget": page}, replace=True)
+                link.attributes.update(refdomain="doc", reftarget=page, reftargetid=None)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
