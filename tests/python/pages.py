@@ -9,6 +9,13 @@ import sys
 from numbers import Number
 from pathlib import Path
 
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def text_of(page):
+    """Returns a page of the documentation, from its path within the docs."""
+    return (DOCS / page).read_text(encoding="utf-8")
+
 
 def examples(text):
     """Returns the Python blocks of a text."""

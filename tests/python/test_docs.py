@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 from frameworks import require
-from pages import agrees, examples, run_example, value_in_comment
+from pages import DOCS, agrees, examples, run_example, text_of, value_in_comment
 from programs import run
 
-DOCS = Path(__file__).parents[2] / "docs"
 
 # Pages whose examples a test of their subject runs, with more to say about them.
 RUN_ELSEWHERE = {
@@ -21,10 +20,6 @@ RUN_ELSEWHERE = {
     "tensorflow.md": ("test_readme.py",),
     "which-penalty.md": ("test_readme.py",),
 }
-
-
-def text_of(page):
-    return (DOCS / page).read_text(encoding="utf-8")
 
 
 def with_examples():

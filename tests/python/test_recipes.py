@@ -3,9 +3,8 @@
 import pytest
 import taut
 from frameworks import require
-from pages import run_examples
+from pages import run_examples, text_of
 from taut.regularizers import L2
-from test_docs import text_of
 
 FACTOR = 0.1
 RULES = [("*bias", None), ("*", L2(FACTOR))]
