@@ -9,7 +9,6 @@ from frameworks import require
 from pages import DOCS, agrees, examples, run_example, text_of, value_in_comment
 from programs import run
 
-
 # Pages whose examples a test of their subject runs, with more to say about them.
 RUN_ELSEWHERE = {
     "distributed.md": ("test_torch_sharded.py", "test_jax_sharded.py"),
