@@ -38,7 +38,16 @@ def imported(page):
     return names - set(sys.stdlib_module_names) - {"taut"}
 
 
-@pytest.mark.parametrize("page", [page for page in with_examples() if page not in RUN_ELSEWHERE])
+def run_here():
+    """Returns the pages that are run here; what imports more than NumPy takes some seconds."""
+    return [
+        pytest.param(page, marks=pytest.mark.slow if imported(page) - {"numpy"} else ())
+        for page in with_examples()
+        if page not in RUN_ELSEWHERE
+    ]
+
+
+@pytest.mark.parametrize("page", run_here())
 def test_a_page_s_examples_run_by_themselves(page, tmp_path, monkeypatch):
     for package in sorted(imported(page)):
         require(package)

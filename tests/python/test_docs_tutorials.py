@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from pages import DOCS, text_of
 from programs import build, run
 
@@ -12,6 +13,7 @@ def blocks(page, language):
     return re.findall(rf"^```{language}\n(.*?)^```", text_of(page), re.DOTALL | re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_the_trainer_in_cpp_builds_and_its_penalties_show(tmp_path):
     page = "tutorials/cpp-trainer.md"
     (project,) = blocks(page, "cmake")
