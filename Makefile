@@ -1,6 +1,7 @@
 # make demo   sets everything up and shows what each penalty does to a network
 # make test   sets everything up and runs all tests, Python's and C++'s
 # make pictures   draws those of the documentation anew
+# make docs   builds the documentation's site in build/docs, and fails on a warning
 # make test-packaging   builds the sdist and the wheel, and checks what they hold
 # make lint   what CI checks beside the tests
 # make test-emulated   the core's tests on an older processor and on an Arm one, by qemu-user, and
@@ -21,7 +22,7 @@ WINEPREFIX_OF_TESTS := $(or $(TMPDIR),/tmp)/taut-wine-$(shell id -u)
 BUILD_REQUIREMENTS := "scikit-build-core>=0.11" "pybind11>=3.0" cmake ninja
 SOURCES := $(shell find cpp python -type f -not -name '*.pyc') CMakeLists.txt pyproject.toml README.md LICENSE
 
-.PHONY: all demo pictures test test-python test-cpp test-quick test-emulated test-aarch64 test-windows
+.PHONY: all demo pictures docs test test-python test-cpp test-quick test-emulated test-aarch64 test-windows
 .PHONY: test-packaging frameworks test-oldest-jax sanitize tsan lint format clean
 all: test
 
@@ -89,6 +90,16 @@ demo: $(VENV)/demo
 
 pictures: $(VENV)/demo
 	$(BIN)/python docs/pictures/draw.py
+
+$(VENV)/docs: $(VENV)/installed
+	@echo "Installing what the site is built with"
+	@$(PIP) --group docs
+	@touch $@
+
+# From scratch, so that pages which no longer exist are not left behind.
+docs: $(VENV)/docs
+	rm -rf build/docs
+	$(BIN)/python -m sphinx -W --keep-going -n docs build/docs
 
 # Both run whether or not the other passes; what ends it says which did.
 test: $(VENV)/tests

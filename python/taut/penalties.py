@@ -18,15 +18,15 @@ from taut.tree import Parameters
 class Penalties:
     """Rules that say which parameters of a model get which penalty.
 
-    ```python
-    penalties = taut.Penalties([
-        ("*/kernel", L2(1e-4)),
-        ("embedding", OrthogonalRegularizer(0.01)),
-        ("*/bias", None),
-    ])
-    total = penalties(params)
-    total = penalties.accumulate_grad(params, grads, scale=1.0)
-    ```
+    ::
+
+        penalties = taut.Penalties([
+            ("*/kernel", L2(1e-4)),
+            ("embedding", OrthogonalRegularizer(0.01)),
+            ("*/bias", None),
+        ])
+        total = penalties(params)
+        total = penalties.accumulate_grad(params, grads, scale=1.0)
 
     A rule is a glob (`*`, `?`, `[...]`; `*` matches any characters, '/' too) and a regularizer,
     anything that `regularizers.get` takes, or None for no penalty. For each parameter the first

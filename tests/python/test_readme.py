@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from frameworks import require
+from pages import run_examples
 from taut.regularizers import L1
 
 ROOT = Path(__file__).parents[2]
@@ -20,15 +21,6 @@ def sections(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     parts = re.split(r"^## (.*)\n", text, flags=re.MULTILINE)
     return {"": parts[0], **dict(zip(parts[1::2], parts[2::2], strict=True))}
-
-
-def run_examples(texts):
-    """Runs the Python examples of some texts, one after the other; returns what they define."""
-    names = {}
-    for text in texts:
-        for example in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
-            exec(example, names)
-    return names
 
 
 def test_the_python_examples_run(monkeypatch):
