@@ -385,7 +385,7 @@ def test_when_a_gradient_does_not_fit_nothing_is_written(wrong, value):
     of = {"shape": np.zeros(4), "dtype": np.zeros(3, np.int64), "memory": x}
     params, grads = {"a": np.ones(3), "b": x}, {"a": np.zeros(3), "b": of[wrong]}
     bound = Penalties([("a", Custom()), ("b", L2(1.0))]).bind(params)
-    with pytest.raises((TypeError, ValueError), match="^b: "):
+    with pytest.raises((TypeError, ValueError), match=r"^b: "):
         bound.accumulate_grad(grads, value=value)
     assert not grads["a"].any()
 
