@@ -172,7 +172,7 @@ inline double Penalties::value() {
   choose();
   terms_.clear();
   for (const Entry* entry : chosen_) {
-    terms_.push_back({regularizer_of(*entry), detail::readable(entry->x, entry->name)});
+    detail::append(terms_, {regularizer_of(*entry), detail::readable(entry->x, entry->name)});
   }
   values_.resize(terms_.size());
   return call_core([&] { return taut::value(terms_, values_, &workspace_); });
@@ -197,8 +197,9 @@ inline double Penalties::accumulate_grad(double scale) {
     const at::Tensor& own = entry->x.grad();
     const bool is_there = own.defined() && !own._is_zerotensor();
     gradients_.push_back(is_there ? own : at::zeros_like(entry->x));
-    gradient_terms_.push_back({regularizer_of(*entry), detail::readable(entry->x, entry->name),
-                               detail::writable(gradients_.back(), entry->name)});
+    detail::append(gradient_terms_,
+                   {regularizer_of(*entry), detail::readable(entry->x, entry->name),
+                    detail::writable(gradients_.back(), entry->name)});
   }
   const double total =
       call_core([&] { return taut::accumulate_grad(gradient_terms_, scale, {}, &workspace_); });
@@ -214,7 +215,7 @@ inline void Penalties::prox(double step) {
   choose();
   prox_terms_.clear();
   for (const Entry* entry : chosen_) {
-    prox_terms_.push_back({regularizer_of(*entry), detail::writable(entry->x, entry->name)});
+    detail::append(prox_terms_, {regularizer_of(*entry), detail::writable(entry->x, entry->name)});
   }
   call_core([&] { taut::prox(prox_terms_, step, &workspace_); });
   for (const Entry* entry : chosen_) detail::count_write(entry->x);

@@ -21,6 +21,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "taut/batch.hpp"
@@ -83,6 +84,12 @@ inline std::optional<ConstView> side(const at::Tensor& x, const std::string& nam
   return x.defined() ? std::optional(readable(x, name)) : std::nullopt;
 }
 
+// Not inlined, since GCC 12 then warns that an empty optional's inside is read.
+template <typename CoreTerm>
+[[gnu::noinline]] void append(std::vector<CoreTerm>& terms, CoreTerm term) {
+  terms.push_back(std::move(term));
+}
+
 // Calls make(term) for each term, and says which one is wrong.
 template <typename CoreTerm, typename AnyTerm, typename Make>
 std::vector<CoreTerm> views_of(std::span<const AnyTerm> terms, Make make) {
@@ -90,7 +97,7 @@ std::vector<CoreTerm> views_of(std::span<const AnyTerm> terms, Make make) {
   views.reserve(terms.size());
   for (const AnyTerm& term : terms) {
     try {
-      views.push_back(make(term));
+      append(views, make(term));
       views.back().reference = side(term.reference, "the reference");
       views.back().importance = side(term.importance, "the importance");
     } catch (const InvalidArgument& error) {
