@@ -58,7 +58,7 @@ std::vector<Experiment> experiments() {
   return {{"none", Way::kInPlace, {{"*", std::nullopt}}},
           {"in place", Way::kInPlace, rules},
           {"in the graph", Way::kInGraph, rules},
-          {"proximal", Way::kProximal, {{"hidden.weight", taut::L1{.l1 = 2e-3}}}}};
+          {"proximal", Way::kProximal, {{"hidden.weight", taut::L1{.l1 = 5e-3}}}}};
 }
 
 torch::Tensor images_of(const Images& images) {
@@ -94,8 +94,8 @@ double accuracy(Network& network, const Data& data) {
   return (found == data.test_labels).to(torch::kFloat64).mean().item<double>();
 }
 
-void print_penalties(const char* when, taut::torch::Penalties& penalties) {
-  std::printf("  %-10s", when);
+void print_penalties(const std::string& when, taut::torch::Penalties& penalties) {
+  std::printf("  %-8s  total %.5f", when.c_str(), penalties.value());
   for (const auto& [name, penalty] : penalties.breakdown()) {
     std::printf("  %s %.5f", name.c_str(), penalty);
   }
@@ -116,30 +116,31 @@ Network train(const Experiment& experiment, const Data& data, const Options& opt
       const torch::Tensor labels = data.train_labels.index_select(0, batch);
       step(experiment.way, torch::cross_entropy_loss(scores, labels), penalties, optimizer);
     }
-    print_penalties(("epoch " + std::to_string(epoch)).c_str(), penalties);
+    print_penalties("epoch " + std::to_string(epoch), penalties);
   }
-  std::printf("  accuracy %.1f%%\n", 100 * accuracy(network, data));
+  const torch::Tensor zeros = (network->hidden->weight == 0).to(torch::kFloat64).mean();
+  std::printf("  accuracy %.1f%%, %.0f%% of the hidden layer's weights are 0\n",
+              100 * accuracy(network, data), 100 * zeros.item<double>());
   return network;
 }
 
-// Writes the parameters for Python's torch.load, and their penalties to the last bit.
+// Writes each parameter for Python's torch.load, and the penalties to the last bit.
 void save(const Experiment& experiment, Network& network, const Options& options) {
-  std::filesystem::create_directories(options.directory);
-  c10::Dict<std::string, torch::Tensor> parameters;
   for (const auto& parameter : network->named_parameters()) {
-    parameters.insert(parameter.key(), parameter.value().detach());
+    const std::string name = experiment.name + "." + parameter.key() + ".pt";
+    const std::vector<char> bytes = torch::pickle_save(parameter.value().detach());
+    std::ofstream(options.directory / name, std::ios::binary)
+        .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   }
-  const std::vector<char> bytes = torch::pickle_save(parameters);
-  std::ofstream(options.directory / (experiment.name + ".pt"), std::ios::binary)
-      .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  std::ofstream penalties(options.directory / "penalties.csv", std::ios::app);
-  taut::torch::Penalties own(experiment.rules, *network);
-  penalties << std::hexfloat;
-  for (const auto& [name, penalty] : own.breakdown()) {
-    penalties << experiment.name << ',' << name << ',' << penalty << '\n';
-  }
-  penalties << experiment.name << ",total," << own.value() << '\n';
-  penalties << experiment.name << ",node," << own.penalty().item<double>() << '\n';
+  std::ofstream file(options.directory / "penalties.csv", std::ios::app);
+  file << std::hexfloat;
+  const auto write = [&](const std::string& what, double penalty) {
+    file << experiment.name << ',' << what << ',' << penalty << '\n';
+  };
+  taut::torch::Penalties penalties(experiment.rules, *network);
+  for (const auto& [name, penalty] : penalties.breakdown()) write(name, penalty);
+  write("total", penalties.value());
+  write("node", penalties.penalty().item<double>());
 }
 
 Options parse(int argc, char* argv[]) {
@@ -161,6 +162,7 @@ Options parse(int argc, char* argv[]) {
       throw std::invalid_argument("not understood: " + argument);
     }
   }
+  if (options.epochs < 1) throw std::invalid_argument("--epochs must be at least 1");
   if (options.digits.empty()) {
     throw std::invalid_argument("which CSV file? See ../cpp_trainer/write_digits.py");
   }
@@ -169,7 +171,10 @@ Options parse(int argc, char* argv[]) {
 
 void run(const Options& options) {
   const Data data = data_of(read_digits(options.digits));
-  if (!options.directory.empty()) std::filesystem::remove(options.directory / "penalties.csv");
+  if (!options.directory.empty()) {
+    std::filesystem::create_directories(options.directory);
+    std::filesystem::remove(options.directory / "penalties.csv");
+  }
   for (const Experiment& experiment : experiments()) {
     Network network = train(experiment, data, options);
     if (!options.directory.empty()) save(experiment, network, options);

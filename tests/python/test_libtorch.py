@@ -1,10 +1,13 @@
 """taut/torch.hpp on the LibTorch inside torch's wheel: Python's bits and words, on every tensor."""
 
+import re
+
 import pytest
 from arrays import DTYPES, LAYOUTS, random_array
 from frameworks import require
 from libtorch_programs import operators, same_bits
 from penalties import PENALTIES
+from programs import find_program, run
 from taut import Penalties
 from taut.regularizers import (
     L1,
@@ -46,6 +49,13 @@ def words(call):
 
 def test_the_abi_is_that_of_the_wheel(cpp):
     assert cpp.functions.uses_cxx11_abi() == torch._C._GLIBCXX_USE_CXX11_ABI
+
+
+def test_no_symbol_of_tauts_depends_on_the_abi_of_strings(cpp, tmp_path_factory):
+    (program,) = (tmp_path_factory.getbasetemp() / "libtorch").rglob("operators.cpp.o")
+    symbols = re.findall(r" U (.*\btaut::.*)", run(find_program("nm"), "-C", program))
+    assert any("accumulate_grad" in symbol for symbol in symbols)
+    assert not [symbol for symbol in symbols if "basic_string" in symbol or "cxx11" in symbol]
 
 
 # ---- one tensor ----------------------------------------------------------------------------------
