@@ -161,6 +161,14 @@ def test_both_faces_refuse_a_tensor_with_the_same_words(cpp, make):
     assert words(lambda: cpp.batch("accumulate_grad", L2(), [plain], [x])) == expected
 
 
+class Doubled(torch.Tensor):
+    """Whose numbers are twice those in its memory."""
+
+    @classmethod
+    def __torch_dispatch__(cls, function, types, arguments=(), options=None):
+        raise NotImplementedError
+
+
 def test_what_has_no_memory_of_the_cpus_is_refused(cpp):
     from torch._subclasses.fake_tensor import FakeTensorMode
 
@@ -168,7 +176,8 @@ def test_what_has_no_memory_of_the_cpus_is_refused(cpp):
     freed.untyped_storage().resize_(0)
     with FakeTensorMode():
         fake = torch.ones(3)
-    for x in (fake, freed, torch._efficientzerotensor((3,))):
+    doubled = torch.Tensor._make_subclass(Doubled, torch.ones(3))
+    for x in (fake, freed, doubled, torch._efficientzerotensor((3,))):
         text = words(lambda x=x: cpp.value(L2(), x))
         assert text == "expected a tensor that has memory of its own. Received one without"
         assert words(lambda x=x: cpp.prox(L2(), x, 1.0)) == f"x: {text}"

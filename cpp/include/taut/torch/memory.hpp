@@ -4,7 +4,7 @@
 #define TAUT_TORCH_MEMORY_HPP_
 
 #include <ATen/core/Tensor.h>
-#include <c10/core/DispatchKeySet.h>
+#include <c10/core/DispatchKey.h>
 #include <c10/core/ScalarType.h>
 
 #include <array>
@@ -17,13 +17,6 @@
 #include "taut/view.hpp"
 
 namespace taut::torch::detail {
-
-// Tensors that pass for plain ones and whose numbers are elsewhere: those of Python's subclasses
-// and modes, of transforms, and the zeros that autograd makes.
-constexpr c10::DispatchKeySet kElsewhere{
-    c10::DispatchKey::Python, c10::DispatchKey::FuncTorchBatched,
-    c10::DispatchKey::FuncTorchGradWrapper, c10::DispatchKey::Functionalize,
-    c10::DispatchKey::ZeroTensor};
 
 inline DType dtype_of(const at::Tensor& x) {
   switch (x.scalar_type()) {
@@ -80,8 +73,10 @@ inline DType check_memory(const at::Tensor& x) {
     throw InvalidArgument("expected a tensor in the CPU's memory. Received one on " +
                           x.device().str());
   }
-  const bool is_elsewhere = impl.key_set().has_any(kElsewhere) || !impl.has_storage();
-  if (is_elsewhere || (x.numel() != 0 && impl.unsafe_storage().data() == nullptr)) {
+  // Those of Python's subclasses and modes have their numbers elsewhere, whatever they say of
+  // themselves; wrappers of transforms, and the zeros that autograd makes, have no storage.
+  const bool is_plain = impl.has_storage() && !impl.key_set().has(c10::DispatchKey::Python);
+  if (!is_plain || (x.numel() != 0 && impl.unsafe_storage().data() == nullptr)) {
     throw InvalidArgument("expected a tensor that has memory of its own. Received one without");
   }
   return dtype;
