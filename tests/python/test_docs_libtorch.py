@@ -10,6 +10,8 @@ from test_docs_cpp import blocks
 
 require("torch")
 
+pytestmark = pytest.mark.slow  # LibTorch's headers take the compiler long
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "embed-in-libtorch.md").read_text(encoding="utf-8")
 

@@ -21,6 +21,8 @@ from tensors import TENSOR_LAYOUTS, to_array, to_tensor
 
 torch = require("torch")
 
+pytestmark = pytest.mark.slow  # LibTorch's headers take the compiler long
+
 REGULARIZERS = {
     **{name: make(0.3) for name, make in PENALTIES.items()},
     "L1L2": L1L2(0.3, 0.07),

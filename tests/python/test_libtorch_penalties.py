@@ -12,6 +12,8 @@ from taut.regularizers import L1, L2, GroupLasso, OrthogonalRegularizer
 
 torch = require("torch")
 
+pytestmark = pytest.mark.slow  # LibTorch's headers take the compiler long
+
 every_dtype = pytest.mark.parametrize("dtype", DTYPES)
 
 RULES = [

@@ -15,6 +15,8 @@ from taut.regularizers import L1, L2, OrthogonalRegularizer
 torch = require("torch")
 require("sklearn")
 
+pytestmark = pytest.mark.slow  # LibTorch's headers take the compiler long
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 RULES = [("hidden.weight", OrthogonalRegularizer(3.0)), ("*.weight", L2(2e-3)), ("*.bias", None)]
 RUNS = {

@@ -41,8 +41,8 @@ using NamedPenalties = std::vector<std::pair<std::string, double>>;
 // requires_grad() false, when a call begins, is left out of it.
 //
 // A mistake is an InvalidArgument whose words begin with the parameter's name, before anything is
-// written. After the first call none allocates but for new gradients and, in a graph, its node. One
-// call at a time.
+// written. value(), accumulate_grad() and prox() keep what they work in, so that a step which is
+// repeated allocates nothing but gradients that are not there. One call at a time.
 class Penalties {
  public:
   Penalties(std::vector<Rule> rules, const ::torch::nn::Module& module, RuleOptions options = {})
