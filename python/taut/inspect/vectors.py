@@ -178,7 +178,8 @@ def _units(
 
 
 def _divisors(norms: NDArray[np.float64], exponent: int) -> NDArray[np.float64]:
-    return np.maximum(norms, math.ldexp(_LEAST_NORM, -exponent))
+    with np.errstate(over="ignore"):  # of subnormals' exponents; what is over infinity is 0, as due
+        return np.maximum(norms, np.ldexp(_LEAST_NORM, -exponent))
 
 
 def _cosine(

@@ -22,5 +22,6 @@ def recognizes(path: Path, head: bytes) -> bool:
 @contextmanager
 def open(path: Path) -> Iterator[Sequence[Stored]]:
     """Maps the array; one of Python objects is a ValueError, since it would be a pickle."""
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    # np.load would look for other formats, pickles among them.
+    array = np.lib.format.open_memmap(path, mode="r")
     yield [Stored(path.stem, str(array.dtype), array.shape, array.nbytes, lambda: array)]

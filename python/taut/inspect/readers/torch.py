@@ -1,6 +1,7 @@
 """torch's `.pt`, `.pth` and `.bin`, read by its weights-only unpickler, which calls no code."""
 
 import pickle
+import warnings
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -34,13 +35,15 @@ def open(path: Path) -> Iterator[Sequence[Stored]]:
     import torch
 
     with path.open("rb") as file:
-        is_legacy = file.read(len(_LEGACY)) == _LEGACY
-    if not is_legacy:
+        is_zip = file.read(len(zips.MAGIC[0])) in zips.MAGIC  # others are read, not mapped
+    if is_zip:
         # torch's own reader would find a duplicate's last, others its first.
         with zipfile.ZipFile(path) as archive:
             zips.checked(archive)
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=not is_legacy)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickles that are refused anyhow
+            loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except pickle.UnpicklingError as error:
         raise UnreadableError(
             "Python objects beside weights, or damaged: taut runs nothing that is in a file; "
