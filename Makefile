@@ -52,6 +52,7 @@ $(VENV)/demo: $(VENV)/installed
 	touch $@
 
 $(VENV)/tests: $(VENV)/demo pyproject.toml
+	$(BUILD) ".[demo,inspect]"
 	$(PIP) --group test
 	$(PIP) --ignore-requires-python --no-deps comma-deps-catch2
 	touch $@
@@ -67,7 +68,7 @@ $(VENV)/lint: $(VENV)/created pyproject.toml
 	touch $@
 
 demo: $(VENV)/demo
-	$(BIN)/python -m taut demo --output demo.png
+	$(BIN)/taut demo --output demo.png
 
 pictures: $(VENV)/demo
 	$(BIN)/python docs/pictures/draw.py

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
 
 import checkpoints
 import numpy as np
@@ -58,7 +59,7 @@ def test_what_to_mend_first(path):
     assert {t.name: t.findings[0].urgency for t in tensors if t.findings} == KINDS
     assert [tensor.name for tensor in tensors[: len(KINDS)]] == list(KINDS)
     sentences = {t.name: t.findings[0].sentence for t in tensors if t.findings}
-    assert sentences["nan"] == "1 of 600 elements are NaN, 0 infinite"
+    assert sentences["nan"] == "1 NaN among 600 elements"
     assert "rows 4 and 11 are nearly the same (|cos| 1.0000)" in sentences["twins"]
     assert "2 of 30 rows are all zeros" in sentences["cut"]
     assert sentences["sparse"].startswith("7")
@@ -66,7 +67,7 @@ def test_what_to_mend_first(path):
 
 def test_the_summary_names_the_first(path, tmp_path):
     assert order.summary(inspect(path)) == (
-        "5 of 8 tensors to look at, first nan: 1 of 600 elements are NaN, 0 infinite."
+        "5 of 8 tensors to look at, first nan: 1 NaN among 600 elements."
     )
     fine = checkpoints.write("npz", tmp_path)
     assert order.summary(inspect(fine)) == "Nothing stands out in its 2 tensors."
@@ -239,6 +240,21 @@ def test_sizes_and_numbers():
     numbers = {0.0: "0", 12345.6: "12,346", 3.14159: "3.142", 1e-9: "1e-09", float("nan"): "nan"}
     for value, text in numbers.items():
         assert words.number(value) == text
+
+
+def test_the_page_shows_what_is_printed(tmp_path, monkeypatch, capsys):
+    require("rich")
+    page = (Path(__file__).parents[2] / "docs" / "inspect.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (expected,) = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "88")
+    exec(example, {})
+    assert main(["inspect", "model.npz"]) == 0
+    lines = capsys.readouterr().out.strip().splitlines()
+    assert [line.rstrip() for line in lines] == expected.splitlines()
+    for by in order.ORDERS:
+        assert f"`{by}`" in page
 
 
 @pytest.mark.slow

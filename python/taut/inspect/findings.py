@@ -50,7 +50,9 @@ def find(dtype: str, elements: Elements, vectors: tuple[Vectors, ...]) -> list[F
 def _find(elements: Elements, vectors: tuple[Vectors, ...]) -> Iterator[Finding]:
     count = elements.count
     if bad := elements.nan + elements.inf:
-        sentence = f"{elements.nan:,} of {count:,} elements are NaN, {elements.inf:,} infinite"
+        counts = ((elements.nan, "NaN"), (elements.inf, "infinite"))
+        words = " and ".join(f"{number:,} {word}" for number, word in counts if number)
+        sentence = f"{words} among {count:,} elements"
         yield Finding(Urgency.NOT_FINITE, -bad / count, sentence)
     if not vectors:
         return  # biases and scales: often zero from the start, with no harm

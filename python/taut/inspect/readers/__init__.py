@@ -3,6 +3,7 @@
 A further one is a module with what `Reader` asks for, and its place in `READERS`.
 """
 
+import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -69,7 +70,9 @@ def open_checkpoint(path: Path) -> Iterator[tuple[str, Sequence[Stored]]]:
 def guarded(name: str) -> Iterator[None]:
     """Makes whatever a library raises over a damaged file an UnreadableError in one line."""
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what is an error next, or is read all the same
+            yield
     except UnreadableError:
         raise
     except MemoryError as error:
