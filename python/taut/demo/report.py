@@ -56,7 +56,8 @@ def _effect(result: Result, alone: Result) -> str:
 
 
 def _call(result: Result) -> str:
-    return escape(result.experiment.call.replace(").", ")\n  ."))
+    call: str = escape(result.experiment.call.replace(").", ")\n  ."))
+    return call
 
 
 def _table(title: str) -> Table:
