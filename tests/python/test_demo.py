@@ -179,7 +179,7 @@ def run_python(*arguments, cwd, **environment):
         text=True,
         encoding="ascii",  # the least that a log can take
         env={**os.environ, "PYTHONIOENCODING": "ascii", "COLUMNS": "80", **environment},
-        timeout=120,
+        timeout=300,
     )
 
 
@@ -251,7 +251,7 @@ def test_what_is_called_is_what_acts():
 TITLES = ("What was called", "The first layer after the first training", "What it costs")
 
 
-@pytest.mark.parametrize("width", [40, 60, 80, 140])
+@pytest.mark.parametrize("width", [40, 60, 80])
 def test_command_prints_tables_and_writes_a_picture(tmp_path, width):
     options = ("--output", "tmp.png", "--epochs", "2", "--seeds", "2")
     result = run_python("-m", "taut", "demo", *options, cwd=tmp_path, COLUMNS=str(width))

@@ -19,7 +19,7 @@ NEAR_DUPLICATE = 0.99  # |cos| from here on
 # All pairs of n vectors of d elements are n * n * d multiplications; with so many a matrix takes
 # well under a second. Of more vectors a sample is compared, and the report says so.
 WORK = 1 << 34
-_BLOCK_ELEMENTS = 1 << 21  # of vectors that are compared with others at a time
+_BLOCK_ELEMENTS = 1 << 20  # of vectors that are compared with others at a time
 _BLOCK_VECTORS = 1024
 _LEAST_NORM = 1e-7  # as OrthogonalRegularizer divides
 
