@@ -65,6 +65,20 @@ def test_what_to_mend_first(path):
     assert sentences["sparse"].startswith("7")
 
 
+@pytest.mark.parametrize("dtype", [">f4", ">f8", "<f2", "bfloat16", "longdouble"])
+def test_findings_in_every_floating_point_dtype(tmp_path, dtype):
+    kind = "npz"
+    if dtype == "bfloat16":  # whose name NumPy's files lose
+        dtype, kind = require("ml_dtypes").bfloat16, "safetensors"
+    twins = zoo()["twins"].astype(dtype)
+    (tensor,) = inspect(checkpoints.write(kind, tmp_path, {"twins": twins})).tensors
+    assert tensor.findings[0].urgency == Urgency.NEAR_DUPLICATES
+    units = twins.astype(np.float64)
+    units /= np.linalg.norm(units, axis=1, keepdims=True)
+    pairs = np.abs(units @ units.T)[np.triu_indices(len(units), 1)]
+    assert tensor.vectors[0].mean == pytest.approx(pairs.mean(), rel=1e-5)
+
+
 def test_the_summary_names_the_first(path, tmp_path):
     assert order.summary(inspect(path)) == (
         "5 of 8 tensors to look at, first nan: 1 NaN among 600 elements."

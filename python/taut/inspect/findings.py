@@ -37,13 +37,11 @@ class Finding:
     sentence: str
 
 
-def find(dtype: str, elements: Elements, vectors: tuple[Vectors, ...]) -> list[Finding]:
-    """Returns what is to mend, the most urgent first; of floating-point numbers alone.
+def find(elements: Elements, vectors: tuple[Vectors, ...]) -> list[Finding]:
+    """Returns what is to mend in a tensor of floating-point numbers, the most urgent first.
 
     Whole numbers are positions, counts, masks or a quantizer's: zeros are nothing odd there.
     """
-    if "float" not in dtype:
-        return []
     return sorted(_find(elements, vectors))
 
 
