@@ -162,15 +162,17 @@ def test_a_sample_is_said_to_be_one(path, capsys, monkeypatch):
 EVIL = "</td><script>alert(1)</script>$\\frac{$[red]\x1b[2J"
 
 
-def test_a_name_in_a_file_stays_text(tmp_path, capsys):
+@pytest.mark.parametrize("width", [80, 140])
+def test_a_name_in_a_file_stays_text(tmp_path, capsys, monkeypatch, width):
     require("rich"), require("matplotlib")
+    monkeypatch.setenv("COLUMNS", str(width))
     path = tmp_path / "a.safetensors"
     checkpoints.write_safetensors(path, {EVIL: np.eye(20, dtype=np.float32), "x": np.ones(3, "f4")})
     page = tmp_path / "page.html"
     assert main(["inspect", str(path), "--html", str(page)]) == 0
     output = capsys.readouterr().out
     assert "\x1b" not in output
-    assert "[red]" in output.replace("\n", "")
+    assert "$[red" in "".join(output.split())
     text = page.read_text(encoding="utf-8")
     assert "<script" not in text
     assert "\x1b" not in text
