@@ -56,7 +56,7 @@ def open_checkpoint(path: Path) -> Iterator[tuple[str, Sequence[Stored]]]:
     missing = [module for module in reader.MODULES if find_spec(module) is None]
     if missing:
         raise UnreadableError(
-            f"{reader.NAME} needs {', '.join(missing)} to be read: "
+            f"reading a {reader.NAME} file needs {', '.join(missing)}: "
             f'pip install "taut[{reader.EXTRA}]"'
         )
     with ExitStack() as stack:
