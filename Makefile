@@ -70,6 +70,7 @@ $(VENV)/demo: $(VENV)/installed
 
 $(VENV)/tests: $(VENV)/demo pyproject.toml
 	@echo "Installing what the tests need"
+	@$(BUILD) ".[demo,inspect]"
 	@$(PIP) --group test
 	@$(PIP) --ignore-requires-python --no-deps comma-deps-catch2
 	@touch $@
@@ -86,7 +87,7 @@ $(VENV)/lint: $(VENV)/created pyproject.toml
 	touch $@
 
 demo: $(VENV)/demo
-	$(BIN)/python -m taut demo --output demo.png
+	$(BIN)/taut demo --output demo.png
 
 pictures: $(VENV)/demo
 	$(BIN)/python docs/pictures/draw.py

@@ -11,6 +11,7 @@ from programs import run
 
 # Pages whose examples a test of their subject runs, with more to say about them.
 RUN_ELSEWHERE = {
+    "inspect.md": ("test_inspect_reports.py",),
     "distributed.md": ("test_torch_sharded.py", "test_jax_sharded.py"),
     "jax.md": ("test_readme.py",),
     "keras.md": ("test_keras.py",),
