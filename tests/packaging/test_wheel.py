@@ -17,6 +17,7 @@ LICENSES = {"LICENSE", *tracked("packaging/licenses")}
 METADATA = {"METADATA", "RECORD", "WHEEL", *(f"licenses/{name}" for name in LICENSES)}
 EMBEDDING = {
     f"lib/{STATIC_LIBRARY}",
+    "lib/cmake/taut/taut-components.cmake",
     "lib/cmake/taut/taut-config-version.cmake",
     "lib/cmake/taut/taut-config.cmake",
     "lib/cmake/taut/taut-targets-release.cmake",
