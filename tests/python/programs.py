@@ -29,6 +29,17 @@ def find_program(*names):
     return pytest.skip(f"not run: there is none of {names} here")
 
 
+def require_header(name):
+    """Skips the test where no such C++ library is; in CI, where that would go unseen, it fails."""
+    code = f"#if !__has_include(<{name}>)\n#error\n#endif\n"
+    command = [find_program("c++", "g++", "clang++"), "-E", "-x", "c++", "-"]
+    if subprocess.run(command, input=code, capture_output=True, text=True).returncode == 0:
+        return
+    if os.environ.get("CI"):
+        raise FileNotFoundError(f"there is no <{name}>, and in CI no test may be left out")
+    pytest.skip(f"not run: there is no <{name}> here")
+
+
 def run(*command):
     """Returns what the command prints, or shows it if the command fails."""
     result = subprocess.run(
