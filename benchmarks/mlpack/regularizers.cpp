@@ -18,10 +18,10 @@
 #include <taut/taut.hpp>
 #include <vector>
 
+#include "digits.hpp"
+
 namespace {
 
-constexpr std::size_t kPixels = 64;
-constexpr std::size_t kDigits = 10;
 constexpr std::size_t kBatch = 32;
 // ensmallen divides a step's length by the batch's size, since mlpack's losses are sums over it.
 constexpr double kStepSize = 0.002 * kBatch;
@@ -31,30 +31,6 @@ using Matrix = arma::mat;
 template <typename R>
 using Taut = taut::MlpackRegularizer<R>;
 using None = mlpack::NoRegularizer;
-
-struct Data {
-  Matrix train, train_labels, test, test_labels;
-};
-
-// The columns of what examples/cpp_trainer/write_digits.py wrote are images.
-Data read_digits(const std::string& path) {
-  std::vector<double> numbers[2];
-  std::vector<double> labels[2];
-  std::ifstream file(path);
-  for (std::string line; std::getline(file, line);) {
-    const int which = line.rfind("train,", 0) == 0 ? 0 : 1;
-    std::istringstream cells(line.substr(line.find(',') + 1));
-    std::string cell;
-    std::getline(cells, cell, ',');
-    labels[which].push_back(std::stod(cell));
-    while (std::getline(cells, cell, ',')) numbers[which].push_back(std::stod(cell) / 16 - 0.3);
-  }
-  if (labels[0].empty() || labels[1].empty()) throw std::runtime_error("cannot read " + path);
-  return {Matrix(numbers[0].data(), kPixels, labels[0].size()),
-          Matrix(labels[0].data(), 1, labels[0].size()),
-          Matrix(numbers[1].data(), kPixels, labels[1].size()),
-          Matrix(labels[1].data(), 1, labels[1].size())};
-}
 
 template <template <typename, typename> class Layer, typename R>
 class Network {
@@ -84,9 +60,7 @@ class Network {
     network_.Train(data.train, data.train_labels, adam);
     Matrix output;
     network_.Predict(data.test, output);
-    const arma::urowvec found = arma::index_max(output, 0);
-    return 100 * arma::mean(arma::conv_to<arma::rowvec>::from(
-                     found == arma::conv_to<arma::urowvec>::from(data.test_labels)));
+    return accuracy(output, data.test_labels);
   }
 
  private:
