@@ -6,7 +6,8 @@
 //
 // mlpack asks it for the gradient alone, which is added to that of the loss once for each batch;
 // the objective that its optimizers print has no penalty in it. Its losses are sums over a batch
-// unless told otherwise: a factor that was chosen for a mean is multiplied by the batch's size.
+// unless told otherwise, and ensmallen divides a step's length by the batch's size: a factor that
+// was chosen for a mean is multiplied by it.
 //
 // Not included by taut.hpp; needs Armadillo, and cereal as mlpack itself does. Of mlpack it
 // includes nothing.
@@ -111,9 +112,7 @@ class MlpackRegularizer {
                     View::matrix(gradient.memptr(), outputs_, inputs_, 1, column_stride));
   }
 
-  // A schedule changes it between two batches, where the layer lets it be reached.
   const R& regularizer() const { return regularizer_; }
-  R& regularizer() { return regularizer_; }
 
   template <typename Archive>
   void serialize(Archive& archive, std::uint32_t /* version */) {
