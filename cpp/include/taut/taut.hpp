@@ -6,6 +6,7 @@
 #include "taut/batch.hpp"
 #include "taut/dtype.hpp"
 #include "taut/error.hpp"
+#include "taut/pair_share.hpp"
 #include "taut/penalty.hpp"
 #include "taut/regularizers.hpp"
 #include "taut/runtime.hpp"
