@@ -73,13 +73,11 @@ class SlopesPlan final : public Plan {
   // One thread's memory for a window.
   struct Window {
     Window(const SlopesPlan& plan, Block& block)
-        : rows(block.take<std::byte>(plan.copied(plan.matrix_.padded_vectors))),
-          panels(block.take<std::byte>(plan.copied(plan.matrix_.panel_vectors))),
+        : panels(block.take<std::byte>(plan.copied(plan.matrix_.panel_vectors))),
           gradients(block.take<std::byte>(plan.copied(plan.matrix_.gradient_vectors))),
           projections(block.take<double>(plan.targets_)),
           tables(block.take<std::byte>(plan.kernel_.sign_scratch)) {}
 
-    std::byte* rows;
     std::byte* panels;
     std::byte* gradients;
     double* projections;
@@ -88,7 +86,7 @@ class SlopesPlan final : public Plan {
 
   // Coordinates at once: as many as leave room beside them in a second-level cache.
   std::size_t window() const {
-    constexpr std::size_t kBytes = std::size_t{256} << 10;
+    constexpr std::size_t kBytes = std::size_t{512} << 10;
     const std::size_t fit = kBytes / kernel_.compute_size / matrix_.panel_vectors;
     return std::clamp(fit - fit % kGramCoordinates, kGramCoordinates, kGramWindow);
   }
@@ -183,7 +181,6 @@ class SlopesPlan final : public Plan {
     matrix.length = std::min(window(), length_ - piece * window());
     matrix.source = {source_.data + begin * source_.coordinate_stride, source_.vector_stride,
                      source_.coordinate_stride};
-    matrix.rows = memory.rows;
     matrix.panels = memory.panels;
     // Both from where the first vector's would stand.
     matrix.gradients = memory.gradients - first_ * kernel_.panel * kernel_.compute_size;
