@@ -84,7 +84,8 @@ class SlopesPlan final : public Plan {
     std::byte* tables;
   };
 
-  // Coordinates at once: as many as leave room beside them in a second-level cache.
+  // Coordinates at once: measured as the best where a second-level cache has 1 MB, which they fill
+  // by half.
   std::size_t window() const {
     constexpr std::size_t kBytes = std::size_t{512} << 10;
     const std::size_t fit = kBytes / kernel_.compute_size / matrix_.panel_vectors;
