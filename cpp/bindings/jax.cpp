@@ -29,10 +29,14 @@ namespace {
 //   value [b...]         float64 or float32
 //   gradient [b..., n, d]  of x's dtype, or float32 for the half types: it is still to be scaled
 //
-// The part of a range of vectors, of which the processes or devices that share a matrix have one
-// each, takes one operand more, and its gradient has as many vectors as it likes: the range's, and
-// behind them zeros.
+// Of the orthogonal penalty, devices that have a matrix and share its pairs out compute their own
+// one's value, from one operand more, and its signs (taut/pair_share.hpp); and, from the signs of
+// all, the gradient of a range of the vectors. That gradient and these signs have as many vectors
+// as they like: the range's, and others behind them, whose gradient is zeros.
 //
+//   share [2]            int32: index and count
+//   words [b..., n, pair_words, 2], those of all [b..., shares, n, pair_words, 2]  uint32
+//   measures [b..., n, kPairMeasures, 2]  uint32
 //   range [2]            int32: begin and end
 
 DType dtype_of(const ffi::AnyBuffer& buffer) {
@@ -97,6 +101,10 @@ class Tensors {
   }
   View operator[](std::size_t i) const { return View(data(i), dtype_, shape_, strides_); }
 
+  std::size_t vectors(Mode mode) const {
+    return static_cast<std::size_t>(mode == Mode::kRows ? shape_.front() : shape_.back());
+  }
+
   // The first vectors of one; all others are set to zero.
   View first_vectors(std::size_t i, Mode mode, std::size_t count) const {
     std::vector<std::ptrdiff_t> shape = shape_;
@@ -118,15 +126,11 @@ class Tensors {
   std::vector<std::ptrdiff_t> strides_;  // bytes
 };
 
-// Sets each penalty of a batch to compute(factor, i).
+// Calls compute, and returns what it throws as XLA's error.
 template <typename Compute>
-ffi::Error for_each_tensor(const ffi::AnyBuffer& factor, const ffi::AnyBuffer& value,
-                           Compute compute) {
+ffi::Error error_of(Compute compute) {
   try {
-    const Numbers factors(factor);
-    const Numbers values(value);
-    if (factors.count() != values.count()) throw InvalidArgument("a penalty for each factor");
-    for (std::size_t i = 0; i < values.count(); ++i) values.set(i, compute(factors.get(i), i));
+    compute();
     return ffi::Error::Success();
   } catch (const InvalidArgument& error) {
     return ffi::Error(ffi::ErrorCode::kInvalidArgument, error.what());
@@ -137,6 +141,18 @@ ffi::Error for_each_tensor(const ffi::AnyBuffer& factor, const ffi::AnyBuffer& v
   } catch (...) {
     return ffi::Error(ffi::ErrorCode::kUnknown, "taut failed");
   }
+}
+
+// Sets each penalty of a batch to compute(factor, i).
+template <typename Compute>
+ffi::Error for_each_tensor(const ffi::AnyBuffer& factor, const ffi::AnyBuffer& value,
+                           Compute compute) {
+  return error_of([&] {
+    const Numbers factors(factor);
+    const Numbers values(value);
+    if (factors.count() != values.count()) throw InvalidArgument("a penalty for each factor");
+    for (std::size_t i = 0; i < values.count(); ++i) values.set(i, compute(factors.get(i), i));
+  });
 }
 
 // The options of a kernel, as its record in Python has them.
@@ -190,33 +206,74 @@ ffi::Error compute_value_and_grad(ffi::AnyBuffer x, ffi::AnyBuffer factor,
   });
 }
 
-VectorRange range_of(const ffi::Buffer<ffi::S32, 1>& range) {
-  if (range.element_count() != 2) throw InvalidArgument("a range is a begin and an end");
-  const auto number = [&](int i) { return static_cast<std::size_t>(range.typed_data()[i]); };
-  return {number(0), number(1)};  // a negative one is beyond any vector
+using Pair = ffi::Buffer<ffi::S32, 1>;
+using Words = ffi::AnyBuffer;  // uint32
+
+std::size_t number_of(const Pair& pair, std::size_t i) {
+  if (pair.element_count() != 2) throw InvalidArgument("expected two numbers");
+  return static_cast<std::size_t>(pair.typed_data()[i]);  // a negative one is beyond any vector
 }
 
-ffi::Error compute_range_value(ffi::AnyBuffer x, ffi::AnyBuffer factor,
-                               ffi::Buffer<ffi::S32, 1> range, ffi::Result<ffi::AnyBuffer> value,
-                               ffi::Dictionary attributes) {
+// The words of a batch of matrices, or what is measured of them; a word is two of XLA's.
+std::byte* words_of(const Words& words, std::size_t i, std::size_t size) {
+  return static_cast<std::byte*>(words.untyped_data()) + i * size * 2 * sizeof(std::uint32_t);
+}
+void check_words(const Words& words, std::size_t size) {
+  if (words.element_type() == ffi::DataType::U32 && words.element_count() == 2 * size) return;
+  throw InvalidArgument("expected the words of all vectors");
+}
+
+ffi::Error compute_share_value(ffi::AnyBuffer x, ffi::AnyBuffer factor, Pair share,
+                               ffi::Result<ffi::AnyBuffer> value, ffi::Dictionary attributes) {
   return for_each_tensor(factor, *value, [&](double number, std::size_t i) {
     return taut::value(orthogonal_of(number, Options(attributes)), Tensors(x, *value)[i],
-                       range_of(range));
+                       PairShare{number_of(share, 0), number_of(share, 1)});
   });
 }
 
-ffi::Error compute_range_value_and_grad(ffi::AnyBuffer x, ffi::AnyBuffer factor,
-                                        ffi::Buffer<ffi::S32, 1> range,
-                                        ffi::Result<ffi::AnyBuffer> value,
-                                        ffi::Result<ffi::AnyBuffer> gradient,
-                                        ffi::Dictionary attributes) {
+ffi::Error compute_share_signs(ffi::AnyBuffer x, ffi::AnyBuffer factor, Pair share,
+                               ffi::Result<ffi::AnyBuffer> value, ffi::Result<Words> words,
+                               ffi::Result<Words> measures, ffi::Dictionary attributes) {
   return for_each_tensor(factor, *value, [&](double number, std::size_t i) {
     const OrthogonalRegularizer regularizer = orthogonal_of(number, Options(attributes));
-    const auto [begin, end] = range_of(range);
-    const ConstView whole = Tensors(x, *value)[i];
-    if (begin > end) throw InvalidArgument("a range ends before it begins");
-    const View slopes = Tensors(*gradient, *value).first_vectors(i, regularizer.mode, end - begin);
-    return taut::value_and_grad(regularizer, whole, VectorRange{begin, end}, slopes);
+    const Tensors tensors(x, *value);
+    const PairShare of{number_of(share, 0), number_of(share, 1)};
+    const std::size_t vectors = tensors.vectors(regularizer.mode);
+    const std::size_t size = vectors * pair_words(vectors, of.count, dtype_of(x));
+    check_words(*words, size * value->element_count());
+    check_words(*measures, vectors * kPairMeasures * value->element_count());
+    std::byte* const measured = words_of(*measures, i, vectors * kPairMeasures);
+    return taut::value_and_signs(regularizer, tensors[i], of,
+                                 {words_of(*words, i, size), reinterpret_cast<double*>(measured)});
+  });
+}
+
+ffi::Error compute_share_grad(ffi::AnyBuffer x, ffi::AnyBuffer factor, Pair range, Words words,
+                              Words measures, ffi::Result<ffi::AnyBuffer> gradient,
+                              ffi::Dictionary attributes) {
+  return error_of([&] {
+    const Numbers factors(factor);
+    const Tensors tensors(x, factor);
+    const Mode mode = Options(attributes).mode();
+    const VectorRange vectors{number_of(range, 0), number_of(range, 1)};
+    if (vectors.begin > vectors.end) throw InvalidArgument("a range ends before it begins");
+    const std::size_t count = tensors.vectors(mode);
+    const auto extents = words.dimensions();
+    if (extents.size() < 4) throw InvalidArgument("expected the words of each share");
+    const auto shares = static_cast<std::size_t>(extents[extents.size() - 4]);
+    const std::size_t stride = static_cast<std::size_t>(extents[extents.size() - 3]) *
+                               pair_words(count, shares, dtype_of(x));
+    check_words(words, shares * stride * factors.count());
+    check_words(measures, count * kPairMeasures * factors.count());
+    for (std::size_t i = 0; i < factors.count(); ++i) {
+      const View slopes =
+          Tensors(*gradient, factor).first_vectors(i, mode, vectors.end - vectors.begin);
+      taut::grad_from_signs(
+          orthogonal_of(factors.get(i), Options(attributes)), tensors[i], vectors,
+          {words_of(words, i, shares * stride), stride, shares,
+           reinterpret_cast<const double*>(words_of(measures, i, count * kPairMeasures))},
+          slopes);
+    }
   });
 }
 
@@ -237,22 +294,32 @@ void add_handlers(std::string_view kernel, py::dict& handlers) {
   add_handler(name + "_value_and_grad", value_and_grad, handlers);
 }
 
-void add_range_handlers(py::dict& handlers) {
+void add_share_handlers(py::dict& handlers) {
   using Buffer = ffi::AnyBuffer;
-  using Range = ffi::Buffer<ffi::S32, 1>;
   XLA_FFI_DEFINE_HANDLER(
-      value, compute_range_value,
-      ffi::Ffi::Bind().Arg<Buffer>().Arg<Buffer>().Arg<Range>().Ret<Buffer>().Attrs());
-  XLA_FFI_DEFINE_HANDLER(value_and_grad, compute_range_value_and_grad,
+      value, compute_share_value,
+      ffi::Ffi::Bind().Arg<Buffer>().Arg<Buffer>().Arg<Pair>().Ret<Buffer>().Attrs());
+  XLA_FFI_DEFINE_HANDLER(signs, compute_share_signs,
                          ffi::Ffi::Bind()
                              .Arg<Buffer>()
                              .Arg<Buffer>()
-                             .Arg<Range>()
+                             .Arg<Pair>()
                              .Ret<Buffer>()
+                             .Ret<Words>()
+                             .Ret<Words>()
+                             .Attrs());
+  XLA_FFI_DEFINE_HANDLER(grad, compute_share_grad,
+                         ffi::Ffi::Bind()
+                             .Arg<Buffer>()
+                             .Arg<Buffer>()
+                             .Arg<Pair>()
+                             .Arg<Words>()
+                             .Arg<Words>()
                              .Ret<Buffer>()
                              .Attrs());
-  add_handler("taut_gram_range_value", value, handlers);
-  add_handler("taut_gram_range_value_and_grad", value_and_grad, handlers);
+  add_handler("taut_gram_share_value", value, handlers);
+  add_handler("taut_gram_share_signs", signs, handlers);
+  add_handler("taut_gram_share_grad", grad, handlers);
 }
 
 }  // namespace
@@ -260,7 +327,7 @@ void add_range_handlers(py::dict& handlers) {
 void register_jax(py::module_& module) {
   py::dict handlers;
   add_handlers<gram_of>(kGram.name, handlers);
-  add_range_handlers(handlers);
+  add_share_handlers(handlers);
   add_handlers<soft_orthogonal_of>(kSoftOrthogonal.name, handlers);
   module.attr("jax_handlers") = handlers;
 }

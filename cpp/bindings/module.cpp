@@ -89,6 +89,17 @@ void register_range(py::module_& module) {
              py::arg("scale"));
 }
 
+// The extents of what shares of pairs tell one another: see taut/pair_share.hpp.
+void register_pair_share(py::module_& module) {
+  module.def(
+      "pair_words",
+      [](std::size_t vectors, std::size_t shares, bool is_float64) {
+        return pair_words(vectors, shares, is_float64 ? DType::kFloat64 : DType::kFloat32);
+      },
+      py::arg("vectors"), py::arg("shares"), py::arg("is_float64"));
+  module.attr("pair_measures") = kPairMeasures;
+}
+
 void register_runtime(py::module_& module) {
   module.def("set_num_threads", set_num_threads, py::arg("threads"));
   module.def("get_num_threads", get_num_threads);
@@ -113,6 +124,7 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
   register_prox<kElementwise>(module);
   register_prox<kGroupLasso>(module);
   register_range(module);
+  register_pair_share(module);
   register_batch(module);
   register_runtime(module);
   register_jax(module);

@@ -42,6 +42,12 @@ def gram_range_accumulate_grad(
 def gram_range_value_and_grad(
     x: _Array, grad: _Array, factors: _Gram, begin: int, end: int, scale: float
 ) -> float: ...
+
+# The extents of what XLA's handlers of shares of the pairs exchange.
+def pair_words(vectors: int, shares: int, is_float64: bool) -> int: ...
+
+pair_measures: int
+
 def soft_orthogonal_value(x: _Array, factors: _SoftOrthogonal) -> float: ...
 def soft_orthogonal_accumulate_grad(
     x: _Array, grad: _Array, factors: _SoftOrthogonal, scale: float

@@ -72,9 +72,9 @@ def check(penalty, regularizer, x, scale=1.0, x64=True):
 def test_the_build_has_the_handlers():
     assert set(_core.jax_handlers) == {
         f"taut_{kernel}_{function}"
-        for kernel in ("gram", "gram_range", "soft_orthogonal")
+        for kernel in ("gram", "soft_orthogonal")
         for function in ("value", "value_and_grad")
-    }
+    } | {f"taut_gram_share_{function}" for function in ("value", "signs", "grad")}
 
 
 @WITH_AND_WITHOUT

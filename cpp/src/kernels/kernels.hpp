@@ -251,7 +251,7 @@ struct GramKernel {
   double (*stream_tile)(const GramMatrix& matrix, const GramSigns* signs, void* scratch);
 
   // multiply_signs and finish, after stream_tile has written `signs`, for the vectors
-  // [target_begin, target_end); with the scratch of the former.
+  // [target_begin, target_end); with the scratch of the former. `rows` are not used.
   void (*stream_finish)(const GramMatrix& matrix, std::size_t target_begin, std::size_t target_end,
                         const GramSigns& signs, double coefficient, const GramTarget& target,
                         void* scratch);

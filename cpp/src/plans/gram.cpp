@@ -9,17 +9,14 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <cfloat>
-#include <cmath>
 #include <limits>
 #include <span>
 
 #include "kernels/kernels.hpp"
 #include "plans/fill.hpp"
+#include "plans/gram_vectors.hpp"
 #include "plans/registry.hpp"
 #include "plans/sign_store.hpp"
-#include "plans/strip.hpp"
-#include "plans/vectors.hpp"
 #include "views/check.hpp"
 
 namespace taut {
@@ -29,15 +26,6 @@ constexpr std::size_t kGramStrip = 12 * kGramTile;
 static_assert(kGramStrip % kGramSignBlock == 0);
 
 constexpr std::size_t kFinishedVectors = 64;  // per piece
-
-// Up to so many vectors, tables of their sums are not worth their making.
-constexpr std::size_t kMostMultipliedDirectly = 36;
-static_assert(kMostMultipliedDirectly <= kGramSmallTile);
-
-// What one thread does in a nanosecond, about: see benchmarks/.
-constexpr double kMultiplyAddsPerNanosecond = 60;
-constexpr double kSignsPerNanosecond = 130;
-constexpr double kCopiesPerNanosecond = 1.5;
 
 class GramPlan final : public Plan {
  public:
@@ -59,20 +47,13 @@ class GramPlan final : public Plan {
               call.arena().take<double>(tiles(strip(0)))} {
     matrix_ = matrix_towards(blocks_.first());
     row_store_.tile = column_store_.tile = tile_;
-    row_store_.own_group = column_store_.own_group =
-        own_ <= kMostMultipliedDirectly ? round_up(own_, kGramSignGroup) : kGramSignGroup;
+    row_store_.own_group = column_store_.own_group = own_group_of(own_);
     for (SignStore& store : other_stores_) store.tile = tile_;
     set_needs(count_phases(), std::max(kernel_.tile_scratch, kernel_.sign_scratch));
   }
 
   void place(Block& block) override {
-    matrix_.weights = block.take<double>(padded_weights());
-    matrix_.unit_weights =
-        block.take<std::byte>(checked_product(panel_vectors_, kernel_.compute_size));
-    matrix_.reciprocals = block.take<double>(padded_);
-    matrix_.clamped = block.take<bool>(padded_);
-    matrix_.factors = block.take<double>(padded_);
-    matrix_.smallest = block.take<double>(padded_);
+    place_vectors(matrix_, kernel_.compute_size, block);
     const std::size_t copied = streams_ ? kGramWindow : length_;
     matrix_.rows = block.take<std::byte>(checked_product(padded_, copied, kernel_.compute_size));
     matrix_.panels = nullptr;
@@ -100,7 +81,7 @@ class GramPlan final : public Plan {
   double combine() override {
     if (!finite_) return std::numeric_limits<double>::quiet_NaN();
     add_to_total(strips() - 1);
-    return factor_ * (total_ / pairs());
+    return factor_ * (total_ / number_of_pairs(vectors_));
   }
 
  private:
@@ -137,7 +118,6 @@ class GramPlan final : public Plan {
            length_ < kMostMemory / bytes_of_coordinate;
   }
 
-  std::size_t padded_weights() const { return round_up(padded_, kGramWeights); }
   std::size_t groups(const VectorBlock& block) const {
     return divide_up(block.size(), kernel_.register_columns);
   }
@@ -166,7 +146,7 @@ class GramPlan final : public Plan {
     const std::size_t packed = block.begin + groups(block) * kernel_.register_columns;
     const bool is_last = &block == &blocks_.all().back();
     std::fill(matrix_.weights + std::min(packed, padded_),
-              matrix_.weights + (is_last ? padded_weights() : (&block + 1)->begin), 0.0);
+              matrix_.weights + (is_last ? padded_weights(matrix_) : (&block + 1)->begin), 0.0);
   }
   std::size_t strips() const { return divide_up(own_, kGramStrip); }
   Strip strip(std::size_t index) const {
@@ -178,9 +158,6 @@ class GramPlan final : public Plan {
     std::size_t tiles = rows.tiles();
     for (const VectorBlock& others : blocks_.others()) tiles += rows.tiles_towards(others);
     return tiles;
-  }
-  double pairs() const {
-    return static_cast<double>(vectors_) * static_cast<double>(vectors_ - 1) / 2;
   }
   std::size_t panels() const {
     return divide_up(length_, kGramCoordinates) * (kGramCoordinates / kernel_.panel);
@@ -417,20 +394,10 @@ GramTarget GramPlan::target() const {
 }
 
 // What the gradients of the vectors [begin, end) are multiplied with, beside their reciprocals.
-// Where it is beyond float64's range, a power of two of it goes to the reciprocals.
 double GramPlan::coefficient(std::size_t begin, std::size_t end) {
-  const double product = problem_.scale * factor_ / pairs();
-  const double magnitude = std::abs(product);
-  const bool is_normal = magnitude >= DBL_MIN && magnitude <= DBL_MAX;
-  if (is_normal || problem_.scale == 0 || !std::isfinite(problem_.scale)) return product;
-  int scale_exponent, factor_exponent;
-  const double scale = std::frexp(problem_.scale, &scale_exponent);
-  const double factor = std::frexp(factor_, &factor_exponent);
-  for (std::size_t vector = begin; vector < end; ++vector) {
-    matrix_.reciprocals[vector] =
-        std::ldexp(matrix_.reciprocals[vector], scale_exponent + factor_exponent);
-  }
-  return scale * factor / pairs();
+  const GramCoefficient coefficient(problem_.scale, factor_, number_of_pairs(vectors_));
+  coefficient.scale_reciprocals(matrix_.reciprocals, begin, end);
+  return coefficient.number;
 }
 
 class GramPlanMaker final : public VectorPlanMaker {

@@ -124,21 +124,46 @@ def test_what_one_device_has_that_is_not_finite_is_seen_by_all(number, mesh):
     assert np.isnan(grad).all()
 
 
-def test_each_device_has_its_own_vectors_to_compute(mesh):
+def test_each_device_has_its_own_pairs_to_compute(mesh):
     for spec, sent in [
         (P("a"), ["all-gather", "all-reduce"]),
         (P(None, "a"), ["all-gather", "all-reduce", "all-to-all"]),
     ]:
         x = jax.device_put(random(64, 40), NamedSharding(mesh, spec))
-        for function, handler in [
-            (jax.value_and_grad(ORTHOGONAL["rows"]), "taut_gram_range_value_and_grad"),
-            (ORTHOGONAL["rows"], "taut_gram_range_value"),
-        ]:
-            asks_for_all_to_all = "grad" in handler
-            expected = [name for name in sent if asks_for_all_to_all or name != "all-to-all"]
-            assert compiled(function, x) == [*expected, handler]
+        assert compiled(ORTHOGONAL["rows"], x) == [*sent, "taut_gram_share_value"]
+        assert compiled(jax.value_and_grad(ORTHOGONAL["rows"]), x) == [
+            "all-gather",
+            "all-reduce",
+            "all-to-all",  # of the signs, too
+            "taut_gram_share_grad",
+            "taut_gram_share_signs",
+        ]
     whole = jax.device_put(random(64, 40), NamedSharding(mesh, P()))
     assert compiled(jax.value_and_grad(ORTHOGONAL["rows"]), whole) == ["taut_gram_value_and_grad"]
+
+
+@pytest.mark.parametrize("shape", [(4, 8), (64, 40), (120, 60), (400, 12)], ids=str)
+def test_a_gradient_has_one_devices_bits(shape, mesh):
+    x = random(*shape)
+    x[::5] = np.sign(x[::5])  # some of whose pairs are orthogonal
+    x[shape[0] // 2] = 0
+    for mode in ORTHOGONAL:
+        function = jax.jit(jax.grad(ORTHOGONAL[mode]))
+        expected = np.asarray(function(jnp.asarray(x)))
+        for spec in (P("a"), P(None, "b"), P("a", "b"), P(None, ("a", "b"))):
+            shared = jax.device_put(x, NamedSharding(mesh, spec))
+            np.testing.assert_array_equal(np.asarray(function(shared)), expected)
+
+
+def test_vectors_and_coordinates_that_are_split_and_not_divided(mesh):
+    with jax.enable_x64(True):
+        x = np.random.default_rng(0).standard_normal((10, 24))  # of five each, two devices' turns
+        for mode in ORTHOGONAL:
+            function = jax.jit(jax.grad(ORTHOGONAL[mode]))
+            turned = x if mode == "rows" else x.T
+            for spec in (P("a", "b"), P("b", "a")):
+                shared = jax.device_put(turned, NamedSharding(mesh, spec))
+                np.testing.assert_array_equal(function(shared), function(jnp.asarray(turned)))
 
 
 def test_penalties_that_are_jaxs_own_send_sums_alone(mesh):

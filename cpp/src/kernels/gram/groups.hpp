@@ -8,7 +8,7 @@
 namespace taut::TAUT_LEVEL {
 namespace {
 
-// Number i of vector first + v is rows[i * width + v].
+// Number i of vector first + v is rows[i * width + v]; null where the matrix has no rows.
 template <typename T>
 struct Group {
   T* rows;
@@ -24,7 +24,8 @@ template <typename T>
   const std::size_t padded = matrix.padded_vectors - first;
   const std::size_t left = matrix.vectors - first;
   const std::size_t width = padded < kColumns ? padded : kColumns;
-  return {static_cast<T*>(matrix.rows) + first * matrix.length, first, width,
+  T* const rows = static_cast<T*>(matrix.rows);
+  return {rows == nullptr ? nullptr : rows + first * matrix.length, first, width,
           left < width ? left : width};
 }
 

@@ -71,7 +71,8 @@ inline void clear_panels(const GramMatrix& matrix) {
   }
 }
 
-// Copies a group to its rows and, if there are any, to panels. `measures` may be null.
+// Copies a group to its rows and to panels, as far as there are any. `measures` are of its rows,
+// and may be null.
 template <typename Storage, bool kAlongCoordinates>
 [[gnu::noinline]] void copy_group_along(const GramMatrix& matrix,
                                         const Group<ComputeOf<Storage>>& group,
@@ -96,11 +97,13 @@ template <typename Storage, bool kAlongCoordinates>
                                                               vectors, c, coordinates);
         if constexpr (kAlongCoordinates) {
           if (matrix.panels != nullptr) write_panels(matrix, square, group.first + v, vectors, c);
+          if (matrix.rows == nullptr) continue;
           square.transpose();
         }
         TAUT_UNROLL
         for (std::size_t i = 0; i < kLanes; ++i) {
-          if (i < coordinates) store(group.rows + (c + i) * group.width + v, square.lines[i]);
+          if (i < coordinates && matrix.rows != nullptr)
+            store(group.rows + (c + i) * group.width + v, square.lines[i]);
         }
         if constexpr (!kAlongCoordinates) {
           if (matrix.panels == nullptr) continue;
@@ -135,7 +138,7 @@ template <typename T>
   const auto scale = [&](std::size_t vector, T& number) {
     number = static_cast<T>(static_cast<double>(number) * matrix.factors[vector]);
   };
-  for (std::size_t c = 0; c < matrix.length; ++c) {
+  for (std::size_t c = 0; matrix.rows != nullptr && c < matrix.length; ++c) {
     for (std::size_t v = 0; v < group.width; ++v) {
       scale(group.first + v, group.rows[c * group.width + v]);
     }

@@ -78,7 +78,9 @@ void stream_finish(const GramMatrix& matrix, std::size_t target_begin, std::size
                    void* tables) {
   const std::size_t first_target = target_begin - target_begin % kGramSignGroup;
   using T = ComputeOf<Storage>;
-  visit_windows(matrix, [&](const GramMatrix& window, std::size_t first) {
+  GramMatrix of_panels = matrix;
+  of_panels.rows = nullptr;
+  visit_windows(of_panels, [&](const GramMatrix& window, std::size_t first) {
     for (std::size_t begin = 0; begin < matrix.vectors; begin += GramShape<T>::kColumns) {
       copy_scaled<Storage>(window, begin, nullptr);
     }

@@ -1,11 +1,24 @@
 """Arrays that are shared out over devices, where their types say so."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
-from jax import Array
+from jax import Array, lax
 from jax.sharding import NamedSharding, PartitionSpec
+
+Axes = tuple[str, ...]  # of a mesh, over which an axis of an array is split; the last is the minor
+
+
+def count_of(names: Axes, sizes: Mapping[str, int]) -> int:
+    """Returns how many parts axes of a mesh of such sizes split an array's axis into."""
+    return math.prod(sizes[name] for name in names)
+
+
+def index_of(names: Axes) -> Array | int:
+    """Returns which of these parts this device has, where collectives go between devices."""
+    return lax.axis_index(names) if names else 0
 
 
 def explicit_sharding(x: Any) -> Any:

@@ -1,15 +1,12 @@
 """Calls of a kernel on arrays that are shared out over devices.
 
-A matrix is gathered, since its kernel needs all of it; then each device computes the part of its
-own vectors, where the kernel knows ranges of them, and its gradient keeps the array's sharding.
-Where vectors are split along their coordinates, they are first shared out, and one all-to-all of
-the gradient turns what each has back to its coordinates. Of a batch, each device has its own
-matrices, and nothing of them is sent.
+A matrix is gathered, since its kernel needs all of it; then each device computes its share of the
+work, where the kernel knows shares (`pairs.py`), and its gradient keeps the array's sharding. Of a
+batch, each device has its own matrices, and nothing of them is sent.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -23,16 +20,18 @@ from jax.experimental.custom_partitioning import custom_partitioning
 from jax.sharding import NamedSharding, PartitionSpec
 
 from taut import _core
-from taut.arrays.jax.operations import sum_dtype, value_dtype
+from taut.arrays.jax import pairs
+from taut.arrays.jax.operations import value_dtype
 from taut.arrays.jax.sharding import (
+    Axes,
+    count_of,
     explicit_sharding,
     gathered,
+    index_of,
     is_manual,
     sharded_like,
     varying_like,
 )
-
-Axes = tuple[str, ...]  # of a mesh, over which an axis of an array is split; the last is the minor
 
 # Before these versions, meshes and their types are others: there, XLA gathers a matrix, and every
 # device computes all of it.
@@ -53,11 +52,15 @@ class Call:
     @property
     def is_known(self) -> bool:
         """Returns whether this build has it."""
-        return self._handler("") in _core.jax_handlers
+        return self._handler(self.function) in _core.jax_handlers
 
     def whole(self, x: Array, *numbers: Array) -> Any:
         """Returns what it gives for all of x."""
-        return self._run("", x, numbers, x.shape, value_dtype(x))
+        total = ShapeDtypeStruct(numbers[0].shape, value_dtype(x))
+        slope = ShapeDtypeStruct(x.shape, value_dtype(x))
+        results = (total,) if self.function == "value" else (total, slope)
+        found = self.run(self.function, results, x, *numbers)
+        return found if self.function == "value_and_grad" else found[0]
 
     def share(
         self, splits: Sequence[Axes], sizes: Mapping[str, int], x: Array, *numbers: Array
@@ -67,77 +70,46 @@ class Call:
         `splits` are the mesh's axes over which each axis of x is split, `sizes` theirs.
         """
         batch = numbers[0].ndim
-        split = [axis for axis in range(batch, x.ndim) if splits[axis]]
-        for axis in split:
-            x = lax.all_gather(x, splits[axis], axis=axis, tiled=True)
-        if not split:
-            return self._run("", x, numbers, x.shape, value_dtype(x))
-        over = tuple(name for axis in split for name in splits[axis])
-        if self._handler("_range") in _core.jax_handlers:
-            total, *slopes = self._part(splits, sizes, x, numbers)
+        over = tuple(name for names in splits[batch:] for name in names)
+        if not over:
+            return self.whole(x, *numbers)
+        if self._handler("share_value") in _core.jax_handlers:
+            total, *slopes = pairs.share(self, splits, sizes, x, numbers)
         else:
             total, *slopes = self._own(splits, sizes, x, numbers)
         total = lax.psum(total, over).astype(value_dtype(x))
         return (total, *slopes) if slopes else total
 
-    def _part(
-        self, splits: Sequence[Axes], sizes: Mapping[str, int], x: Array, numbers: Sequence[Array]
-    ) -> Sequence[Array]:
-        """Returns the part of as many vectors as everybody has, and the gradient of x's share."""
-        batch = numbers[0].ndim
-        vectors = batch if dict(self.options)["mode"] == "rows" else x.ndim - 1
-        across = [axis for axis in range(batch, x.ndim) if axis != vectors and splits[axis]]
-        own = x.shape[vectors] // _count(splits[vectors], sizes)
-        takers = tuple(name for axis in across for name in splits[axis])
-        each = -(-own // _count(takers, sizes))
-        begin = jnp.minimum(_index(takers) * each, own)
-        end = jnp.minimum(begin + each, own)
-        place = _index(splits[vectors]) * own + jnp.stack([begin, end])
-        shape = (*x.shape[:vectors], each, *x.shape[vectors + 1 :])
-        found = self._run("_range", x, (*numbers, place), shape, sum_dtype(x))
-        total, *slopes = found if isinstance(found, tuple) else (found,)
-        for axis in reversed(across):  # the minor ones are next to each other
-            slopes = [
-                lax.all_to_all(slope, splits[axis], axis, vectors, tiled=True) for slope in slopes
-            ]
-        return total, *(lax.slice_in_dim(slope, 0, own, axis=vectors) for slope in slopes)
-
     def _own(
         self, splits: Sequence[Axes], sizes: Mapping[str, int], x: Array, numbers: Sequence[Array]
     ) -> Sequence[Array]:
         """Returns the penalty on one device, 0 on all others, and the gradient of x's share."""
-        found = self._run("", x, numbers, x.shape, value_dtype(x))
+        split = [axis for axis in range(numbers[0].ndim, x.ndim) if splits[axis]]
+        extents = x.shape
+        for axis in split:
+            x = lax.all_gather(x, splits[axis], axis=axis, tiled=True)
+        found = self.whole(x, *numbers)
         total, *slopes = found if isinstance(found, tuple) else (found,)
-        for axis in range(numbers[0].ndim, x.ndim):
-            if splits[axis]:
-                own = x.shape[axis] // _count(splits[axis], sizes)
-                slopes = [
-                    lax.dynamic_slice_in_dim(slope, _index(splits[axis]) * own, own, axis)
-                    for slope in slopes
-                ]
-                total = jnp.where(_index(splits[axis]) == 0, total, jnp.zeros_like(total))
+        for axis in split:
+            own = extents[axis]
+            slopes = [
+                lax.dynamic_slice_in_dim(slope, index_of(splits[axis]) * own, own, axis)
+                for slope in slopes
+            ]
+            total = jnp.where(index_of(splits[axis]) == 0, total, jnp.zeros_like(total))
         return total, *slopes
 
-    def _handler(self, part: str) -> str:
-        return f"taut_{self.kernel}{part}_{self.function}"
+    def _handler(self, function: str) -> str:
+        return f"taut_{self.kernel}_{function}"
 
-    def _run(
-        self,
-        part: str,
-        x: Array,
-        operands: Sequence[Array],
-        gradient_shape: tuple[int, ...],
-        dtype: Any,
-    ) -> Any:
-        total = ShapeDtypeStruct(operands[0].shape, dtype)
-        slope = ShapeDtypeStruct(gradient_shape, value_dtype(x))
-        results = total if self.function == "value" else (total, slope)
+    def run(
+        self, function: str, results: tuple[ShapeDtypeStruct, ...], x: Array, *operands: Array
+    ) -> tuple[Array, ...]:
+        """Returns what a handler of the kernel gives, of these shapes and dtypes."""
         # The handlers take batches: XLA calls them once for all matrices under vmap.
-        call = jax.ffi.ffi_call(self._handler(part), results, vmap_method="broadcast_all")
+        call = jax.ffi.ffi_call(self._handler(function), results, vmap_method="broadcast_all")
         found = call(x, *operands, **dict(self.options))
-        if not isinstance(results, tuple):
-            return varying_like(found, x, *operands)
-        return tuple(varying_like(each, x, *operands) for each in found)  # a list, of an older JAX
+        return tuple(varying_like(each, x, *operands) for each in found)
 
 
 def call(function: Call, x: Array, numbers: Sequence[Array]) -> Any:
@@ -147,14 +119,6 @@ def call(function: Call, x: Array, numbers: Sequence[Array]) -> Any:
     # What `shard_map` hands out is each device's own.
     found = function.whole(gathered(x), *numbers)
     return (found[0], sharded_like(found[1], x)) if isinstance(found, tuple) else found
-
-
-def _count(names: Axes, sizes: Mapping[str, int]) -> int:
-    return math.prod(sizes[name] for name in names)
-
-
-def _index(names: Axes) -> Array | int:
-    return lax.axis_index(names) if names else 0
 
 
 @cache
@@ -251,6 +215,6 @@ def _splits(
         for names in padded
     ]
     return tuple(
-        names if extent % _count(names, sizes) == 0 else ()
+        names if extent % count_of(names, sizes) == 0 else ()
         for names, extent in zip(named, shape, strict=True)
     )
