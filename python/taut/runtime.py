@@ -47,19 +47,28 @@ def trim_memory() -> None:
     _core.trim_memory()
 
 
-def show_config() -> None:
-    """Prints versions, the SIMD level in use, the number of threads and where it comes from."""
-    rows = {
+def config() -> dict[str, object]:
+    """Returns versions, the compiler, the SIMD levels and the number of threads, by name."""
+    return {
         "taut": _core.__version__,
         "Python": platform.python_version(),
         "NumPy": np.__version__,
         "platform": f"{sys.platform} {platform.machine()}",
         "compiler": _core.compiler,
         "SIMD level": _core.level(),
-        "SIMD levels": ", ".join(_core.available_levels()),
+        "SIMD levels": list(_core.available_levels()),
         "TAUT_SIMD": os.environ.get("TAUT_SIMD", "not set"),
         "threads": f"{get_num_threads()} ({_core.num_threads_origin()})",
     }
+
+
+def show_config() -> None:
+    """Prints versions, the SIMD level in use, the number of threads and where it comes from.
+
+    The command `taut config` prints more: the processor, the array libraries, paths.
+    """
+    rows = config()
+    rows["SIMD levels"] = ", ".join(_core.available_levels())
     width = max(map(len, rows))
     for name, value in rows.items():
         print(f"{name:<{width}}  {value}")

@@ -1,0 +1,73 @@
+"""A tensor in a file, and why one may not be read."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[Any]
+
+# Deflate makes zeros a thousand times smaller. What is much larger than its part of the file, and
+# large, is there to fill the memory, or to keep the processor busy.
+_LARGEST_RATIO = 200
+_ALWAYS_ALLOWED = 1 << 28  # bytes
+
+
+class UnreadableError(Exception):
+    """Why a file, or a tensor of it, is not read: a few words that continue "FILE: "."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A tensor as the file describes it; its elements are still there.
+
+    Attributes:
+        name: As the file has it, unique in it.
+        dtype: The file's word for it.
+        shape: Its dimensions.
+        size: Of its elements, in bytes.
+        load: Reads the elements. The array may be mapped from the file, and is not to be written.
+            Raises `UnreadableError`, or whatever the library raises that reads the format.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    size: int
+    load: Callable[[], Array]
+
+
+def refuse_bombs(name: str, stored: int, expanded: int) -> None:
+    """Refuses what would become far larger in memory than it is in the file.
+
+    Args:
+        name: Of the tensor, or of the archive's member.
+        stored: Its bytes in the file.
+        expanded: Its bytes when read.
+
+    Raises:
+        UnreadableError: If they are 200 times as many, and more than 256 MiB.
+    """
+    if expanded > max(_ALWAYS_ALLOWED, _LARGEST_RATIO * stored):
+        raise UnreadableError(
+            f"{name!r} claims {expanded:,} bytes and takes {stored:,} in the file: not read"
+        )
+
+
+def refuse_duplicates(names: list[str]) -> None:
+    """Raises UnreadableError if two have one name: programs differ in which of them they take."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise UnreadableError(f"two tensors are named {name!r}")
+        seen.add(name)
+
+
+def byte_count(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
+    """Returns the bytes of that many elements, in whole numbers that cannot overflow."""
+    count = dtype.itemsize
+    for length in shape:
+        count *= length
+    return count
