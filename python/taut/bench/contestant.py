@@ -20,7 +20,7 @@ THRESHOLD = 0.5
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a kind's operation comes to: a value, arrays (gradients, or stepped weights), or both."""
+    """What an operation comes to: a value, arrays (gradients, or stepped weights), or both."""
 
     value: float | None
     arrays: Arrays

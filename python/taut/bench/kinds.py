@@ -78,7 +78,7 @@ def resnet50() -> list[Shape]:
     return [*shapes, (1000, 2048), (1000,)]
 
 
-_MODELS = {200_000: [(1000,)] * 200, elements(resnet50()): resnet50()}
+_MODELS: Mapping[int, list[Shape]] = {200_000: [(1000,)] * 200, elements(resnet50()): resnet50()}
 
 
 def _line(size: int) -> list[Shape]:
@@ -97,48 +97,70 @@ def _group_rows(size: int) -> list[Shape]:
     return [(size // 10, 10)] if size < 1000 else [(size // 100, 100)]
 
 
+_OF_LINES: tuple[tuple[str, str, str, Operation], ...] = (
+    ("l1", "L1, value", "l1", "value"),
+    ("l1-gradient", "L1, value and gradient", "l1", "gradient"),
+    ("l2", "L2, value", "l2", "value"),
+    ("l2-gradient", "L2, value and gradient", "l2", "gradient"),
+    ("prox", "L1's proximal step", "l1", "prox"),
+)
 _KINDS = (
     *(
         Kind(name, title, penalty, operation, "elements", _DECADES, _QUICK_DECADES, _line)
-        for name, title, penalty, operation in (
-            ("l1", "L1, value", "l1", "value"),
-            ("l1-gradient", "L1, value and gradient", "l1", "gradient"),
-            ("l2", "L2, value", "l2", "value"),
-            ("l2-gradient", "L2, value and gradient", "l2", "gradient"),
-            ("prox", "L1's proximal step", "l1", "prox"),
-        )
+        for name, title, penalty, operation in _OF_LINES
     ),
     Kind(
-        *("group-lasso", "Group lasso of rows, value and gradient", "group_lasso", "gradient"),
-        *("elements", _DECADES, _QUICK_DECADES, _group_rows),
+        "group-lasso",
+        "Group lasso of rows, value and gradient",
+        "group_lasso",
+        "gradient",
+        "elements",
+        _DECADES,
+        _QUICK_DECADES,
+        _group_rows,
     ),
     Kind(
-        *("model", "L2 of a whole model, value and gradient", "l2", "gradient", "elements"),
-        *(tuple(_MODELS), tuple(_MODELS), lambda size: _MODELS[size]),
+        "model",
+        "L2 of a whole model, value and gradient",
+        "l2",
+        "gradient",
+        "elements",
+        tuple(_MODELS),
+        tuple(_MODELS),
+        lambda size: _MODELS[size],
     ),
     Kind(
         "orthogonal",
         f"Orthogonal penalty of vectors of {WIDTH}, value and gradient",
-        *("orthogonal", "gradient", "vectors"),
+        "orthogonal",
+        "gradient",
+        "vectors",
         (16, 64, 256, 1024, 4096, 16_384, 50_000),
         (16, 128, 1024),
-        *(_rows, True),
+        _rows,
+        is_pairwise=True,
     ),
     Kind(
         "orthogonal-square",
         "Orthogonal penalty of square matrices, value and gradient",
-        *("orthogonal", "gradient", "vectors"),
+        "orthogonal",
+        "gradient",
+        "vectors",
         (16, 64, 128, 256, 512, 1024, 2048, 4096),
         (512,),
-        *(_square, True),
+        _square,
+        is_pairwise=True,
     ),
     Kind(
         "soft-orthogonal",
         f"Soft orthogonality of vectors of {WIDTH}, value and gradient",
-        *("soft_orthogonal", "gradient", "vectors"),
+        "soft_orthogonal",
+        "gradient",
+        "vectors",
         (16, 64, 256, 1024, 4096, 16_384, 50_000),
         (16, 128, 1024),
-        *(_rows, True),
+        _rows,
+        is_pairwise=True,
     ),
 )
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _KINDS}
@@ -146,5 +168,5 @@ KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _KINDS}
 MEMORY = "memory"
 """The name, beside those of `KINDS`, of what is measured in bytes."""
 MEMORY_OF = KINDS["orthogonal"]
-MEMORY_SIZES = (1024, 2048, 4096, 8192, 16_384, 32_768, 50_000)
+MEMORY_SIZES = (1024, 2048, 4096, 8192, 16_384, 50_000)
 QUICK_MEMORY_SIZES = (4096,)

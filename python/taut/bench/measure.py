@@ -36,7 +36,9 @@ class Pace:
 
 
 FULL = Pace(5e-3, 15.0, (7, 25), 20.0, timing.SETTLING)
-QUICK = Pace(1e-3, 0.5, (5, 15), 0.3, 0.1)
+QUICK = Pace(1e-3, 0.5, (5, 15), 0.5, 0.1)
+# Below this part of the longest call, what a call costs whatever the size may be most of it.
+_TELLS_NOTHING = 1 / 20
 
 
 @dataclass
@@ -102,12 +104,15 @@ class Measurer:
 
     def _reason_against(self, kind: Kind, size: int, contestant: Contestant) -> str | None:
         needed, available = kind.bytes_of_a_peer(size), available_memory()
-        if kind.is_pairwise and contestant.stores_pairs and available is not None:
-            if needed > available:
-                return f"needs {_gigabytes(needed)}"
-        if (past := self._past.get((kind.name, contestant.name))) is not None:
-            expected = past[1] * kind.work(size) / past[0]
-            if expected > self.pace.longest_call and contestant.name != OWN:
+        stores_pairs = kind.is_pairwise and contestant.stores_pairs
+        if stores_pairs and available is not None and needed > available:
+            return f"needs {_gigabytes(needed)}"
+        past = self._past.get((kind.name, contestant.name))
+        if past is not None and contestant.name != OWN:
+            work, seconds = past
+            expected = seconds * kind.work(size) / work
+            longest = self.pace.longest_call
+            if expected > longest and seconds > _TELLS_NOTHING * longest:
                 return f"would take {expected:.1f} s a call"
         return None
 
@@ -138,7 +143,7 @@ class Measurer:
                 "error": errors[name],
             }
             case["results"][name] = result
-            self._past[kind.name, name] = (kind.work(size), result["seconds"]["median"])
+            self._past[kind.name, name] = (kind.work(size), result["seconds"]["lower"])
 
     def _calls(self, call: Callable[[], object]) -> int:
         call()

@@ -1,5 +1,6 @@
 """The peak memory of one contestant, in a process that has done nothing else."""
 
+import contextlib
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -50,10 +51,8 @@ def _forget_peak() -> None:
 
     Importing a library takes more for a while than the library keeps, which would hide as much.
     """
-    try:
+    with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        pass
 
 
 def _peak() -> int:

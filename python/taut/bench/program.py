@@ -23,6 +23,7 @@ from taut.bench.libraries import LIBRARIES
 from taut.bench.processes import WorkerEndedError
 from taut.bench.results import Document
 
+_WIDTH_OF_FILES = 130
 INTERRUPTED = 130  # what shells report of a process that SIGINT has ended
 
 
@@ -49,7 +50,8 @@ def run(
         The exit code: 1 if a contestant computed something else, 130 after a Ctrl-C, which keeps
         what was measured before.
     """
-    console = Console(highlight=False)
+    # In a file there is no edge that lines would have to be broken at.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH_OF_FILES)
     planned = plan.make(kinds, quick, largest)
     count = taut.get_num_threads() if threads is None else threads
     document = _empty(planned, count, quick)

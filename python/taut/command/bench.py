@@ -20,8 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `taut bench`."""
     parser.description = (
         "Times penalties, gradients and proximal steps beside NumPy, torch, JAX, Keras and Eigen, "
-        "as far as they are installed. All compute the same, which is checked first, and take turns "
-        "with as many threads each."
+        "as far as they are installed. All compute the same, which is checked first, and take "
+        "turns, with as many threads each."
     )
     parser.add_argument(
         "kinds",

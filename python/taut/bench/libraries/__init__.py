@@ -88,7 +88,9 @@ class Entry:
 
 def _keras(backend: str) -> Entry:
     environment = {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    return Entry("keras", ("keras", backend), f"Keras on {backend}", environment, ("l1", "l2", "orthogonal"))
+    return Entry(
+        "keras", ("keras", backend), f"Keras on {backend}", environment, ("l1", "l2", "orthogonal")
+    )
 
 
 OWN = "taut"

@@ -44,9 +44,9 @@ def _build(directory: Path) -> None:
     cmake = shutil.which("cmake", path=sysconfig.get_path("scripts")) or shutil.which("cmake")
     if cmake is None:
         raise UnavailableError("there is no CMake")
-    configure = ["-S", SOURCE, "-B", directory, "-DCMAKE_BUILD_TYPE=Release"]
+    configure = ["-S", str(SOURCE), "-B", str(directory), "-DCMAKE_BUILD_TYPE=Release"]
     root = f"-DEigen3_ROOT={sysconfig.get_path('purelib')}/cmeel.prefix"
-    for arguments in ([*configure, root], ["--build", directory]):
+    for arguments in ([*configure, root], ["--build", str(directory)]):
         if subprocess.run([cmake, *arguments], capture_output=True).returncode != 0:
             raise UnavailableError("CMake found no C++ compiler with OpenMP, or no Eigen")
 

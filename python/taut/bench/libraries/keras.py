@@ -34,8 +34,7 @@ def begin(options: Options) -> dict[str, str]:
         return versions | jax.begin(options)
     from taut.bench.libraries import tensorflow
 
-    tensorflow.set_threads(options.threads)
-    return versions | {"TensorFlow": tensorflow.tf.__version__}
+    return versions | tensorflow.begin(options)
 
 
 def contestants(kind: Kind, weights: Arrays) -> Iterator[Contestant]:

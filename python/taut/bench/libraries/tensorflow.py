@@ -7,12 +7,14 @@ import tensorflow as tf
 
 from taut.bench.contestant import Arrays, Contestant, Outcome
 from taut.bench.kinds import Kind
+from taut.bench.libraries import Options
 
 
-def set_threads(threads: int) -> None:
+def begin(options: Options) -> dict[str, str]:
     """Sets TensorFlow's threads, before it has done anything."""
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    tf.config.threading.set_intra_op_parallelism_threads(options.threads)
+    tf.config.threading.set_inter_op_parallelism_threads(options.threads)
+    return {"TensorFlow": tf.__version__}
 
 
 def by_tape(name: str, penalty: Callable[[Any], Any], kind: Kind, weights: Arrays) -> Contestant:

@@ -14,7 +14,6 @@ from taut.bench.libraries import Options, own
 Penalty = Callable[[Tensor], Tensor]
 
 
-
 class _Compiler:
     """torch.compile, for each size anew; in a quick run once per kind, for any size."""
 
@@ -26,7 +25,7 @@ class _Compiler:
             torch._dynamo.reset()  # else it would compile for any size soon, and then no more
         self._kind = kind.name
 
-    def __call__(self, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def __call__(self, function: Callable[..., Tensor]) -> Any:
         return torch.compile(function, dynamic=True if self.quick else None)
 
 
@@ -122,9 +121,7 @@ def by_autograd(
     return Contestant(name, run, outcome, stores_pairs)
 
 
-def total_of(
-    penalty: Callable[[Any], Any], count: int
-) -> Callable[[Sequence[Tensor]], Tensor]:
+def total_of(penalty: Callable[[Any], Any], count: int) -> Callable[[Sequence[Tensor]], Tensor]:
     """Returns what adds up the penalties of so many tensors."""
     if count == 1:
         return lambda tensors: penalty(tensors[0])
