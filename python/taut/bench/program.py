@@ -70,10 +70,12 @@ def run(
     tables.show(console, document)
     if json_file is not None:
         results.write(document, json_file)
+        console.print(f"All figures: {json_file}", markup=False, soft_wrap=True)
     if charts_folder is not None:
         from taut.bench import charts
 
         charts.write(document, charts_folder)
+        console.print(f"Charts: {charts_folder}", markup=False, soft_wrap=True)
     wrong = tables.show_end(Console(stderr=True, highlight=False), document)
     return INTERRUPTED if not document["complete"] else int(wrong)
 
@@ -117,7 +119,7 @@ def _time(
             "process": group.process,
             "libraries": group.libraries,
             "options": options,
-            "cases": pending,
+            "cases": list(pending),
         }
         progress.update(task, description=f"starting {group.process}")
         try:

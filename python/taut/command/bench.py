@@ -16,6 +16,12 @@ KINDS = (
 )
 
 
+def _kind(text: str) -> str:
+    if text not in KINDS:
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(KINDS)}")
+    return text
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `taut bench`."""
     parser.description = (
@@ -27,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "kinds",
         nargs="*",
         metavar="KIND",
-        choices=[*KINDS, []],
+        type=_kind,
         help=f"kinds of work, all if none is named: {', '.join(KINDS)}",
     )
     parser.add_argument("--quick", action="store_true", help="fewer and smaller sizes: minutes")

@@ -6,12 +6,16 @@ import subprocess
 import sysconfig
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from taut.bench.contestant import FACTOR, THRESHOLD, Arrays, Contestant, Outcome
 from taut.bench.kinds import Kind
 from taut.bench.libraries import Options, UnavailableError
+
+Array = NDArray[Any]
 
 SOURCE = Path(__file__).parents[1] / "eigen"
 
@@ -58,7 +62,9 @@ def contestants(kind: Kind, weights: Arrays) -> Iterator[Contestant]:
     (x,) = weights
     written = np.empty_like(x)
     suffix = {"value": "", "gradient": "_gradient", "prox": "_prox"}[kind.operation]
-    call = function(kind.penalty + suffix, x, written)
+    factor = THRESHOLD if kind.operation == "prox" else FACTOR
+    assert _library is not None
+    call = function(_library, kind.penalty + suffix, x, written, factor)
 
     def outcome() -> Outcome:
         value = call()
@@ -69,17 +75,17 @@ def contestants(kind: Kind, weights: Arrays) -> Iterator[Contestant]:
     yield Contestant("Eigen", call, outcome)
 
 
-def function(name: str, x: np.ndarray, written: np.ndarray) -> Callable[[], float]:
-    """Returns a call of one of the library's functions."""
-    assert _library is not None
-    found = getattr(_library, name)
+def function(
+    library: ctypes.CDLL, name: str, x: Array, written: Array, factor: float
+) -> Callable[[], float]:
+    """Returns a call of one of the library's functions, for a contiguous array of float32."""
+    found = getattr(library, name)
     found.restype = ctypes.c_double
     shape = x.shape if x.ndim == 2 else (1, x.size)
-    factor = ctypes.c_double(THRESHOLD if name.endswith("_prox") else FACTOR)
 
     def call() -> float:
         # Addresses keep no array alive; this does.
         pointers = (ctypes.c_void_p(array.ctypes.data) for array in (x, written))
-        return float(found(*pointers, *map(ctypes.c_size_t, shape), factor))
+        return float(found(*pointers, *map(ctypes.c_size_t, shape), ctypes.c_double(factor)))
 
     return call
