@@ -4,6 +4,7 @@
 # make bench   times taut beside NumPy, Eigen and, after make frameworks, torch, JAX and Keras; with
 #              QUICK=1 in minutes; KINDS="l2 memory", JSON=FILE, CHARTS=FOLDER
 # make figures   writes the pages' figures from benchmarks/results/
+# make docs   builds the documentation's site in build/docs, and fails on a warning
 # make test-packaging   builds the sdist and the wheel, and checks what they hold
 # make lint   what CI checks beside the tests
 # make test-emulated   the core's tests on an older processor and on an Arm one, by qemu-user, and
@@ -15,9 +16,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/pip install --quiet --disable-pip-version-check
-CMAKE_PREFIX := $(CURDIR)/build/cpp
-JAXLIB := $(CURDIR)/build/jaxlib
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+JAXLIB := build/jaxlib
 # The last is where Debian has it.
 WINE := $(firstword $(shell command -v wine64 || command -v wine) /usr/lib/wine/wine64)
 WINEPREFIX_OF_TESTS := $(or $(TMPDIR),/tmp)/taut-wine-$(shell id -u)
@@ -25,57 +25,78 @@ WINEPREFIX_OF_TESTS := $(or $(TMPDIR),/tmp)/taut-wine-$(shell id -u)
 BUILD_REQUIREMENTS := "scikit-build-core>=0.11" "pybind11>=3.0" cmake ninja
 SOURCES := $(shell find cpp python -type f -not -name '*.pyc') CMakeLists.txt pyproject.toml README.md LICENSE
 
-.PHONY: all demo pictures test test-python test-cpp test-quick test-emulated test-aarch64 test-windows
+.PHONY: all demo pictures docs test test-python test-cpp test-quick test-emulated test-aarch64 test-windows
 .PHONY: bench figures test-packaging frameworks test-oldest-jax sanitize tsan lint format clean
 all: test
 
+# A PYTHON= that is named, and is another than made $(VENV), makes it anew.
+MADE_WITH := import sys; print(sys.version, sys.base_prefix)
+ifneq ($(origin PYTHON),file)
+  ifneq ($(shell $(PYTHON) -c '$(MADE_WITH)' 2>&1),$(shell cat $(VENV)/made-with 2>&1))
+    .PHONY: $(VENV)/created
+  endif
+endif
+
 $(VENV)/created:
-	$(PYTHON) -m venv $(VENV)
-	$(PIP) --upgrade "pip>=25.1"
-	$(PIP) $(BUILD_REQUIREMENTS)
-	touch $@
+	@command -v "$(PYTHON)" > /dev/null || { echo "There is no $(PYTHON): install Python 3.10 or newer, \
+	or name it, as in \`make PYTHON=python3.12\`."; exit 1; } >&2
+	@"$(PYTHON)" packaging/check_machine.py
+	@echo "Making an environment in $(VENV), of $$("$(PYTHON)" --version)"
+	@rm -rf $(VENV) && "$(PYTHON)" -m venv $(VENV)
+	@"$(PYTHON)" -c '$(MADE_WITH)' > $(VENV)/made-with
+	@$(PIP) --retries 1 --upgrade "pip>=25.1" $(BUILD_REQUIREMENTS) > $(VENV)/pip.log 2>&1 || { \
+	  echo "pip could not install what the build needs. Is there a way to a package index? Its own \
+	words are in $(VENV)/pip.log."; exit 1; } >&2
+	@touch $@
 
 # The jaxlib whose headers JAX's handler is built on, beside the newer one that the tests may use.
 $(VENV)/jaxlib: $(VENV)/created packaging/taut_build.py
-	rm -rf $(JAXLIB)
-	requirement="$$($(BIN)/python packaging/taut_build.py)"; \
+	@echo "Fetching the headers of XLA"
+	@rm -rf $(JAXLIB)
+	@requirement="$$($(BIN)/python packaging/taut_build.py)"; \
 	  test -z "$$requirement" || $(PIP) --no-deps --target $(JAXLIB) "$$requirement"
-	mkdir -p $(JAXLIB) && find $(JAXLIB) -type f -not -path '*/jaxlib/include/*' -delete
-	touch $@
+	@mkdir -p $(JAXLIB) && find $(JAXLIB) -type f -not -path '*/jaxlib/include/*' -delete
+	@touch $@
 
 # Built without isolation, so that a second build compiles only what has changed.
-BUILD := $(PIP) --no-build-isolation --config-settings=build-dir=build/python \
-  --config-settings=cmake.define.TAUT_XLA_INCLUDE_DIR=$(JAXLIB)/jaxlib/include
+BUILD := $(PIP) --no-build-isolation --config-settings=build-dir=build/python/{wheel_tag} \
+  --config-settings=cmake.define.TAUT_XLA_INCLUDE_DIR="$(CURDIR)/$(JAXLIB)/jaxlib/include"
 $(VENV)/installed: $(VENV)/jaxlib $(SOURCES)
-	$(BUILD) .
-	touch $@
+	@echo "Compiling the kernels, which takes a minute or two the first time"
+	@$(BUILD) .
+	@touch $@
 
 $(VENV)/demo: $(VENV)/installed
-	$(BUILD) ".[demo]"
-	touch $@
+	@echo "Installing what the demo trains and draws with"
+	@$(BUILD) ".[demo]"
+	@touch $@
 
 $(VENV)/bench: $(VENV)/installed
-	$(BUILD) ".[bench]"
-	$(PIP) --group eigen
-	touch $@
+	@echo "Installing what the benchmarks draw with, and Eigen"
+	@$(BUILD) ".[bench]"
+	@$(PIP) --group eigen
+	@touch $@
 
 $(VENV)/tests: $(VENV)/demo pyproject.toml
-	$(PIP) --group test
-	$(PIP) --ignore-requires-python --no-deps comma-deps-catch2
-	touch $@
+	@echo "Installing what the tests need"
+	@$(BUILD) ".[demo,inspect]"
+	@$(PIP) --group test
+	@$(PIP) --ignore-requires-python --no-deps comma-deps-catch2
+	@touch $@
 
 # The oldest Keras lies beside the newest one, for tests that ask for it.
 $(VENV)/frameworks: $(VENV)/tests
-	$(PIP) --group frameworks
-	$(PIP) --no-deps --upgrade --target build/keras-oldest --group keras-oldest
-	touch $@
+	@echo "Installing torch, JAX, TensorFlow and Keras"
+	@$(PIP) --group frameworks
+	@$(PIP) --no-deps --upgrade --target build/keras-oldest --group keras-oldest
+	@touch $@
 
 $(VENV)/lint: $(VENV)/created pyproject.toml
 	$(PIP) --group lint --group test numpy
 	touch $@
 
 demo: $(VENV)/demo
-	$(BIN)/python -m taut demo --output demo.png
+	$(BIN)/taut demo --output demo.png
 
 pictures: $(VENV)/demo
 	$(BIN)/python docs/pictures/draw.py
@@ -83,15 +104,34 @@ pictures: $(VENV)/demo
 JSON ?= build/bench.json
 CHARTS ?= build/bench
 bench: $(VENV)/bench
+	@mkdir -p build
 	$(BIN)/python -m taut bench $(KINDS) $(if $(QUICK),--quick) --json "$(JSON)" --charts "$(CHARTS)"
 
 figures: $(VENV)/bench
 	$(BIN)/python benchmarks/figures.py
 
-test: test-python test-cpp
+$(VENV)/docs: $(VENV)/installed
+	@echo "Installing what the site is built with"
+	@$(PIP) --group docs
+	@touch $@
 
+# From scratch, so that pages which no longer exist are not left behind.
+docs: $(VENV)/docs
+	rm -rf build/docs
+	$(BIN)/python -m sphinx -W --keep-going -n docs build/docs
+
+# Both run whether or not the other passes; what ends it says which did.
+test: $(VENV)/tests
+	@rm -f $(RESULTS)/*.xml
+	-@$(MAKE) --no-print-directory test-cpp
+	-@$(MAKE) --no-print-directory test-python
+	@$(BIN)/python tests/summary.py $(RESULTS)/python.xml $(RESULTS)/cpp.xml
+
+# Whole files to a process, so that what a file has made ready serves all of its tests.
+RESULTS := build/results
 test-python: $(VENV)/tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile \
+	  --junitxml=$(RESULTS)/python.xml
 
 test-quick: $(VENV)/tests
 	$(BIN)/python -m pytest -m "not slow"
@@ -99,12 +139,12 @@ test-quick: $(VENV)/tests
 frameworks: $(VENV)/frameworks
 
 # The very module that is tested against the newest JAX, in an environment with the oldest.
-OLDEST := $(CURDIR)/build/oldest-jax
+OLDEST := build/oldest-jax
 test-oldest-jax: $(VENV)/installed
 	rm -rf $(OLDEST)
 	$(PYTHON) -m venv $(OLDEST)
 	jaxlib="$$($(BIN)/python packaging/taut_build.py)"; \
-	  $(OLDEST)/bin/pip install --quiet --disable-pip-version-check \
+	  $(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check \
 	    "$$jaxlib" "$$(echo $$jaxlib | sed s/jaxlib/jax/)" pytest hypothesis ml_dtypes
 	cp -r "$$($(BIN)/python -c 'import taut; print(taut.__path__[0])')" \
 	  "$$($(OLDEST)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
@@ -113,14 +153,14 @@ test-oldest-jax: $(VENV)/installed
 # $(1): the preset to configure and build the core with; $(2): the one to test it with, the same
 # unless given.
 define run_cpp_tests
-	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --preset $(1) \
-	  $$($(BIN)/python tests/cpp/cmake_arguments.py)
+	mkdir -p build && $(BIN)/python tests/cpp/initial_cache.py > build/tests.cmake
+	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --preset $(1) -C build/tests.cmake
 	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build --preset $(1)
-	PATH="$(CURDIR)/$(BIN):$$PATH" ctest --preset $(or $(2),$(1))
+	PATH="$(CURDIR)/$(BIN):$$PATH" ctest --preset $(or $(2),$(1)) $(3)
 endef
 
 test-cpp: $(VENV)/tests
-	$(call run_cpp_tests,release)
+	$(call run_cpp_tests,release,,--output-junit "$(CURDIR)/$(RESULTS)/cpp.xml")
 
 $(VENV)/packaging: $(VENV)/created pyproject.toml
 	$(PIP) --group packaging

@@ -57,7 +57,7 @@ def wheel(session: nox.Session) -> None:
 def wheel_with_frameworks(session: nox.Session) -> None:
     """All tests of the repaired wheel, beside the frameworks."""
     install_wheel(session)
-    session.install("taut[demo]", *TEST_GROUP, *FRAMEWORKS_GROUP)
+    session.install("taut[demo,inspect]", *TEST_GROUP, *FRAMEWORKS_GROUP)
     oldest = ("--no-deps", "--upgrade", "--target", "build/keras-oldest")
     session.install(*oldest, *KERAS_OLDEST_GROUP)
     run_tests(session, may_leave_out=False)

@@ -150,17 +150,32 @@ std::vector<double> batch_value(const py::list& names, const py::list& regulariz
 using BatchGradientFunction = double (*)(std::span<const GradientTerm>, double, std::span<double>,
                                          Workspace*);
 
+Terms<GradientTerm> gradient_terms(const py::list& names, const py::list& regularizers,
+                                   const py::list& indices, const py::list& arrays,
+                                   const py::list& grads, const SideLists& sides) {
+  return make_terms<GradientTerm>(names, regularizers, indices, {arrays, grads}, sides,
+                                  [&](const Regularizer& regularizer, std::size_t i) {
+                                    return GradientTerm{regularizer, read_view(arrays[i]),
+                                                        write_view(grads[i], "a gradient")};
+                                  });
+}
+
+void batch_check_accumulate_grad(const py::list& names, const py::list& regularizers,
+                                 const py::list& indices, const py::list& arrays,
+                                 const py::list& grads, double scale, py::list references,
+                                 py::list importances) {
+  const SideLists sides{SideList(std::move(references)), SideList(std::move(importances))};
+  const auto [terms, work] = gradient_terms(names, regularizers, indices, arrays, grads, sides);
+  call_batch(names, work, [&, &terms = terms] { check_accumulate_grad(terms, scale); });
+}
+
 template <BatchGradientFunction kFunction>
 std::vector<double> batch_gradient(const py::list& names, const py::list& regularizers,
                                    const py::list& indices, const py::list& arrays,
                                    const py::list& grads, double scale, py::list references,
                                    py::list importances) {
   const SideLists sides{SideList(std::move(references)), SideList(std::move(importances))};
-  const auto [terms, work] = make_terms<GradientTerm>(
-      names, regularizers, indices, {arrays, grads}, sides,
-      [&](const Regularizer& regularizer, std::size_t i) {
-        return GradientTerm{regularizer, read_view(arrays[i]), write_view(grads[i], "a gradient")};
-      });
+  const auto [terms, work] = gradient_terms(names, regularizers, indices, arrays, grads, sides);
   std::vector<double> values(terms.size());
   call_batch(names, work, [&, &terms = terms] { kFunction(terms, scale, values, nullptr); });
   return values;
@@ -247,6 +262,10 @@ void register_batch(py::module_& module) {
              py::arg("strides"));
   module.def("batch_value", batch_value, py::arg("names"), py::arg("regularizers"),
              py::arg("indices"), py::arg("arrays"), py::arg("references") = py::list(),
+             py::arg("importances") = py::list());
+  module.def("batch_check_accumulate_grad", batch_check_accumulate_grad, py::arg("names"),
+             py::arg("regularizers"), py::arg("indices"), py::arg("arrays"), py::arg("grads"),
+             py::arg("scale"), py::arg("references") = py::list(),
              py::arg("importances") = py::list());
   module.def("batch_accumulate_grad", batch_gradient<accumulate_grad>, py::arg("names"),
              py::arg("regularizers"), py::arg("indices"), py::arg("arrays"), py::arg("grads"),

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import kernels
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
@@ -197,7 +198,14 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path(__file__).parent)
     parser.add_argument("--epochs", type=int, default=60)
     arguments = parser.parse_args()
-    pictures = {"pulls": pulls(), "weights": weights(arguments.epochs), "zeros": zeros()}
+    pictures = {
+        "gram": kernels.gram(),
+        "pulls": pulls(),
+        "steps": kernels.steps(),
+        "sums": kernels.sums(),
+        "weights": weights(arguments.epochs),
+        "zeros": zeros(),
+    }
     for name, figure in pictures.items():
         # Without matplotlib's name and version in the file.
         figure.savefig(arguments.output / f"{name}.png", metadata={"Software": None})

@@ -3,6 +3,8 @@
 //
 //   cpp_trainer digits.csv [--epochs N] [--seed N] [--save DIRECTORY]
 
+#include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <exception>
 #include <stdexcept>
@@ -13,24 +15,49 @@
 
 namespace {
 
+constexpr const char* kHelp =
+    "usage: cpp_trainer digits.csv [--epochs N] [--seed N] [--save DIRECTORY]\n\n"
+    "Trains a small network on handwritten digits, once per penalty, and shows what each did to\n"
+    "the weights. write_digits.py writes the digits.\n\n"
+    "  --epochs N        passes over the images, 60 unless given\n"
+    "  --seed N          of the weights and the images' order, 0 unless given\n"
+    "  --save DIRECTORY  write the trained weights and the penalties there\n"
+    "  --help            print this\n";
+
 struct Options {
   std::string digits;
   int epochs = 60;
   unsigned seed = 0;
   std::string directory;
+  bool help = false;
 };
+
+template <typename Number>
+Number whole_number(const std::string& option, const std::string& text) {
+  Number number{};
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc() || stop != end) {
+    throw std::invalid_argument(option + ": not a whole number in its range: '" + text + "'");
+  }
+  return number;
+}
 
 Options parse(int argc, char* argv[]) {
   Options options;
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
+    if (argument == "--help" || argument == "-h") {
+      options.help = true;
+      return options;
+    }
     if (argument.starts_with("--") && i + 1 == argc) {
       throw std::invalid_argument(argument + " needs a value");
     }
     if (argument == "--epochs") {
-      options.epochs = std::stoi(argv[++i]);
+      options.epochs = whole_number<int>(argument, argv[++i]);
     } else if (argument == "--seed") {
-      options.seed = static_cast<unsigned>(std::stoul(argv[++i]));
+      options.seed = whole_number<unsigned>(argument, argv[++i]);
     } else if (argument == "--save") {
       options.directory = argv[++i];
     } else if (options.digits.empty() && !argument.starts_with("--")) {
@@ -68,9 +95,14 @@ void run(const Options& options) {
 
 int main(int argc, char* argv[]) {
   try {
-    run(parse(argc, argv));
+    const Options options = parse(argc, argv);
+    if (options.help) {
+      std::fputs(kHelp, stdout);
+    } else {
+      run(options);
+    }
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "cpp_trainer: %s\n", error.what());
+    std::fprintf(stderr, "cpp_trainer: %s; see cpp_trainer --help\n", error.what());
     return 1;
   }
   return 0;

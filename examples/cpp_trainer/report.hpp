@@ -7,7 +7,7 @@
 
 #include "training.hpp"
 
-// Prints the table of `python -m taut demo`, one row per run.
+// Prints the weights' table of `taut demo`, and times, one row per run.
 void print_table(const std::vector<Run>& runs);
 
 // Writes each run's kernels, "<run>.hidden.csv" and "<run>.output.csv", with digits enough to read

@@ -24,9 +24,11 @@ from taut.shares import (
     group_of,
     importances_of,
     in_words,
+    one_of_each_type,
     pick_gradients,
     require_gradients,
     shares_of_arrays,
+    tell_failure,
     term_of,
     total_of,
 )
@@ -98,17 +100,21 @@ class BoundPenalties:
             # Without asking each of 200 arrays what it is.
             self._shares = shares_of_arrays(plan, leaves)
             return
-        self._terms = [
-            term_of(name, regularizer, kernel, leaves[name], sides.get(name))
-            for name, (regularizer, kernel) in plan.terms.items()
-        ]
-        self._freezable = [
-            (term.name, library_of(term.x).is_frozen, term.x)
-            for term in self._terms
-            if type(term.x) is not ndarray
-        ]
-        self._shares = shares = self._share(self._frozen_names())
-        for x in {type(x): x for x in leaves.values()}.values():  # one of each library
+        try:
+            self._terms = [
+                term_of(name, regularizer, kernel, leaves[name], sides.get(name))
+                for name, (regularizer, kernel) in plan.terms.items()
+            ]
+            self._freezable = [
+                (term.name, library_of(term.x).is_frozen, term.x)
+                for term in self._terms
+                if type(term.x) is not ndarray
+            ]
+            self._shares = shares = self._share(self._frozen_names())
+        except (TypeError, ValueError) as error:
+            tell_failure(leaves, error)
+            raise
+        for x in one_of_each_type(leaves):
             words = functools.partial(in_words, self._terms, shares)
             importances = functools.partial(importances_of, self._terms)
             library_of(x).check_agreement(leaves, words, importances)
@@ -171,6 +177,9 @@ class BoundPenalties:
             for group, own in zip(shares.groups, targets, strict=True):
                 check_gradients(group.names, own)
         terms = list(zip(shares.groups, targets, strict=True))
+        if len(terms) > 1:  # else its own call checks before it writes
+            for group, own in terms:
+                group.check_gradients(own, scale)
         totals = []
         for group, own in terms:
             if value:

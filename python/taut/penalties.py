@@ -10,6 +10,7 @@ from taut.bound import BoundPenalties, By, FollowingPenalties
 from taut.kernels import Sides
 from taut.regularizers import deserialize, serialize
 from taut.rules import Plan, Rule, as_rule
+from taut.shares import tell_failure
 from taut.sides import look_up
 from taut.tree import Parameters
 
@@ -17,15 +18,15 @@ from taut.tree import Parameters
 class Penalties:
     """Rules that say which parameters of a model get which penalty.
 
-    ```python
-    penalties = taut.Penalties([
-        ("*/kernel", L2(1e-4)),
-        ("embedding", OrthogonalRegularizer(0.01)),
-        ("*/bias", None),
-    ])
-    total = penalties(params)
-    total = penalties.accumulate_grad(params, grads, scale=1.0)
-    ```
+    ::
+
+        penalties = taut.Penalties([
+            ("*/kernel", L2(1e-4)),
+            ("embedding", OrthogonalRegularizer(0.01)),
+            ("*/bias", None),
+        ])
+        total = penalties(params)
+        total = penalties.accumulate_grad(params, grads, scale=1.0)
 
     A rule is a glob (`*`, `?`, `[...]`; `*` matches any characters, '/' too) and a regularizer,
     anything that `regularizers.get` takes, or None for no penalty. For each parameter the first
@@ -219,8 +220,9 @@ class Penalties:
                 looked up once, as the parameters are; it is fastest so.
             group: A process group of torch.distributed whose ranks have different parameters, as
                 those of a pipeline's stages. What they bind with it, returns the sum of all of
-                theirs, as a tensor; gradients are those of their own. Not needed for DTensors,
-                which know who has the rest of them.
+                theirs, as a tensor; gradients, and what `breakdown` returns, are those of their
+                own. DTensors know who has the rest of them: a ValueError if that is one of the
+                group, where they would count more than once.
 
         Raises:
             TypeError, ValueError: As a call does, and for gradients of NumPy's arrays. Also if
@@ -228,6 +230,10 @@ class Penalties:
                 on all of them, then.
         """
         leaves, is_live = tree.look(params)
+        if group is not None:
+            from taut.arrays.torch.stages import check_group
+
+            check_group(group, leaves)
         bound = (
             FollowingPenalties(self._matched, params, leaves)
             if is_live
@@ -254,11 +260,15 @@ class Penalties:
 
     def _matched(self, params: Parameters, leaves: dict[str, Any]) -> tuple[Plan, dict[str, Sides]]:
         """Returns which leaf gets which penalty, and what belongs to it."""
-        plan = self._plan_of(leaves)
         given = Sides(self.reference, self.importance)
-        if given.reference is None and given.importance is None:
-            return plan, {}
-        return plan, look_up(plan, params, leaves, given, self.allow_unused, self._known)
+        try:
+            plan = self._plan_of(leaves)
+            if given.reference is None and given.importance is None:
+                return plan, {}
+            return plan, look_up(plan, params, leaves, given, self.allow_unused, self._known)
+        except (TypeError, ValueError) as error:
+            tell_failure(leaves, error)
+            raise
 
     def _tables(self) -> dict[str, Parameters]:
         given = {"reference": self.reference, "importance": self.importance}

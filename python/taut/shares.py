@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Any, NamedTuple
 
-from taut.arrays import library_of, native
+from taut.arrays import is_array, library_of, native
 from taut.arrays.exchanged import Exchanged
 from taut.arrays.group import CoreGroup, Group, add, number, pick
 from taut.kernels import Kernel, Sides
@@ -78,13 +78,32 @@ def in_words(terms: list[Term], shares: Shares) -> dict[str, str]:
         if name in shares.left_out:
             said[name] = "frozen" if name in shares.frozen else "counted under another name"
             continue
-        if isinstance(regularizer, KernelRegularizer):
-            said[name] = f"{type(regularizer).__name__}{tuple(regularizer._factors())}"
-        else:
-            said[name] = type(regularizer).__qualname__
+        said[name] = _in_words(regularizer)
         for what, side in (sides or Sides())._asdict().items():
             said[name] += "" if side is None else f" with {what}"
     return said
+
+
+def _in_words(regularizer: Regularizer) -> str:
+    """Returns its class and what it was made with, as far as it says so."""
+    kind = type(regularizer)
+    if isinstance(regularizer, KernelRegularizer):
+        return f"{kind.__name__}{tuple(regularizer._factors())}"
+    try:
+        return f"{kind.__qualname__}({regularizer.get_config()})"
+    except NotImplementedError:
+        return kind.__qualname__
+
+
+def tell_failure(leaves: Mapping[str, Any], error: Exception) -> None:
+    """Makes a failure of this process known to those that share arrays with it."""
+    for x in filter(is_array, one_of_each_type(leaves)):
+        library_of(x).tell_failure(leaves, error)
+
+
+def one_of_each_type(leaves: Mapping[str, Any]) -> list[Any]:
+    """Returns the last leaf of each type."""
+    return list({type(x): x for x in leaves.values()}.values())
 
 
 def importances_of(terms: list[Term]) -> dict[str, Any]:

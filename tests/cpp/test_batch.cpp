@@ -234,8 +234,15 @@ void check_refused(Row& row, const GradientTerm& wrong, std::size_t term = 3) {
     blamed = error.term();
   }
   CHECK(blamed == term);
+  CHECK_THROWS_AS(taut::check_accumulate_grad(row.terms), taut::InvalidTerm);
   CHECK(row.memory == before);
   CHECK(values == std::vector<double>(5, 7.0));
+}
+
+TEST_CASE("terms are checked by themselves, and nothing is written") {
+  const Row row;
+  taut::check_accumulate_grad(row.terms, -0.5);
+  CHECK(row.memory == Row().memory);
 }
 
 TEST_CASE("a mistake in one term names it, and nothing is written") {

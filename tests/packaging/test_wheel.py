@@ -14,7 +14,13 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="auditwheel is L
 
 STATIC_LIBRARY = "taut.lib" if sys.platform == "win32" else "libtaut.a"
 LICENSES = {"LICENSE", *tracked("packaging/licenses")}
-METADATA = {"METADATA", "RECORD", "WHEEL", *(f"licenses/{name}" for name in LICENSES)}
+METADATA = {
+    "METADATA",
+    "RECORD",
+    "WHEEL",
+    "entry_points.txt",
+    *(f"licenses/{name}" for name in LICENSES),
+}
 EMBEDDING = {
     f"lib/{STATIC_LIBRARY}",
     "lib/cmake/taut/taut-config-version.cmake",

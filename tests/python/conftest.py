@@ -20,7 +20,8 @@ X86_LEVELS = ["x86-64-v2", "x86-64-v3", "x86-64-v4"]
 
 def pytest_report_header() -> str:
     missing = [name for name in X86_LEVELS if name not in LEVELS and "neon" not in LEVELS]
-    return f"taut levels: {', '.join(LEVELS)}; not run on this processor: {', '.join(missing)}"
+    left_out = f"; not run on this processor: {', '.join(missing)}" if missing else ""
+    return f"taut levels: {', '.join(LEVELS)}{left_out}"
 
 
 @pytest.fixture(params=LEVELS)

@@ -43,10 +43,11 @@ def directory_of(option):
     return run(sys.executable, "-m", "taut", option).strip()
 
 
-def build(source, directory, *, finds_taut=False):
+def build(source, directory, *, finds_taut=False, definitions=()):
     """Builds a project as strictly as can be, with taut and Eigen as pip has installed them.
 
-    A project that finds taut by itself is not told where it is.
+    A project that finds taut by itself is not told where it is; `definitions` are further options
+    of CMake's.
     """
     if sys.platform != "linux":
         pytest.skip(
@@ -58,6 +59,7 @@ def build(source, directory, *, finds_taut=False):
         *(cmake, "-S", source, "-B", directory, f"-DCMAKE_CXX_FLAGS={flags}"),
         *([] if finds_taut else [f"-Dtaut_DIR={directory_of('--cmake-dir')}"]),
         f"-DEigen3_ROOT={PURELIB}/cmeel.prefix",
+        *definitions,
         "--no-warn-unused-cli",
     )
     run(cmake, "--build", directory)

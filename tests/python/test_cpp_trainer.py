@@ -4,6 +4,7 @@
 
 import csv
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -65,6 +66,32 @@ def regularizer_of(name, layer):
     assert layer == "hidden"
     assert DEMO[name].target == HIDDEN_KERNEL
     return DEMO[name].regularizer
+
+
+def test_it_says_how_it_is_called(trainer):
+    for option in ("--help", "-h"):
+        text = run(trainer, option)
+        assert text.startswith("usage: cpp_trainer digits.csv")
+        for name in ("--epochs", "--seed", "--save"):
+            assert name in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--epochs", "abc"], "--epochs: not a whole number in its range: 'abc'"),
+        (["--epochs", "3.5"], "--epochs: not a whole number in its range: '3.5'"),
+        (["--seed", "-1"], "--seed: not a whole number in its range: '-1'"),
+        (["--typo"], "--typo needs a value"),
+        (["--epochs", "0"], "--epochs must be at least 1"),
+    ],
+)
+def test_wrong_arguments_are_one_line(trainer, arguments, words):
+    result = subprocess.run(
+        [trainer, "digits.csv", *arguments], capture_output=True, text=True, timeout=60
+    )
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == f"cpp_trainer: {words}; see cpp_trainer --help\n"
 
 
 def test_the_script_writes_the_digits_of_the_demo(digits):

@@ -13,9 +13,9 @@ PICTURES = {path.relative_to(DOCS).as_posix() for path in DOCS.glob("pictures/*.
 
 def shown():
     """Returns the pictures that the pages show, with what stands for each where it is not seen."""
-    texts = [page.read_text(encoding="utf-8") for page in DOCS.glob("*.md")]
+    texts = [page.read_text(encoding="utf-8") for page in DOCS.rglob("*.md")]
     links = [link for text in texts for link in re.findall(r"!\[(.*?)\]\((.*?)\)", text)]
-    return {target: words for words, target in links}
+    return {target.removeprefix("../"): words for words, target in links}
 
 
 def test_the_pages_show_every_picture_and_no_other():

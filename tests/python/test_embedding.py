@@ -182,11 +182,3 @@ def test_both_faces_refuse_a_step_with_the_same_words(cpp, kind, step):
     factors, make = REGULARIZERS[kind]
     text = words(lambda: cpp("prox", kind, factors, MATRIX, MATRIX, step))
     assert text == words(lambda: make(factors).prox(MATRIX, step))
-
-
-def test_an_unknown_use_of_the_command_is_refused(capsys):
-    from taut.__main__ import main
-
-    with pytest.raises(SystemExit, match="2"):
-        main([])
-    assert "a command or an option is needed" in capsys.readouterr().err

@@ -371,10 +371,23 @@ def test_prox_needs_arrays_that_it_can_write():
 
 
 def test_when_a_custom_one_fails_taut_has_written_nothing():
-    params, grads = {"a": np.ones(3), "b": np.ones(3)}, {"a": np.zeros(4), "b": np.zeros(3)}
-    with pytest.raises(ValueError, match="broadcast"):
+    params, grads = {"a": np.ones(3), "b": np.ones(3)}, {"a": np.zeros(3), "b": np.zeros(3)}
+    grads["a"].flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
         Penalties([("a", Custom()), ("b", L2(1.0))]).accumulate_grad(params, grads)
     assert not grads["b"].any()
+
+
+@pytest.mark.parametrize("value", [True, False])
+@pytest.mark.parametrize("wrong", ["shape", "dtype", "memory"])
+def test_when_a_gradient_does_not_fit_nothing_is_written(wrong, value):
+    x = np.ones(3)
+    of = {"shape": np.zeros(4), "dtype": np.zeros(3, np.int64), "memory": x}
+    params, grads = {"a": np.ones(3), "b": x}, {"a": np.zeros(3), "b": of[wrong]}
+    bound = Penalties([("a", Custom()), ("b", L2(1.0))]).bind(params)
+    with pytest.raises((TypeError, ValueError), match=r"^b: "):
+        bound.accumulate_grad(grads, value=value)
+    assert not grads["a"].any()
 
 
 def test_names_that_collide_are_an_error():

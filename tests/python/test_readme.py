@@ -6,13 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from frameworks import require
+from pages import examples, run_example, run_examples
 from taut.regularizers import L1
 
 ROOT = Path(__file__).parents[2]
-
-
-# The sections of the README that need more than NumPy.
-FRAMEWORKS = {"PyTorch": "torch", "JAX": "jax", "TensorFlow": "tensorflow", "Keras": "keras"}
 
 
 def sections(page):
@@ -22,34 +19,21 @@ def sections(page):
     return {"": parts[0], **dict(zip(parts[1::2], parts[2::2], strict=True))}
 
 
-def run_examples(texts):
-    """Runs the Python examples of some texts, one after the other; returns what they define."""
+EXAMPLES = examples((ROOT / "README.md").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=[each.split()[1] for each in EXAMPLES])
+def test_each_example_of_the_readme_runs_when_pasted_alone(example):
+    for name in ("torch", "keras", "jax"):
+        if f"import {name}" in example:
+            require(name)
     names = {}
-    for text in texts:
-        for example in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
-            exec(example, names)
-    return names
-
-
-def test_the_python_examples_run(monkeypatch):
-    from taut.regularizers import _registry
-
-    monkeypatch.setattr(_registry, "_registered", {})
-    readme = sections("README.md")
-    names = run_examples(readme[title] for title in readme if title not in FRAMEWORKS)
-    assert names["reg"](names["w"]) == 0.75
-    assert names["grad"][0, 0] == pytest.approx(names["slope"][0, 0] * 9, rel=1e-6)
-    assert names["total"] == pytest.approx(0.0025)
-    assert names["penalties"].breakdown(names["params"]) == {"dense/kernel": names["total"]}
-    np.testing.assert_allclose(names["small"], [0.295, 0.0], rtol=1e-12)
-    assert names["Smallest"]().value_and_grad(names["w"])[0] == 1
-
-
-@pytest.mark.parametrize("title", FRAMEWORKS)
-def test_the_sections_on_frameworks_run(title):
-    require(FRAMEWORKS[title])
-    readme = sections("README.md")
-    assert "taut" in run_examples([readme[""], readme[title]])
+    run_example(example, names)
+    if "small" in names:
+        np.testing.assert_allclose(names["small"], [0.295, 0.0], rtol=1e-12)
+        assert names["grad"][0, 0] == pytest.approx(8 * names["slope"][0, 0], rel=1e-6)
+    if "penalties" in names:
+        assert names["loss_of_weights"] > 0
 
 
 def test_the_page_on_penalties_runs():

@@ -75,7 +75,12 @@ TAUT_API double value(std::span<const Term> terms, std::span<double> values = {}
 TAUT_API double accumulate_grad(std::span<const GradientTerm> terms, double scale = 1.0,
                                 std::span<double> values = {}, Workspace* workspace = nullptr);
 
-// The same, but overwrites the gradients; that of a term that was left out becomes 0.
+// Throws what accumulate_grad would, and writes nothing: for several batches, of which either all
+// are to be written or none.
+TAUT_API void check_accumulate_grad(std::span<const GradientTerm> terms, double scale = 1.0);
+
+// The same as accumulate_grad, but overwrites the gradients; that of a term that was left out
+// becomes 0.
 TAUT_API double value_and_grad(std::span<const GradientTerm> terms, double scale = 1.0,
                                std::span<double> values = {}, Workspace* workspace = nullptr);
 

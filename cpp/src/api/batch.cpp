@@ -100,15 +100,15 @@ void check_apart(std::span<const Use> uses, Effort& effort) {
       "gradient, reference or importance: they share memory");
 }
 
-template <typename AnyTerm>
-double run(std::span<const AnyTerm> terms, Task task, double scale, std::span<double> values,
-           Workspace* workspace) {
-  const Call call(workspace);
-  Arena& arena = call.arena();
-  if (values.empty()) values = arena.take<double>(terms.size());
-  if (values.size() != terms.size()) throw InvalidArgument("There must be as many values as terms");
+struct Checked {
+  std::span<Problem> problems;
+  std::span<const bool> counted;
+};
 
-  const auto problems = arena.take<Problem>(terms.size());
+// Whatever can be refused, is refused here.
+template <typename AnyTerm>
+Checked check(std::span<const AnyTerm> terms, Task task, double scale, const Call& call) {
+  const auto problems = call.arena().take<Problem>(terms.size());
   for (std::size_t term = 0; term < terms.size(); ++term) {
     const AnyTerm& of = terms[term];
     const SideViews sides{pointer_to(of.reference), pointer_to(of.importance)};
@@ -126,21 +126,33 @@ double run(std::span<const AnyTerm> terms, Task task, double scale, std::span<do
     });
   }
   if (!are_apart && task != Task::kValue) check_apart(uses_of(problems, counted, call), effort);
+  return {problems, counted};
+}
 
-  return call_isolated([&](const DefaultFloatEnvironment& environment) {
-    const auto plans = arena.take<Plan*>(terms.size());
-    for (std::size_t term = 0; term < terms.size(); ++term) {
-      plans[term] = counted[term] ? &plan_of(terms[term].regularizer, problems[term], call)
-                                  : &make_zero_plan(problems[term], call);
-    }
-    Executor(plans, arena).run(environment);
-    double total = 0;
-    for (std::size_t term = 0; term < terms.size(); ++term) {
-      values[term] = plans[term]->combine();
-      total += values[term];
-    }
-    return total;
-  });
+template <typename AnyTerm>
+double run(std::span<const AnyTerm> terms, Task task, double scale, std::span<double> values,
+           Workspace* workspace) {
+  const Call call(workspace);
+  Arena& arena = call.arena();
+  if (values.empty()) values = arena.take<double>(terms.size());
+  if (values.size() != terms.size()) throw InvalidArgument("There must be as many values as terms");
+  const auto [problems, counted] = check(terms, task, scale, call);
+
+  return call_isolated(
+      [&, &problems = problems, &counted = counted](const DefaultFloatEnvironment& environment) {
+        const auto plans = arena.take<Plan*>(terms.size());
+        for (std::size_t term = 0; term < terms.size(); ++term) {
+          plans[term] = counted[term] ? &plan_of(terms[term].regularizer, problems[term], call)
+                                      : &make_zero_plan(problems[term], call);
+        }
+        Executor(plans, arena).run(environment);
+        double total = 0;
+        for (std::size_t term = 0; term < terms.size(); ++term) {
+          values[term] = plans[term]->combine();
+          total += values[term];
+        }
+        return total;
+      });
 }
 
 }  // namespace
@@ -157,6 +169,11 @@ double accumulate_grad(std::span<const GradientTerm> terms, double scale, std::s
 double value_and_grad(std::span<const GradientTerm> terms, double scale, std::span<double> values,
                       Workspace* workspace) {
   return run(terms, Task::kOverwrite, scale, values, workspace);
+}
+
+void check_accumulate_grad(std::span<const GradientTerm> terms, double scale) {
+  const Call call(nullptr);
+  check(terms, Task::kAccumulate, scale, call);
 }
 
 void prox(std::span<const ProxTerm> terms, double step, Workspace* workspace) {

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from taut import _core
 from taut.arrays import library_of, native
 from taut.arrays.factors import read_step
@@ -45,6 +47,18 @@ class Group:
             return pick(given, self.names)
         arrays = list(map(native, self.arrays))
         return [library_of(x).own_gradient(x) for x in arrays]
+
+    def check_gradients(self, grads: list[Any], scale: float) -> None:
+        """Raises what `accumulate_grad` would, as far as is known without calling regularizers.
+
+        So that nothing is written where other groups are to be written, too.
+        """
+        for name, x, grad in zip(self.names, map(native, self.arrays), grads, strict=True):
+            if np.shape(x) != np.shape(native(grad)):
+                raise ValueError(
+                    f"{name}: the gradient must have the shape of the input. Received: shapes "
+                    f"{np.shape(x)} and {np.shape(native(grad))}"
+                )
 
     def accumulate_grad(self, grads: list[Any], scale: float) -> Any:
         """Adds `scale` times the gradients, in place, and returns the sum of the penalties."""
@@ -116,6 +130,12 @@ class CoreGroup(Group):
         if given is not None:
             return pick(given, self.names)
         return list(map(library_of(self.arrays[0]).own_gradient, self.arrays))
+
+    def check_gradients(self, grads: list[Any], scale: float) -> None:
+        """Raises what `accumulate_grad` would, and writes nothing."""
+        _core.batch_check_accumulate_grad(
+            self.names, self.kernels(), self.indices, self.arrays, grads, scale, *self.sides
+        )
 
     def accumulate_grad(self, grads: list[Any], scale: float) -> Any:
         """Adds `scale` times the gradients, in place, and returns the sum of the penalties."""

@@ -130,6 +130,10 @@ class ArrayLibrary(Protocol):
         """
         return  # arrays of most libraries are shared with nobody
 
+    def tell_failure(self, leaves: Mapping[str, Any], error: Exception) -> None:
+        """Makes `check_agreement` fail in other processes, which would wait for this one."""
+        return
+
     def native(self, x: Any) -> Any:
         """Returns the array within x, as it is now, if x wraps another library's."""
 

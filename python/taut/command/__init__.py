@@ -44,6 +44,14 @@ class Command(Protocol):
 class CommandError(Exception):
     """What keeps a command from its work, in one line for the person who called it."""
 
+    exit_code = 1
+
+
+class UsageError(CommandError):
+    """The same, where it was an argument that is wrong, which only `run` could find out."""
+
+    exit_code = 2
+
 
 def command(name: str) -> Command:
     """Returns the command of that name in `COMMANDS`."""

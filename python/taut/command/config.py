@@ -1,6 +1,7 @@
 """`taut config`."""
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -82,7 +83,7 @@ def _version(library: str) -> str | None:
 
 def _processor() -> str:
     """Returns the processor's name, as the system gives it."""
-    if sys.platform == "linux":
+    with contextlib.suppress(OSError):  # only Linux has it, and some containers do not
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
         for line in lines:
             name, _, value = line.partition(":")

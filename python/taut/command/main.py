@@ -29,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The command line without the program's name; the process's own unless given.
 
     Returns:
-        The process's exit code: 0, 1 if the command could not do its work, 130 after a Ctrl-C.
+        The process's exit code: 0, 1 if the command could not do its work, 2 if an argument is
+        wrong, 130 after a Ctrl-C.
 
     Raises:
         SystemExit: With 2 for arguments that are wrong, and with 0 after the help.
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
     except CommandError as error:
         print(f"taut: error: {error}", file=sys.stderr)
-        return 1
+        return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:

@@ -7,7 +7,7 @@ from taut import regularizers
 from taut.demo.network import HIDDEN_KERNEL, HIDDEN_OUTPUT
 from taut.regularizers import Regularizer
 
-Measure: TypeAlias = Literal["near zero", "zero", "norm", "units", "pixels", "output"]
+Measure: TypeAlias = Literal["near zero", "zero", "units gone", "norm", "units", "pixels", "output"]
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Experiment:
         effect: What it does, in a few words.
         regularizer: The penalty, or None for the loss alone.
         target: The array it penalizes: HIDDEN_KERNEL or HIDDEN_OUTPUT.
-        seen_in: The measures that show the effect, see `taut.demo.metrics`.
+        seen_in: The measures that show the effect, see `taut.demo.metrics`, the best one last.
         proximal: Whether the penalty acts by its proximal step after each step of the loss, in
             place of its gradient.
     """
@@ -30,6 +30,16 @@ class Experiment:
     target: str = HIDDEN_KERNEL
     seen_in: tuple[Measure, ...] = ()
     proximal: bool = False
+
+    @property
+    def call(self) -> str:
+        """What the training calls after each step, or each gradient, of the loss."""
+        if self.regularizer is None:
+            return ""
+        if self.proximal:
+            return f"{self.regularizer!r}.prox(w, step)"
+        x = "w" if self.target == HIDDEN_KERNEL else "output"
+        return f"{self.regularizer!r}.accumulate_grad({x}, grad)"
 
 
 # The factors are large enough for each effect to be plain to see, and small enough for the accuracy
@@ -49,7 +59,7 @@ EXPERIMENTS = (
         "group lasso",
         "whole units zero",
         regularizers.GroupLasso(1.5e-3, mode="columns"),
-        seen_in=("near zero", "zero"),
+        seen_in=("near zero", "zero", "units gone"),
         proximal=True,
     ),
     Experiment("L2", "all weights small", regularizers.L2(2e-3), seen_in=("norm",)),
@@ -57,7 +67,7 @@ EXPERIMENTS = (
         "L1L2",
         "zero or small",
         regularizers.L1L2(l1=5e-4, l2=1e-3),
-        seen_in=("near zero", "norm"),
+        seen_in=("norm", "near zero"),
     ),
     Experiment(
         "orthogonal columns",

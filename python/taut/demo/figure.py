@@ -1,43 +1,49 @@
 """The demo's results as one picture.
 
 A row per view of the first layer; a column per network, the first being that of before any
-training; the training curves below.
+training; accuracy, exact zeros and time below.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 
-from taut.demo import curves, palette
+from taut.demo import bars, effects, palette
 from taut.demo.arrays import Floats, Integers
 from taut.demo.data import CLASSES
 from taut.demo.panels import PANELS, Panel
+from taut.demo.results import Result
 from taut.demo.training import Run
 
-_INCHES = (20.4, 15.4)
+_INCHES = (20.4, 16.0)
 _DOTS_PER_INCH = 120
 _IMAGES_PER_DIGIT = 4
 _EXPLANATION_WIDTH = 1.85  # of that of an image
 _COLOR_BAR_WIDTH = 0.08
+_CODE_WIDTH = 22  # characters above a column
 
 
-def draw(runs: Sequence[Run], test_labels: Integers) -> Figure:
+def draw(results: Sequence[Result], test_labels: Integers) -> Figure:
     """Returns the picture; nothing is shown on a screen.
 
     Args:
-        runs: One per experiment, all from the same initial weights.
+        results: One per experiment, all from the same initial weights.
         test_labels: The digits that the test images show.
     """
+    runs = [result.run for result in results]
     # A Figure without pyplot asks for no display and leaves no global state.
     figure = Figure(figsize=_INCHES, dpi=_DOTS_PER_INCH)
-    figure.text(0.02, 0.97, "What each penalty does", size=24, weight="bold", color=palette.INK)
+    figure.text(
+        0.02, 0.97, "taut: what each penalty does", size=24, weight="bold", color=palette.INK
+    )
     figure.text(
         0.02,
-        0.96,
-        "The first layer of a network that learned handwritten digits, once per penalty, always "
+        0.962,
+        "The first layer of a network that learned handwritten digits with each penalty, always "
         "from the same weights. A frame marks what a penalty is meant to change.",
         size=14,
         va="top",
@@ -52,8 +58,8 @@ def draw(runs: Sequence[Run], test_labels: Integers) -> Figure:
         width_ratios=[_EXPLANATION_WIDTH, *[1.0] * (len(runs) + 1), _COLOR_BAR_WIDTH],
         left=0.02,
         right=0.95,
-        top=0.858,
-        bottom=0.288,
+        top=0.828,
+        bottom=0.278,
         wspace=0.08,
         hspace=0.42,
     )
@@ -62,7 +68,7 @@ def draw(runs: Sequence[Run], test_labels: Integers) -> Figure:
         _draw_row(axes, panel, runs, images)
         if row == 0:
             _title_columns(axes[1:-1], runs)
-    _draw_curves(figure, runs)
+    _draw_bars(figure, results)
     return figure
 
 
@@ -115,38 +121,30 @@ def _draw_image(axes: Axes, panel: Panel, kernel: Floats, output: Floats, images
 
 
 def _title_columns(axes: Sequence[Axes], runs: Sequence[Run]) -> None:
-    titles = [("before training", "the same for all", "", palette.INK)]
+    titles = [("before training", "", "the same for all", "", palette.INK)]
     for run, color in zip(runs, palette.RUNS, strict=True):
-        accuracy = f"accuracy {run.curves.accuracy[-1]:.1%}"
-        titles.append((run.experiment.name, run.experiment.effect, accuracy, color))
-    for axis, (name, effect, accuracy, color) in zip(axes, titles, strict=True):
-        for height, text, size, weight, text_color in (
-            (1.37, name.replace(" ", "\n"), 14, "bold", color),
-            (1.2, effect, 11, "normal", palette.INK),
-            (1.06, accuracy, 11, "normal", palette.FAINT),
-        ):
-            axis.text(
-                0.5,
-                height,
-                text,
-                size=size,
-                weight=weight,
-                color=text_color,
-                ha="center",
-                va="bottom",
-                transform=axis.transAxes,
-            )
+        experiment = run.experiment
+        regularizer = experiment.regularizer
+        code = "" if regularizer is None else _broken(repr(regularizer), experiment.proximal)
+        effect = effects.of(run).replace("' ", "'\n")
+        titles.append((experiment.name, code, experiment.effect, effect, color))
+    for axis, (name, code, aim, effect, color) in zip(axes, titles, strict=True):
+        place: dict[str, Any] = {"ha": "center", "va": "bottom", "transform": axis.transAxes}
+        bold: dict[str, Any] = {**place, "weight": "bold", "color": color}
+        axis.text(0.5, 1.76, name.replace(" ", "\n"), size=14, **bold)
+        axis.text(0.5, 1.42, code, size=8, family="monospace", color=palette.FAINT, **place)
+        axis.text(0.5, 1.29, aim, size=11, color=palette.INK, **place)
+        axis.text(0.5, 1.04, effect, size=11, **bold)
 
 
-def _draw_curves(figure: Figure, runs: Sequence[Run]) -> None:
-    grid = GridSpec(1, 3, figure, left=0.05, right=0.853, top=0.21, bottom=0.04, wspace=0.2)
-    axes = [figure.add_subplot(grid[0, column]) for column in range(3)]
-    curves.draw(axes, runs)
-    figure.legend(
-        *axes[0].get_legend_handles_labels(),
-        loc="center right",
-        bbox_to_anchor=(0.99, 0.125),
-        frameon=False,
-        fontsize=12,
-        labelspacing=0.8,
-    )
+def _broken(code: str, proximal: bool) -> str:
+    """Returns the code in lines that are no wider than a column."""
+    lines = code.replace(", ", ",\n")
+    if max(map(len, lines.splitlines())) > _CODE_WIDTH:
+        lines = lines.replace("(", "(\n", 1)
+    return f"{lines}\n.prox(w, step)" if proximal else lines
+
+
+def _draw_bars(figure: Figure, results: Sequence[Result]) -> None:
+    grid = GridSpec(1, 3, figure, left=0.125, right=0.945, top=0.2, bottom=0.043, wspace=0.22)
+    bars.draw([figure.add_subplot(grid[0, column]) for column in range(3)], results)

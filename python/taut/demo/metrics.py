@@ -47,6 +47,7 @@ def cosines(kernel: Floats, mode: str) -> Floats:
 MEASURES: Mapping[Measure, Callable[[Floats, Floats], float]] = {
     "near zero": lambda kernel, output: share_near_zero(kernel),
     "zero": lambda kernel, output: float(np.mean(kernel == 0)),
+    "units gone": lambda kernel, output: float(np.count_nonzero(~kernel.any(axis=0))),
     "norm": lambda kernel, output: float(np.linalg.norm(kernel)),
     "units": lambda kernel, output: mean_cosine(kernel, "columns"),
     "pixels": lambda kernel, output: mean_cosine(kernel, "rows"),

@@ -1,16 +1,20 @@
-"""How far the training is. Without a terminal, the finished bars are printed once."""
+"""How far the trainings are. Without a terminal, the finished bars are printed once."""
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 _NAME_WIDTH = 18
+_WIDE = 70  # columns, from which on a bar has all its columns
 
 
 def bars(console: Console) -> Progress:
     """Returns an empty set of progress bars, to be entered as a context."""
+    name = TextColumn(f"{{task.description:<{_NAME_WIDTH}}}")
+    if console.width < _WIDE:
+        return Progress(name, BarColumn(bar_width=None), console=console, expand=True)
     return Progress(
-        TextColumn(f"{{task.description:<{_NAME_WIDTH}}}"),
-        BarColumn(bar_width=24),
+        name,
+        BarColumn(bar_width=20),
         MofNCompleteColumn(),
         TextColumn("epochs"),
         TimeElapsedColumn(),
@@ -20,7 +24,7 @@ def bars(console: Console) -> Progress:
 
 
 class Bar:
-    """The bar of one training."""
+    """The bar of one penalty's trainings."""
 
     def __init__(self, progress: Progress, name: str, epochs: int) -> None:
         self._progress = progress

@@ -1,6 +1,5 @@
 """Training a network once, with one penalty."""
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -14,7 +13,7 @@ from taut.demo.experiments import Experiment
 from taut.demo.network import HIDDEN_KERNEL, Parameters
 
 UNITS = 36
-_BATCH_SIZE = 32
+BATCH_SIZE = 32
 _LEARNING_RATE = 0.05
 _MOMENTUM = 0.9
 
@@ -41,7 +40,6 @@ class Run:
         output_after: The same after it.
         curves: The training loss without the penalty, the test accuracy from 0 to 1, and the
             penalty.
-        penalty_seconds: The median time that a step spent in the penalty; 0.0 without one.
     """
 
     experiment: Experiment
@@ -50,15 +48,13 @@ class Run:
     output_before: Floats
     output_after: Floats
     curves: Curves
-    penalty_seconds: float
 
 
-class TimedPenalty:
-    """Applies an experiment's penalty where it belongs, and notes how long each call takes."""
+class AppliedPenalty:
+    """Applies an experiment's penalty where it belongs."""
 
     def __init__(self, experiment: Experiment) -> None:
         self._experiment = experiment
-        self.seconds: list[float] = []
 
     def __call__(self, name: str, x: Floats, grad: Floats) -> float:
         """Adds the gradient of x's penalty to `grad`, in place, and returns the penalty.
@@ -70,19 +66,13 @@ class TimedPenalty:
             return 0.0
         if self._experiment.proximal:
             return float(regularizer(x))
-        start = time.perf_counter()
-        penalty = regularizer.accumulate_grad(x, grad)
-        self.seconds.append(time.perf_counter() - start)
-        return float(penalty)
+        return float(regularizer.accumulate_grad(x, grad))
 
     def step(self, parameters: Parameters, length: float) -> None:
         """Takes the proximal step of a proximal experiment; does nothing for the others."""
         experiment = self._experiment
-        if experiment.regularizer is None or not experiment.proximal:
-            return
-        start = time.perf_counter()
-        experiment.regularizer.prox(parameters[experiment.target], length)
-        self.seconds.append(time.perf_counter() - start)
+        if experiment.regularizer is not None and experiment.proximal:
+            experiment.regularizer.prox(parameters[experiment.target], length)
 
 
 def train(
@@ -103,14 +93,14 @@ def train(
         on_epoch: Called with the test accuracy after each epoch.
 
     Returns:
-        The weights, outputs and curves, deterministic but for the time.
+        The weights, outputs and curves: with the same seed always the same.
     """
     generator = np.random.default_rng(seed)
     pixels = digits.train_images.shape[1]
     parameters = network.initial_parameters(generator, pixels, UNITS, CLASSES)
     kernel_before = parameters[HIDDEN_KERNEL].copy()
     output_before = network.hidden_output(parameters, digits.test_images)
-    penalize = TimedPenalty(experiment)
+    penalize = AppliedPenalty(experiment)
     curves = Curves()
     _extend(curves, parameters, digits, experiment)
     # Matrices this small gain nothing from a second thread, and lose where processors are few.
@@ -125,7 +115,6 @@ def train(
         output_before,
         network.hidden_output(parameters, digits.test_images),
         curves,
-        float(np.median(penalize.seconds)) if penalize.seconds else 0.0,
     )
 
 
@@ -134,14 +123,14 @@ def _epochs(
     digits: Digits,
     epochs: int,
     generator: np.random.Generator,
-    penalize: TimedPenalty,
+    penalize: AppliedPenalty,
 ) -> Iterator[None]:
     """Trains the parameters in place, and stops after each epoch for the caller to look at them."""
     velocities = {name: np.zeros_like(values) for name, values in parameters.items()}
     length = 0.0
     for epoch in range(epochs):
         order = generator.permutation(len(digits.train_images))
-        batches = np.array_split(order, len(order) // _BATCH_SIZE)
+        batches = np.array_split(order, len(order) // BATCH_SIZE)
         for number, batch in enumerate(batches):
             step = network.loss_and_gradients(
                 parameters, digits.train_images[batch], digits.train_labels[batch], penalize

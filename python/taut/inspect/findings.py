@@ -37,20 +37,20 @@ class Finding:
     sentence: str
 
 
-def find(dtype: str, elements: Elements, vectors: tuple[Vectors, ...]) -> list[Finding]:
-    """Returns what is to mend, the most urgent first; of floating-point numbers alone.
+def find(elements: Elements, vectors: tuple[Vectors, ...]) -> list[Finding]:
+    """Returns what is to mend in a tensor of floating-point numbers, the most urgent first.
 
     Whole numbers are positions, counts, masks or a quantizer's: zeros are nothing odd there.
     """
-    if "float" not in dtype:
-        return []
     return sorted(_find(elements, vectors))
 
 
 def _find(elements: Elements, vectors: tuple[Vectors, ...]) -> Iterator[Finding]:
     count = elements.count
     if bad := elements.nan + elements.inf:
-        sentence = f"{elements.nan:,} of {count:,} elements are NaN, {elements.inf:,} infinite"
+        counts = ((elements.nan, "NaN"), (elements.inf, "infinite"))
+        words = " and ".join(f"{number:,} {word}" for number, word in counts if number)
+        sentence = f"{words} among {count:,} elements"
         yield Finding(Urgency.NOT_FINITE, -bad / count, sentence)
     if not vectors:
         return  # biases and scales: often zero from the start, with no harm

@@ -90,5 +90,5 @@ def _measure(stored: Stored, reader: str, work: float) -> Tensor:
         for mode in ("rows", "columns")
         if (side := vectors.measure(x, mode, of_elements.largest, work)) is not None
     )
-    findings = tuple(find(stored.dtype, of_elements, sides))
+    findings = tuple(find(of_elements, sides)) if "float" in x.dtype.name else ()
     return Tensor(*described, of_elements, sides, findings)

@@ -93,7 +93,7 @@ def _cells(tensor: Tensor) -> list[RenderableType]:
         words.percent(order.share(tensor, "zero")),
         Text(bad, style="bold red" if bad != "-" else ""),
     ]
-    sides = {side.mode: side for side in tensor.vectors}
+    sides = {str(side.mode): side for side in tensor.vectors}
     for mode in ("rows", "columns"):
         if mode not in sides:
             cells += ["-", "-"]
@@ -118,7 +118,10 @@ def _card(tensor: Tensor) -> list[RenderableType]:
         ]
     for side in tensor.vectors:
         mean, largest, pair = words.cosines(side)
-        lines.append(f"|cos| of {side.mode}: mean {mean}, largest {largest} ({pair})")
+        whose: str = side.mode
+        if side.compared < side.count:
+            whose = f"{side.compared:,} of {side.count:,} {side.mode}, chosen at random"
+        lines.append(f"|cos| of {whose}: mean {mean}, largest {largest} ({pair})")
     body = [Text(words.printable(line)) for line in lines]
     alarms = [finding.sentence for finding in tensor.findings]
     if tensor.unread:

@@ -19,7 +19,7 @@ NEAR_DUPLICATE = 0.99  # |cos| from here on
 # All pairs of n vectors of d elements are n * n * d multiplications; with so many a matrix takes
 # well under a second. Of more vectors a sample is compared, and the report says so.
 WORK = 1 << 34
-_BLOCK_ELEMENTS = 1 << 21  # of vectors that are compared with others at a time
+_BLOCK_ELEMENTS = 1 << 20  # of vectors that are compared with others at a time
 _BLOCK_VECTORS = 1024
 _LEAST_NORM = 1e-7  # as OrthogonalRegularizer divides
 
@@ -128,10 +128,11 @@ def _norms(matrix: Array, exponent: int) -> NDArray[np.float64]:
 
 def _mean(matrix: Array) -> float:
     """Returns the orthogonal penalty of factor 1, which is the mean of |cos|."""
-    if matrix.dtype not in _OF_KERNELS and matrix.dtype.name != "bfloat16":
-        matrix = matrix.astype(np.float32)
+    dtype = matrix.dtype.newbyteorder("=")  # files may have the other order
+    if dtype not in _OF_KERNELS and dtype.name != "bfloat16":
+        dtype = np.dtype(np.float32)
     # The matrix lies as its file has it: the penalty takes its rows however they are strided.
-    return float(OrthogonalRegularizer(1.0)(matrix))
+    return float(OrthogonalRegularizer(1.0)(matrix.astype(dtype, copy=False)))
 
 
 def _nearest(

@@ -4,10 +4,10 @@ import pytest
 import taut
 import torch
 import torch.distributed as dist
-from taut.regularizers import L2, OrthogonalRegularizer
+from taut.regularizers import L2, ActivityRegularizer, OrthogonalRegularizer
 from torch import nn
 from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
-from torch.distributed.tensor import DTensor, Replicate, Shard
+from torch.distributed.tensor import DTensor, Partial, Replicate, Shard
 from world import LAYOUTS, RANK, SIZE, counted_messages, mesh_of, numbers, same_on_all_ranks, spread
 
 LAST = SIZE - 1
@@ -28,6 +28,7 @@ DISAGREEMENTS = {
     "class": (L2(0.1), OrthogonalRegularizer(0.1)),
     "mode": (OrthogonalRegularizer(0.1), OrthogonalRegularizer(0.1, "columns")),
     "none": (L2(0.1), None),
+    "what is within": (ActivityRegularizer(L2(0.1)), ActivityRegularizer(L2(0.2))),
 }
 
 
@@ -68,7 +69,7 @@ def test_ranks_with_other_names(params):
 def test_ranks_with_another_order(params):
     items = list(params.items())
     given = dict(other_on_the_last_rank(items, items[::-1]))
-    with pytest.raises(ValueError, match="their order"):
+    with pytest.raises(ValueError, match=rf"rank {LAST}: in this order: b\.weight, a\.weight"):
         taut.Penalties([("*", L2(0.1))]).bind(given)
 
 
@@ -79,6 +80,59 @@ def test_ranks_with_other_placements():
     given = DTensor.from_local(local, mesh_of(), [placement], run_check=False)
     with pytest.raises(ValueError, match=rf"rank 0: w.*dim=0.*rank {LAST}: w.*dim=1"):
         taut.Penalties([("w", L2(0.1))]).bind({"w": given})
+
+
+def unmatched(x):
+    return [("other", L2(0.1))], {"w": x}, {}
+
+
+def not_summed(x):
+    partial = DTensor.from_local(numbers(4, 3), mesh_of(), [Partial()], run_check=False)
+    return [("w", L2(0.1))], {"w": partial}, {}
+
+
+def of_integers(x):
+    whole = torch.ones(4, 3, dtype=torch.int64)
+    return [("w", L2(0.1))], {"w": spread(whole, mesh_of(), [Shard(0)])}, {}
+
+
+def with_a_reference_laid_otherwise(x):
+    reference = {"w": spread(numbers(4, 3), mesh_of(), [Replicate()])}
+    return [("w", L2(0.1))], {"w": x}, {"reference": reference}
+
+
+@pytest.mark.parametrize(
+    "mistake", [unmatched, not_summed, of_integers, with_a_reference_laid_otherwise]
+)
+def test_a_mistake_of_one_rank_alone(mistake):
+    x = spread(numbers(4, 3), mesh_of(), [Shard(0)])
+    given = {"reference": {"w": x}} if mistake is with_a_reference_laid_otherwise else {}
+    ours = [("w", L2(0.1))], {"w": x}, given
+    rules, params, options = other_on_the_last_rank(ours, mistake(x))
+    message = r"w|other" if RANK == LAST else rf"rank {LAST}: failed: "
+    with pytest.raises((ValueError, TypeError), match=message):
+        taut.Penalties(rules, **options).bind(params)
+
+
+@pytest.mark.sizes(4)
+def test_ranks_with_another_order_of_meshes():
+    params = {
+        "a": spread(numbers(4, 3), mesh_of(), [Shard(0)]),
+        "b": spread(numbers(4, 3), mesh_of(2, 2), [Shard(0), Shard(0)]),
+    }
+    given = dict(other_on_the_last_rank(list(params.items()), list(params.items())[::-1]))
+    with pytest.raises(ValueError, match=rf"rank {LAST}: in this order: b, a"):
+        taut.Penalties([("*", L2(0.1))]).bind(given)
+
+
+def test_gradients_that_lie_otherwise_are_refused_before_others_are_written():
+    params = {"a": numbers(4), "b": spread(numbers(4, 4), mesh_of(), [Shard(0)])}
+    grads = {"a": torch.zeros(4), "b": spread(torch.zeros(4, 4), mesh_of(), [Replicate()])}
+    bound = taut.Penalties([("*", L2(0.5))]).bind(params)
+    for value in (True, False):
+        with pytest.raises(ValueError, match="b: expected a gradient that lies as x does"):
+            bound.accumulate_grad(grads, value=value)
+    assert not grads["a"].any()
 
 
 def test_ranks_with_other_shapes():
@@ -162,6 +216,16 @@ def test_numpys_arrays_are_summed_over_a_group():
     grads = {"w": x * 0}
     bound = taut.Penalties([("w", L2(0.1))]).bind({"w": x}, grads, group=dist.group.WORLD)
     assert same_on_all_ranks(bound.accumulate_grad()) == pytest.approx(SIZE * L2(0.1)(x), rel=1e-6)
+
+
+def test_a_group_counts_each_number_once():
+    group, penalties = dist.group.WORLD, taut.Penalties([("w", L2(0.1))])
+    with pytest.raises(ValueError, match="w: its penalty would count more than once"):
+        penalties.bind({"w": spread(numbers(4, 3), mesh_of(), [Shard(0)])}, group=group)
+    first = dist.new_group([0])
+    if RANK != 0:
+        with pytest.raises(ValueError, match="not in the group"):
+            penalties.bind({"w": numbers(4, 3)}, group=first)
 
 
 @pytest.mark.sizes(4)

@@ -14,6 +14,8 @@ from taut.regularizers import (
     SoftOrthogonalRegularizer,
 )
 from torch.distributed.tensor import DTensor, Replicate, Shard
+from torch.distributed.tensor.debug import CommDebugMode
+from torch.utils.checkpoint import checkpoint
 from world import (
     LAYOUTS,
     SIZE,
@@ -283,3 +285,57 @@ def test_what_is_written_is_told_to_autograd():
     penalties.prox({"w": weight}, 0.1)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         total.backward()
+
+
+REPEATED = [("*/l2", L2(0.1)), ("*/soft", SoftOrthogonalRegularizer(0.1))]
+
+
+def leaves_of(rules):
+    plain, given = model(rules=rules)
+    for params in (plain, given):
+        for x in params.values():
+            x.requires_grad_()
+    return plain, given
+
+
+def test_each_backward_adds_the_same_gradients():
+    plain, given = leaves_of(REPEATED)
+    for params in (plain, given):
+        total = taut.Penalties(REPEATED)(params)
+        for _ in range(3):
+            total.backward(retain_graph=True)
+            for x in params.values():
+                x.grad.mul_(2)  # as a loss's gradient is added, or one is clipped
+    assert_same(*({name: x.grad for name, x in params.items()} for params in (given, plain)))
+
+
+@pytest.mark.parametrize("rules", [REPEATED[:1], REPEATED])
+def test_penalties_in_a_region_that_is_recomputed(rules):
+    plain, given = leaves_of(rules)
+    for params in (plain, given):
+        bound = taut.Penalties(rules).bind(params)
+        one = torch.ones((), requires_grad=True)
+        checkpoint(lambda scale, own=bound: own() * scale, one, use_reentrant=False).backward()
+    assert_same(*({name: x.grad for name, x in params.items()} for params in (given, plain)))
+
+
+def test_no_gradients_travel_where_none_are_asked_for():
+    _, given = leaves_of([REPEATED[1]])
+    bound = taut.Penalties([REPEATED[1]]).bind(given)
+    with counted_messages() as for_values, torch.no_grad():
+        bound()
+    with counted_messages() as for_gradients:
+        bound()
+    assert for_values["batch_isend_irecv"] < for_gradients["batch_isend_irecv"]
+
+
+def test_gradients_under_a_mode_that_observes():
+    plain, given = leaves_of(REPEATED[:1])
+    grads = (
+        {name: torch.zeros_like(x) for name, x in plain.items()},
+        {name: torch.zeros_like(x.detach()) for name, x in given.items()},
+    )
+    taut.Penalties(REPEATED[:1]).accumulate_grad(plain, grads[0])
+    with CommDebugMode():
+        taut.Penalties(REPEATED[:1]).accumulate_grad(given, grads[1])
+    assert_same(*grads[::-1])

@@ -73,11 +73,23 @@ class TensorGroup(CoreGroup):
         total: Tensor = add(totals)
         return total
 
-    def accumulate_grad(self, grads: list[Any], scale: float) -> Tensor:
-        """Adds to the gradients, in place and without a graph."""
+    def check_gradients(self, grads: list[Any], scale: float) -> None:
+        """Raises what `accumulate_grad` would, and writes nothing."""
         if is_observed():
-            total: Tensor = super(CoreGroup, self).accumulate_grad(grads, scale)
-            return total
+            super(CoreGroup, self).check_gradients(grads, scale)
+            return
+        self._check_targets(grads)
+        _core.batch_check_accumulate_grad(
+            self.names,
+            self.kernels(),
+            self.indices,
+            list(map(view_of, self.arrays)),
+            list(map(view_of, grads)),
+            scale,
+            *_views_of(self.sides),
+        )
+
+    def _check_targets(self, grads: list[Any]) -> None:
         for name, grad in zip(self.names, grads, strict=True):
             if is_target(grad):
                 continue
@@ -87,6 +99,13 @@ class TensorGroup(CoreGroup):
                     f"{name}: expected a plain tensor in the CPU's memory as a gradient. "
                     f"Received: {type(grad).__name__} on {grad.device}"
                 )
+
+    def accumulate_grad(self, grads: list[Any], scale: float) -> Tensor:
+        """Adds to the gradients, in place and without a graph."""
+        if is_observed():
+            total: Tensor = super(CoreGroup, self).accumulate_grad(grads, scale)
+            return total
+        self._check_targets(grads)
         views, targets = list(map(view_of, self.arrays)), list(map(view_of, grads))
         values = _core.batch_accumulate_grad(
             self.names,

@@ -3,6 +3,7 @@
 A further one is a module with what `Reader` asks for, and its place in `READERS`.
 """
 
+import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -55,7 +56,7 @@ def open_checkpoint(path: Path) -> Iterator[tuple[str, Sequence[Stored]]]:
     missing = [module for module in reader.MODULES if find_spec(module) is None]
     if missing:
         raise UnreadableError(
-            f"{reader.NAME} needs {', '.join(missing)} to be read: "
+            f"reading a {reader.NAME} file needs {', '.join(missing)}: "
             f'pip install "taut[{reader.EXTRA}]"'
         )
     with ExitStack() as stack:
@@ -69,7 +70,9 @@ def open_checkpoint(path: Path) -> Iterator[tuple[str, Sequence[Stored]]]:
 def guarded(name: str) -> Iterator[None]:
     """Makes whatever a library raises over a damaged file an UnreadableError in one line."""
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what is an error next, or is read all the same
+            yield
     except UnreadableError:
         raise
     except MemoryError as error:

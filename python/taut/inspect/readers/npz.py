@@ -44,8 +44,8 @@ def _describe(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Stored:
 
     def load() -> Array:
         with archive.open(member) as file:
+            # With the last byte the checksum is compared.
             array: Array = np.lib.format.read_array(file, allow_pickle=False)
-            file.read(1)  # at its end the checksum is compared
         return array
 
     return Stored(name, str(dtype), shape, size, load)

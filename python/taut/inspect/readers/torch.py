@@ -1,7 +1,6 @@
 """torch's `.pt`, `.pth` and `.bin`, read by its weights-only unpickler, which calls no code."""
 
 import pickle
-import warnings
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -41,9 +40,7 @@ def open(path: Path) -> Iterator[Sequence[Stored]]:
         with zipfile.ZipFile(path) as archive:
             zips.checked(archive)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of pickles that are refused anyhow
-            loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
+        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except pickle.UnpicklingError as error:
         raise UnreadableError(
             "Python objects beside weights, or damaged: taut runs nothing that is in a file; "

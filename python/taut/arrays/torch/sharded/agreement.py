@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -30,13 +31,66 @@ def check_agreement(leaves: Mapping[str, Any], penalties: Mapping[str, str]) -> 
     Raises:
         ValueError: On every rank of the mesh, if they do not. It says who has what.
     """
-    described: dict[DeviceMesh, list[str]] = {}
+    errors = []
+    meshes = _meshes(leaves)
+    for mesh, names in meshes.items():
+        lines = [
+            f"{name}: {penalties.get(name, 'no penalty')}, {_describe(leaves[name])}"
+            for name in names
+        ]
+        try:
+            _check_mesh(mesh, [*lines, _order(mesh, meshes, leaves), *_settings()])
+        except ValueError as error:
+            errors.append(error)  # when those of the other meshes have been asked, too
+    if errors:
+        raise errors[0]
+
+
+def tell_failure(leaves: Mapping[str, Any], error: Exception) -> None:
+    """Takes part in what `check_agreement` asks, where this rank will not compute anything.
+
+    The other ranks raise a ValueError with the words of the error, but for those that all say it.
+    """
+    for mesh in _meshes(leaves):
+        with suppress(ValueError):
+            _check_mesh(mesh, [f"failed: {error}"])
+
+
+def _meshes(leaves: Mapping[str, Any]) -> dict[DeviceMesh, list[str]]:
+    """Returns the names of the DTensors of each mesh that this rank is on.
+
+    The meshes are in an order that all ranks have, whatever the order of the parameters.
+    """
+    found: dict[DeviceMesh, list[str]] = {}
     for name, x in leaves.items():
         if isinstance(x, DTensor) and x.device_mesh.get_coordinate() is not None:
-            text = f"{name}: {penalties.get(name, 'no penalty')}, {_describe(x)}"
-            described.setdefault(x.device_mesh, []).append(text)
-    for mesh, lines in described.items():
-        _check_mesh(mesh, [*lines, f"owners hold up to {owners.TURN_BYTES} bytes"])
+            found.setdefault(x.device_mesh, []).append(name)
+    return dict(sorted(found.items(), key=lambda pair: _key(pair[0])))
+
+
+def _key(mesh: DeviceMesh) -> tuple[Any, ...]:
+    names = mesh.mesh_dim_names or ()
+    return tuple(mesh.mesh.shape), tuple(mesh.mesh.flatten().tolist()), tuple(names)
+
+
+def _order(
+    mesh: DeviceMesh, meshes: Mapping[DeviceMesh, list[str]], leaves: Mapping[str, Any]
+) -> str:
+    """Returns in which order this rank goes through what all ranks of a mesh have."""
+    ranks = _ranks(mesh)
+    shared = {name for other, names in meshes.items() if ranks <= _ranks(other) for name in names}
+    return f"in this order: {', '.join(name for name in leaves if name in shared)}"
+
+
+def _ranks(mesh: DeviceMesh) -> set[int]:
+    return set(mesh.mesh.flatten().tolist())
+
+
+def _settings() -> list[str]:
+    return [
+        f"owners hold up to {owners.TURN_BYTES} bytes",
+        f"a number that is received is worth {owners.NUMBER_RECEIVED} products",
+    ]
 
 
 def _describe(x: DTensor) -> str:
@@ -65,7 +119,7 @@ def _check_mesh(mesh: DeviceMesh, lines: list[str]) -> None:
     ]
     raise ValueError(
         "Ranks that share parameters must have the same penalties of the same tensors. They "
-        f"differ in: {'; '.join(different) or 'their order'}"
+        f"differ in: {'; '.join(different)}"
     )
 
 

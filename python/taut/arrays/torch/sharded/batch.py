@@ -72,10 +72,15 @@ class Batch:
         self._call_by_vectors(attrgetter("value"), [], parts)
         return parts
 
+    def check_gradients(self, grads: Sequence[Tensor], scale: float) -> None:
+        """Raises what `accumulate_grad` would, before anything is sent or written."""
+        self._check_travelling(grads)
+        kept = [self.shards, grads]
+        self._call(_core.batch_check_accumulate_grad, self._kept, kept, None, scale)
+
     def accumulate_grad(self, grads: Sequence[Tensor], scale: float) -> list[float]:
         """Adds to what this rank holds of the gradients, and returns its parts of the penalties."""
-        for owned in (*self._owned, *self._by_vectors):
-            _check_gradient(self.names[owned.place], self.shards[owned.place], grads[owned.place])
+        self._check_travelling(grads)  # the core does so with the others, which it writes first
         parts = self._call(
             _core.batch_accumulate_grad, self._kept, [self.shards, grads], None, scale
         )
@@ -87,6 +92,10 @@ class Batch:
             transfer.hand_out(turn, slopes, grads)
         self._call_by_vectors(attrgetter("accumulate_grad"), [grads], parts, scale)
         return parts
+
+    def _check_travelling(self, grads: Sequence[Tensor]) -> None:
+        for owned in (*self._owned, *self._by_vectors):
+            _check_gradient(self.names[owned.place], self.shards[owned.place], grads[owned.place])
 
     def value_and_grad(self, grads: Sequence[Tensor], scale: float) -> list[float]:
         """Writes to what this rank holds of the gradients, and returns its parts."""

@@ -42,29 +42,47 @@ class ShardedGroup(CoreGroup):
         if is_observed() or any(self._is_recorded(each) for _, own in kinds for each in own):
             total: Tensor = add(Group.values(self))
             return total
+        if not (torch.is_grad_enabled() and any(x.requires_grad for x in self.arrays)):
+            batch = self._batch()  # no gradients travel, either
+            return total_of([batch.total(batch.parts())], self.arrays)
         terms = self.names, kinds, self.indices, self.layouts, self.sides
         total = Total.apply(*terms, *self.arrays)
         return total
 
+    def check_gradients(self, grads: list[Any], scale: float) -> None:
+        """Raises what `accumulate_grad` would, before anything is sent or written."""
+        if is_observed():
+            Group.check_gradients(self, grads, scale)
+        else:
+            self._checked(grads).check_gradients(list(map(local_of, grads)), scale)
+
     def accumulate_grad(self, grads: list[Any], scale: float) -> Tensor:
         """Adds to the gradients, in place and without a graph; returns the sum of the penalties."""
+        if is_observed():
+            total: Tensor = Group.accumulate_grad(self, grads, scale)
+            return total
         batch, parts = self._accumulate(grads, scale)
         return total_of([batch.total(parts)], self.arrays)
 
     def add_gradients(self, grads: list[Any], scale: float) -> None:
         """Adds to the gradients, in place and without a graph; no sums travel."""
-        self._accumulate(grads, scale)
+        if is_observed():
+            Group.add_gradients(self, grads, scale)
+        else:
+            self._accumulate(grads, scale)
 
     def _accumulate(self, grads: list[Any], scale: float) -> tuple[Batch, list[float]]:
         """Adds to what this rank holds of the gradients; returns its parts of the penalties."""
-        check_not_observed("accumulate_grad")
-        for name, layout, grad in zip(self.names, self.layouts, grads, strict=True):
-            check_gradient(name, layout, grad)
-        batch = self._batch()
+        batch = self._checked(grads)
         own = list(map(local_of, grads))
         parts = batch.accumulate_grad(own, scale)
         torch.autograd.graph.increment_version([*grads, *own])
         return batch, parts
+
+    def _checked(self, grads: list[Any]) -> Batch:
+        for name, layout, grad in zip(self.names, self.layouts, grads, strict=True):
+            check_gradient(name, layout, grad)
+        return self._batch()
 
     def value_and_grad(self, scale: float) -> tuple[Tensor, list[DTensor]]:
         """Returns the sum of the penalties, and new tensors with `scale` times their gradients."""

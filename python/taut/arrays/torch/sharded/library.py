@@ -21,7 +21,7 @@ from taut.arrays.torch.memory import (
     is_observed,
 )
 from taut.arrays.torch.sharded import operations, sums
-from taut.arrays.torch.sharded.agreement import check_agreement
+from taut.arrays.torch.sharded.agreement import check_agreement, tell_failure
 from taut.arrays.torch.sharded.batch import is_kept
 from taut.arrays.torch.sharded.group import (
     PlainValues,
@@ -178,6 +178,10 @@ class Sharded(Torch):
         for name, count in zip(shared, sums.reduce_each(own, layouts), strict=True):
             if count > 0:
                 raise ValueError(f"{name}: {NEGATIVE_IMPORTANCE}")
+
+    def tell_failure(self, leaves: Mapping[str, Any], error: Exception) -> None:
+        """Makes the other ranks of each mesh fail as well, and say what failed here."""
+        tell_failure(leaves, error)
 
     def memory_key(self, x: DTensor) -> Hashable:
         """Returns what only the same elements have in common; on every rank alike.

@@ -40,19 +40,19 @@ class Total(Function):
         batch = Batch(names, kinds, indices, tensors, layouts, sides)
         ctx.terms = names, kinds, indices, layouts, sides
         slopes: list[Tensor] = []
-        if batch.needs_wholes and any(ctx.needs_input_grad):
+        if batch.needs_wholes:
             slopes = list(map(torch.empty_like, batch.shards))
             parts = batch.value_and_grad(slopes, 1.0)
         else:
             parts = batch.parts()
-        ctx.has_slopes = bool(slopes)
         ctx.save_for_backward(*tensors, *slopes)
         return total_of([batch.total(parts)], tensors)
 
     @staticmethod
     def backward(ctx: Any, scale: Tensor) -> Any:
         names, kinds, indices, layouts, sides = ctx.terms
-        tensors, slopes = ctx.saved_tensors[: len(names)], ctx.saved_tensors[len(names) :]
+        saved = ctx.saved_tensors  # which may be asked for once alone, as under checkpoint()
+        tensors, slopes = saved[: len(names)], saved[len(names) :]
         none = (None,) * 5
         if torch.is_grad_enabled():  # and so it is to be differentiated again
             return *none, *_differentiable(kinds, indices, sides, tensors, scale)
@@ -61,7 +61,10 @@ class Total(Function):
             raise NotImplementedError(
                 "penalties of DTensors have no gradients under is_grads_batched"
             )
-        if number != 1 or not slopes:
+        if number == 1 and slopes:
+            # Autograd adds to what it is given, and there may be another backward().
+            slopes = [slope.clone() for slope in slopes]
+        else:
             batch = Batch(names, kinds, indices, tensors, layouts, sides)
             slopes = list(map(torch.empty_like, batch.shards))
             batch.value_and_grad(slopes, number)
