@@ -73,6 +73,16 @@ def batch_value(
     references: _Sides = ...,
     importances: _Sides = ...,
 ) -> list[float]: ...
+def batch_check_accumulate_grad(
+    names: list[str],
+    regularizers: _Regularizers,
+    indices: list[int],
+    arrays: Sequence[_Array],
+    grads: Sequence[_Array],
+    scale: float,
+    references: _Sides = ...,
+    importances: _Sides = ...,
+) -> None: ...
 def batch_accumulate_grad(
     names: list[str],
     regularizers: _Regularizers,
