@@ -21,8 +21,8 @@ class WorkerEndedError(Exception):
 
 def threads_in_words(threads: int) -> str:
     """Returns how all libraries are held to so many threads."""
-    bound = ", on as many processors" if sys.platform == "linux" else ""
-    return f"{threads} {'thread' if threads == 1 else 'threads'} for each library{bound}"
+    bound = "on as many processors" if sys.platform == "linux" else "but JAX decides by itself"
+    return f"{threads} {'thread' if threads == 1 else 'threads'} for each library, {bound}"
 
 
 def run(job: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> Iterator[Any]:
