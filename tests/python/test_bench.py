@@ -147,6 +147,12 @@ def test_what_is_not_installed_is_left_out_and_said(monkeypatch, capsys):
     assert "Left out: JAX (not installed: jax)" in capsys.readouterr().out
 
 
+def test_what_turns_out_to_be_missing_is_said_too(numpy_alone, monkeypatch, capsys):
+    monkeypatch.setattr(processes, "run", lambda *_: iter([{"left_out": {"NumPy": "too old"}}]))
+    program.run(["l2"], quick=True)
+    assert "Left out: NumPy (too old)" in capsys.readouterr().out
+
+
 def test_eigen_without_cmake_is_left_out(monkeypatch, tmp_path):
     from taut.bench.libraries import eigen
 

@@ -24,7 +24,7 @@ def show_beginning(console: Console, document: Document) -> None:
         f"{machine['system']}; {machine['compiler']}; {machine['SIMD level']}; "
         f"Python {machine['Python']}; load {machine['load before']}",
         f"{processes.threads_in_words(machine['threads'])}.",
-        *(f"Left out: {name} ({why})" for name, why in document["left_out"].items()),
+        *_absent(document),
         sep="\n",
         markup=False,
         soft_wrap=True,
@@ -47,6 +47,8 @@ def show(console: Console, document: Document) -> None:
     if document["versions"]:
         versions = ", ".join(f"{name} {v}" for name, v in document["versions"].items())
         console.print(f"\n{versions}", markup=False, soft_wrap=True)
+    for line in _absent(document):  # some are only known by now
+        console.print(line, markup=False, soft_wrap=True)
 
 
 def show_end(console: Console, document: Document) -> bool:
@@ -107,6 +109,10 @@ def _table(kind: Kind, cases: Sequence[Case]) -> Table:
         found = {case["size"]: case for case in cases if name in _all_names(case)}
         table.add_row(name, *(_cell(found.get(size), name) for size in sizes))
     return table
+
+
+def _absent(document: Document) -> list[str]:
+    return [f"Left out: {name} ({why})" for name, why in document["left_out"].items()]
 
 
 def _empty(kind: Kind, sizes: Sequence[int]) -> Table:
