@@ -1,31 +1,26 @@
-"""`taut bench`: that it verifies before it times, says what is missing, and keeps what it has."""
+"""`taut bench`: what a run prints, draws and writes, and what it keeps when it is stopped."""
 
 # ruff: noqa: E402 (what needs a library is imported once it is known to be there)
 
 import dataclasses
 import json
-import os
 import re
 import subprocess
 import sys
 import typing
 from xml.etree import ElementTree
 
-import numpy as np
 import pytest
 from frameworks import require
 
 for library in ("matplotlib", "rich"):
     require(library)
 
-from taut.bench import charts, libraries, machine, memory, plan, processes, program, results, tables
-from taut.bench.contestant import Contestant, Outcome, WrongResultError, verify
-from taut.bench.kinds import KINDS, MEMORY_OF, elements, resnet50
-from taut.bench.measure import QUICK, Measurer
+from measurements import Doubling, document, measured, spread
+from taut.bench import charts, libraries, memory, plan, processes, program, results, tables
+from taut.bench.kinds import KINDS, MEMORY_OF
 from taut.bench.processes import WorkerEndedError
 from taut.command import bench as command
-
-CLOSE = dataclasses.replace(QUICK, rounds=(2, 2), settling=0.0)
 
 
 @pytest.fixture
@@ -33,54 +28,6 @@ def numpy_alone(monkeypatch):
     alone = {name: libraries.LIBRARIES[name] for name in ("taut", "NumPy")}
     monkeypatch.setattr(plan, "LIBRARIES", alone)
     monkeypatch.setattr(memory, "CONTESTANTS", {"taut": "taut", "NumPy": "NumPy"})
-
-
-def spread(median):
-    return {"median": median, "lower": 0.9 * median, "upper": 1.2 * median}
-
-
-def document(names=("taut", "NumPy", "torch eager")):
-    """Returns a document with every kind at every size, as if it had been measured."""
-    cases = [
-        {
-            "kind": kind.name,
-            "size": size,
-            "elements": kind.elements(size),
-            "process": "main",
-            "counterpart": "taut",
-            "rounds": 7,
-            "again": spread(1.0),
-            "results": {
-                name: {
-                    "seconds": spread(1e-9 * (number + 1) * kind.work(size)),
-                    "ratio": spread(number + 1.0),
-                    "calls": 3,
-                    "error": 1e-7,
-                }
-                for number, name in enumerate(names)
-            },
-            "left_out": {"JAX jit": "needs some 5 GB of memory"},
-            "wrong": {},
-        }
-        for kind in KINDS.values()
-        for size in kind.sizes
-    ]
-    peaks = [
-        {"size": size, "contestant": name, "bytes": 1000 * size, "left_out": None}
-        for name in names
-        for size in (1024, 4096)
-    ]
-    return {
-        "schema": results.SCHEMA,
-        "machine": machine.describe(2),
-        "versions": {"taut": "1.0"},
-        "quick": False,
-        "complete": True,
-        "left_out": {},
-        "failures": [],
-        "cases": cases,
-        "memory": peaks,
-    }
 
 
 def assert_is(kind, value, where="document"):
@@ -153,85 +100,10 @@ def test_what_turns_out_to_be_missing_is_said_too(numpy_alone, monkeypatch, caps
     assert "Left out: NumPy (too old)" in capsys.readouterr().out
 
 
-def test_eigen_without_cmake_is_left_out(monkeypatch, tmp_path):
-    from taut.bench.libraries import eigen
-
-    monkeypatch.setattr(eigen.shutil, "which", lambda *_, **__: None)
-    with pytest.raises(libraries.UnavailableError, match="CMake"):
-        eigen.begin(libraries.Options(1, quick=True, directory=str(tmp_path)))
-
-
-@pytest.mark.parametrize(
-    "outcome",
-    [
-        Outcome(1.001, [np.ones(100)]),
-        Outcome(float("nan"), [np.ones(100)]),
-        Outcome(None, [np.ones(100)]),
-        Outcome(1.0, [np.ones(100) + (np.arange(100) == 37) * 0.01]),
-        Outcome(1.0, [np.where(np.arange(100) == 99, np.nan, 1)]),
-        Outcome(1.0, [np.ones((10, 10))]),
-        Outcome(1.0, []),
-    ],
-)
-def test_what_is_wrong_anywhere_is_refused(outcome):
-    expected = Outcome(1.0, [np.ones(100)])
-    verify(KINDS["l2-gradient"], 100, "right", expected, expected)
-    with pytest.raises(WrongResultError, match="wrong"):
-        verify(KINDS["l2-gradient"], 100, "wrong", outcome, expected)
-
-
-class Doubling:
-    """A library that forgets what L2's gradient is."""
-
-    def begin(self, options):
-        return {}
-
-    def contestants(self, kind, weights):
-        (x,) = weights
-        value = 0.01 * float(np.square(x, dtype=np.float64).sum())
-        yield Contestant("doubling", lambda: None, lambda: Outcome(value, [0.04 * x]))
-
-        def fail():
-            raise RuntimeError("no memory\nand more")
-
-        yield Contestant("failing", fail, fail)
-
-
-def measured(kind, size, *more):
-    used = {"taut": libraries.LIBRARIES["taut"].load(), **dict(enumerate(more))}
-    return Measurer(used, "main", CLOSE).run(KINDS[kind], size)
-
-
-def test_a_wrong_contestant_is_not_timed_and_the_run_fails(capsys):
-    case = measured("l2-gradient", 1000, Doubling())
-    assert set(case["results"]) == {"taut"}
-    assert "what doubling writes is off by 1" in case["wrong"]["doubling"]
-    assert case["left_out"]["failing"] == "RuntimeError: no memory"
-    found = document()
-    found["cases"] = [case]
-    assert tables.show_end(program.Console(stderr=True, width=200), found)
-    assert "wrong, and not timed: l2-gradient of 1,000: what doubling" in capsys.readouterr().err
-
-
 def test_the_run_fails_with_a_wrong_contestant(numpy_alone, monkeypatch):
     wrong = measured("l2-gradient", 1000, Doubling())
     monkeypatch.setattr(processes, "run", lambda *_: iter([{"case": wrong}]))
     assert program.run(["l2-gradient"], quick=True, largest=100) == 1
-
-
-def test_what_would_take_too_long_or_too_much_memory_is_left_out(monkeypatch):
-    numpy = libraries.LIBRARIES["NumPy"].load()
-    used = {"taut": libraries.LIBRARIES["taut"].load(), "NumPy": numpy}
-    measurer = Measurer(used, "main", dataclasses.replace(CLOSE, longest_call=1e-9))
-    assert "NumPy" in measurer.run(KINDS["orthogonal"], 16)["results"]
-    case = measurer.run(KINDS["orthogonal"], 64)
-    assert case["left_out"]["NumPy"].startswith("would take")
-    assert "taut" in case["results"]
-    monkeypatch.setattr("taut.bench.measure.available_memory", lambda: 1_500_000)
-    assert measured("orthogonal", 256, numpy)["left_out"] == {
-        "NumPy": "needs some 0.0 GB of memory"
-    }
-    assert measured("l2", 10**6)["left_out"] == {"all": "needs some 0.1 GB of memory"}
 
 
 def test_a_process_that_ends_costs_its_kind_and_no_other(numpy_alone, monkeypatch):
@@ -251,13 +123,6 @@ def test_a_process_that_ends_costs_its_kind_and_no_other(numpy_alone, monkeypatc
         ["l2", "l2", "prox", "prox"],
         ["prox", "prox"],
     ]
-
-
-def test_a_process_says_why_it_ended():
-    options = {"threads": 1, "quick": True, "directory": ""}
-    job = {"process": "main", "libraries": ["taut"], "options": options, "cases": [["none", 1]]}
-    with pytest.raises(WorkerEndedError, match="KeyError: 'none'"):
-        list(processes.run(job))
 
 
 def test_an_interrupt_keeps_what_was_measured(numpy_alone, monkeypatch, tmp_path, capsys):
@@ -332,11 +197,6 @@ def test_a_foreign_file_is_no_document(tmp_path):
             results.read(path)
 
 
-def test_the_models_are_those_that_are_named():
-    assert len(resnet50()) == 161
-    assert elements(resnet50()) == 25_557_032
-
-
 def test_the_command_knows_every_kind():
     assert set(command.KINDS) == set(plan.KIND_NAMES)
     assert plan.KIND_NAMES[-1] == "memory"
@@ -348,27 +208,3 @@ def test_importing_taut_imports_no_benchmark():
         "import sys, taut; sys.exit(any(name.startswith('taut.bench') for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", script]).returncode == 0
-
-
-SMALL = [(name, min(kind.sizes)) for name, kind in KINDS.items() if name != "model"]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in libraries.LIBRARIES if name != "taut"])
-def test_every_library_computes_the_same(name, tmp_path):
-    entry = libraries.LIBRARIES[name]
-    for module in entry.needs:
-        require(module)
-    cases = [(kind, size) for kind, size in SMALL if entry.does(KINDS[kind])]
-    options = {"threads": 1, "quick": True, "directory": str(tmp_path)}
-    job = {"process": "main", "libraries": ["taut", name], "options": options, "cases": cases}
-    events = list(processes.run(job, entry.environment))
-    said = {what: content for event in events for what, content in event.items()}
-    if "left_out" in said:
-        assert not os.environ.get("CI"), said["left_out"]
-        pytest.skip(f"not run: {said['left_out']}")
-    found = [event["case"] for event in events if "case" in event]
-    assert [(case["kind"], case["size"]) for case in found] == cases
-    for case in found:
-        assert case["wrong"] == case["left_out"] == {}
-        assert len(case["results"]) >= 2

@@ -11,8 +11,8 @@ from frameworks import require
 for library in ("matplotlib", "rich"):
     require(library)
 
+from measurements import document
 from taut.bench import results
-from test_bench import document
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "benchmarks" / "figures.py"
