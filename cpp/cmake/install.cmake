@@ -17,12 +17,13 @@ if(TAUT_TEAM STREQUAL openmp AND TAUT_LIBRARY_TYPE STREQUAL STATIC)
 endif()
 configure_package_config_file(
   cmake/taut-config.cmake.in ${CMAKE_CURRENT_BINARY_DIR}/taut-config.cmake
-  INSTALL_DESTINATION ${TAUT_INSTALL_CMAKEDIR} NO_SET_AND_CHECK_MACRO)
+  INSTALL_DESTINATION ${TAUT_INSTALL_CMAKEDIR} NO_SET_AND_CHECK_MACRO
+  NO_CHECK_REQUIRED_COMPONENTS_MACRO)
 # Until 1.0, a minor version may change what compiles.
 write_basic_package_version_file(
   ${CMAKE_CURRENT_BINARY_DIR}/taut-config-version.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/taut-config.cmake
-              ${CMAKE_CURRENT_BINARY_DIR}/taut-config-version.cmake
+              ${CMAKE_CURRENT_BINARY_DIR}/taut-config-version.cmake cmake/taut-components.cmake
         DESTINATION ${TAUT_INSTALL_CMAKEDIR})
 
 # pkg-config knows where the file is, and everything else from there.

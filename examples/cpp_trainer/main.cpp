@@ -75,7 +75,7 @@ void run(const Options& options) {
   const Digits digits = read_digits(options.digits);
   std::printf("%lld images, %d epochs each; taut's level is %s\n\n",
               static_cast<long long>(digits.train_images.rows()), options.epochs,
-              taut::level().c_str());
+              taut::level().data());
   std::vector<Run> runs;
   for (const Experiment& experiment : experiments()) {
     std::printf("%-18s ", experiment.name.c_str());

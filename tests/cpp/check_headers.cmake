@@ -1,7 +1,8 @@
 # Fails unless every public header compiles alone, twice, and with all others before it or after it,
 # without a warning; and includes no header of OpenMP, of Python or of an instruction set.
 #
-# cmake -DCOMPILER=g++ -DINCLUDE=cpp/include -DEIGEN=eigen's -DBUILD=scratch -P check_headers.cmake
+# cmake -DCOMPILER=g++ -DINCLUDE=cpp/include -DEIGEN=eigen's -DARMADILLO=armadillo's -DCEREAL=cereal's
+#       -DBUILD=scratch -P check_headers.cmake
 
 cmake_minimum_required(VERSION 3.21)
 include(${CMAKE_CURRENT_LIST_DIR}/not_run.cmake)
@@ -10,13 +11,18 @@ if(NOT COMPILER)
   not_run("there is no such compiler on this machine")
   return()
 endif()
-if(NOT EIGEN)
-  not_run("taut/eigen.hpp needs Eigen, which is not on this machine")
+if(NOT EIGEN OR NOT ARMADILLO OR NOT CEREAL)
+  not_run("taut's headers for Eigen, Armadillo and mlpack need these, and cereal, on this machine")
   return()
 endif()
 
 file(MAKE_DIRECTORY ${BUILD})
-set(command ${COMPILER} -std=c++20 -x c++ -I ${INCLUDE} -isystem ${EIGEN})
+set(command ${COMPILER} -std=c++20 -x c++ -I ${INCLUDE})
+foreach(directory IN LISTS EIGEN ARMADILLO CEREAL)
+  if(NOT directory STREQUAL "/usr/include")  # which must not come before the compiler's own
+    list(APPEND command -isystem ${directory})
+  endif()
+endforeach()
 set(strict -fsyntax-only -Wall -Wextra -Wconversion -Wshadow -Wpedantic -Werror)
 
 # Compiles a file that includes the headers and nothing else.
@@ -42,7 +48,7 @@ compile(forwards ${headers})
 list(REVERSE headers)
 compile(backwards ${headers})
 
-list(REMOVE_ITEM headers eigen.hpp)  # Eigen includes what it likes
+list(REMOVE_ITEM headers armadillo.hpp eigen.hpp mlpack.hpp)  # these libraries include what they like
 compile(core ${headers})
 execute_process(
   COMMAND ${command} -M ${BUILD}/core.cpp OUTPUT_VARIABLE included COMMAND_ERROR_IS_FATAL ANY)

@@ -5,12 +5,14 @@
 #include <algorithm>
 #include <cstdio>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "catch2.hpp"
 #include "runtime_guards.hpp"
 
 int main(int argc, char* argv[]) {
-  const std::vector<std::string> levels = taut::available_levels();
+  const std::vector<std::string_view> levels = taut::available_levels();
   for (const std::string& name : taut_test::levels_under_test()) {
     if (std::find(levels.begin(), levels.end(), name) != levels.end()) continue;
     std::printf("not run: this processor has no %s\n", name.c_str());

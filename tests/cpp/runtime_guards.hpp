@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <string>
+#include <string_view>
 #include <taut/taut.hpp>
 #include <vector>
 
@@ -14,7 +15,7 @@ namespace taut_test {
 
 class UsedLevel {
  public:
-  explicit UsedLevel(const std::string& name) : before_(taut::level()) {
+  explicit UsedLevel(std::string_view name) : before_(taut::level()) {
     taut::set_level(name);
     REQUIRE(taut::level() == name);
   }
@@ -23,7 +24,7 @@ class UsedLevel {
   UsedLevel& operator=(const UsedLevel&) = delete;
 
  private:
-  std::string before_;
+  std::string_view before_;
 };
 
 class UsedThreads {
@@ -43,7 +44,9 @@ class UsedThreads {
 // The level that the environment variable TAUT_TEST_LEVEL names, else all that the processor has.
 inline std::vector<std::string> levels_under_test() {
   const char* name = std::getenv("TAUT_TEST_LEVEL");
-  return name == nullptr ? taut::available_levels() : std::vector<std::string>{name};
+  if (name != nullptr) return {name};
+  const std::vector<std::string_view> levels = taut::available_levels();
+  return {levels.begin(), levels.end()};
 }
 
 template <typename Test>

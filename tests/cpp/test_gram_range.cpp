@@ -221,7 +221,7 @@ TEMPLATE_LIST_TEST_CASE("numbers of all magnitudes have the same bits for all th
     return value_and_grad<G>(taut::OrthogonalRegularizer{.factor = 1}, matrix(x, kRows), 1e4);
   };
   std::vector<Result<G>> results;
-  for (const std::string& name : taut::available_levels()) {
+  for (const std::string_view name : taut::available_levels()) {
     const UsedLevel level(name);
     const Result<G> one = compute(1);
     const Result<G> three = compute(3);

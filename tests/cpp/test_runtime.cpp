@@ -26,14 +26,14 @@ TEST_CASE("the number of threads has its bounds, and stays as it was set") {
 }
 
 TEST_CASE("every available level can be used, and no other") {
-  const std::vector<std::string> levels = taut::available_levels();
+  const std::vector<std::string_view> levels = taut::available_levels();
   REQUIRE_FALSE(levels.empty());
   CHECK(std::find(levels.begin(), levels.end(), taut::level()) != levels.end());
-  for (const std::string& name : levels) {
+  for (const std::string_view name : levels) {
     const UsedLevel used(name);
     CHECK(taut::level() == name);
   }
-  const std::string before = taut::level();
+  const std::string_view before = taut::level();
   for (const char* wrong : {"", "x86-64-v9", "x86-64-v3 ", "AVX2"}) {
     CHECK_THROWS_AS(taut::set_level(wrong), taut::InvalidArgument);
   }

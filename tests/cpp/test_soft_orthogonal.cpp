@@ -142,7 +142,7 @@ TEMPLATE_LIST_TEST_CASE("soft orthogonality has the same bits for all threads an
         return value_and_grad<G>(regularizer, matrix(x, size), 1e2);
       };
       std::vector<Result<G>> results;
-      for (const std::string& name : taut::available_levels()) {
+      for (const std::string_view name : taut::available_levels()) {
         const UsedLevel level(name);
         const Result<G> one = compute(1);
         const Result<G> three = compute(3);

@@ -218,7 +218,7 @@ TEMPLATE_LIST_TEST_CASE(
   using G = typename TestType::Gradient;
   const auto weights = Weights<T>::random(611, 701, {Kind::kOwn, Kind::kFloat32});
   std::optional<Results<T, G>> first;
-  for (const std::string& level : taut::available_levels()) {
+  for (const std::string_view level : taut::available_levels()) {
     const UsedLevel used_level(level);
     for (const int threads : {1, 2, 3, 8}) {
       INFO("level " << level << ", threads " << threads);

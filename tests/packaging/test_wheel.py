@@ -23,6 +23,7 @@ METADATA = {
 }
 EMBEDDING = {
     f"lib/{STATIC_LIBRARY}",
+    "lib/cmake/taut/taut-components.cmake",
     "lib/cmake/taut/taut-config-version.cmake",
     "lib/cmake/taut/taut-config.cmake",
     "lib/cmake/taut/taut-targets-release.cmake",

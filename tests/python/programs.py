@@ -29,6 +29,17 @@ def find_program(*names):
     return pytest.skip(f"not run: there is none of {names} here")
 
 
+def require_header(name):
+    """Skips the test where no such C++ library is; in CI, where that would go unseen, it fails."""
+    code = f"#if !__has_include(<{name}>)\n#error\n#endif\n"
+    command = [find_program("c++", "g++", "clang++"), "-E", "-x", "c++", "-"]
+    if subprocess.run(command, input=code, capture_output=True, text=True).returncode == 0:
+        return
+    if os.environ.get("CI"):
+        raise FileNotFoundError(f"there is no <{name}>, and in CI no test may be left out")
+    pytest.skip(f"not run: there is no <{name}> here")
+
+
 def run(*command):
     """Returns what the command prints, or shows it if the command fails."""
     result = subprocess.run(
@@ -43,11 +54,11 @@ def directory_of(option):
     return run(sys.executable, "-m", "taut", option).strip()
 
 
-def build(source, directory, *, finds_taut=False, definitions=()):
+def build(source, directory, *, finds_taut=False, finds_eigen=False, definitions=()):
     """Builds a project as strictly as can be, with taut and Eigen as pip has installed them.
 
-    A project that finds taut by itself is not told where it is; `definitions` are further options
-    of CMake's.
+    A project that finds one of them by itself is not told where it is; `definitions` are further
+    options of CMake's.
     """
     if sys.platform != "linux":
         pytest.skip(
@@ -58,7 +69,7 @@ def build(source, directory, *, finds_taut=False, definitions=()):
     run(
         *(cmake, "-S", source, "-B", directory, f"-DCMAKE_CXX_FLAGS={flags}"),
         *([] if finds_taut else [f"-Dtaut_DIR={directory_of('--cmake-dir')}"]),
-        f"-DEigen3_ROOT={PURELIB}/cmeel.prefix",
+        *([] if finds_eigen else [f"-DEigen3_ROOT={PURELIB}/cmeel.prefix"]),
         *definitions,
         "--no-warn-unused-cli",
     )

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "taut/language.hpp"
+
 namespace taut {
 
 // Storage for one IEEE 754 binary16 number, by its bits.

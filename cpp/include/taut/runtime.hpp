@@ -1,9 +1,11 @@
 // Threads, instruction-set levels, and how to stop a long call.
+//
+// All names are literals, which live as long as the process and end with a zero. (A std::string
+// would tie the library to one of libstdc++'s two kinds of it.)
 
 #ifndef TAUT_RUNTIME_HPP_
 #define TAUT_RUNTIME_HPP_
 
-#include <string>
 #include <string_view>
 #include <vector>
 
@@ -26,15 +28,15 @@ TAUT_API int get_num_threads();
 
 // What decided on it: "set_num_threads", "affinity", "cgroup quota", "OMP_NUM_THREADS", "OpenMP",
 // or on macOS and Windows "processors"; "a build without threads" has one.
-TAUT_API std::string num_threads_origin();
+TAUT_API std::string_view num_threads_origin();
 
 // The instruction-set level in use: x86-64-v2, x86-64-v3, x86-64-v4 or neon. It is the best one
 // that the processor has, capped by the environment variable TAUT_SIMD when it is first asked for.
 // Throws InvalidArgument if TAUT_SIMD names no level of this build.
-TAUT_API std::string level();
+TAUT_API std::string_view level();
 
 // The levels that this build holds and this processor has, from the lowest to the highest.
-TAUT_API std::vector<std::string> available_levels();
+TAUT_API std::vector<std::string_view> available_levels();
 
 // Uses another of the available levels from now on; throws InvalidArgument for any other name.
 // Not to be called while another thread is in a penalty.

@@ -6,6 +6,7 @@
 #include "taut/batch.hpp"
 #include "taut/dtype.hpp"
 #include "taut/error.hpp"
+#include "taut/language.hpp"  // before anything that a compiler in another mode stumbles over
 #include "taut/penalty.hpp"
 #include "taut/regularizers.hpp"
 #include "taut/runtime.hpp"

@@ -131,10 +131,10 @@ const Level& active_level() {
 
 const Kernels& active_kernels() { return *active_level().kernels; }
 
-std::string level() { return std::string(active_level().name); }
+std::string_view level() { return active_level().name; }
 
-std::vector<std::string> available_levels() {
-  std::vector<std::string> names;
+std::vector<std::string_view> available_levels() {
+  std::vector<std::string_view> names;
   for (const Level& level : kLevels) {
     if (level.is_available()) names.emplace_back(level.name);
   }

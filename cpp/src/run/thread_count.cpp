@@ -88,7 +88,7 @@ void set_num_threads(int threads) {
 
 int get_num_threads() { return count_threads().threads; }
 
-std::string num_threads_origin() { return std::string(name_of(count_threads().origin)); }
+std::string_view num_threads_origin() { return name_of(count_threads().origin); }
 
 std::size_t count_obtainable_threads() {
   return static_cast<std::size_t>(

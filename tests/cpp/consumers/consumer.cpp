@@ -99,7 +99,7 @@ std::size_t threads_after_a_large_call() {
 }
 
 void check_levels() {
-  const std::vector<std::string> levels = taut::available_levels();
+  const std::vector<std::string_view> levels = taut::available_levels();
   // Whatever this file is compiled for, the best kernels that the processor can run are in use.
   expect(taut::level() == levels.back(), "the level in use");
   taut::set_level(levels.front());
@@ -114,5 +114,5 @@ int main() {
   check_penalties();
   check_batch();
   check_errors();
-  std::printf("level=%s threads=%zu\n", taut::level().c_str(), threads_after_a_large_call());
+  std::printf("level=%s threads=%zu\n", taut::level().data(), threads_after_a_large_call());
 }

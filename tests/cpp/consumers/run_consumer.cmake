@@ -1,8 +1,8 @@
 # Configures, builds and runs the consumer from scratch.
 #
 # cmake -DWAY=find_package|pkg_config|subdirectory|fetch_content -DCOMPILER=g++ -DBUILD=scratch
-#       -DPREFIX=installed (or -DTAUT_DIR=cmake-package) -DARGUMENTS="for cmake" -DEXPECTED="regex"
-#       -P run_consumer.cmake
+#       -DPREFIX=installed (or -DTAUT_DIR=cmake-package) -DARGUMENTS="for cmake" -DDEFINITIONS="flags"
+#       -DEXPECTED="regex" -P run_consumer.cmake
 
 cmake_minimum_required(VERSION 3.21)
 include(${CMAKE_CURRENT_LIST_DIR}/../not_run.cmake)
@@ -13,7 +13,7 @@ if(NOT COMPILER)
 endif()
 
 # As strict as a project can be, and for the oldest processors.
-set(flags "-Wall -Wextra -Wconversion -Wshadow -Wpedantic -Werror")
+set(flags "-Wall -Wextra -Wconversion -Wshadow -Wpedantic -Werror ${DEFINITIONS}")
 file(REMOVE_RECURSE ${BUILD})
 file(MAKE_DIRECTORY ${BUILD})
 

@@ -97,7 +97,7 @@ void print(const char* name, const std::vector<T>& x, std::size_t rows) {
       taut::prox(regularizer, gradient_view, 0.1);
       for (const T number : gradient) digest.add(number);
     }
-    std::printf("%s %s %zu %016" PRIx64 "\n", taut::level().c_str(), name, regularizer.index(),
+    std::printf("%s %s %zu %016" PRIx64 "\n", taut::level().data(), name, regularizer.index(),
                 digest.hash());
   }
 }
@@ -121,7 +121,7 @@ void print_all(const char* name) {
 }  // namespace
 
 int main() {
-  for (const std::string& level : taut::available_levels()) {
+  for (const std::string_view level : taut::available_levels()) {
     taut::set_level(level);
     print_all<double>("float64");
     print_all<float>("float32");
