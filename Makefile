@@ -1,6 +1,9 @@
 # make demo   sets everything up and shows what each penalty does to a network
 # make test   sets everything up and runs all tests, Python's and C++'s
 # make pictures   draws those of the documentation anew
+# make bench   times taut beside NumPy, Eigen and, after make frameworks, torch, JAX and Keras; with
+#              QUICK=1 in minutes; KINDS="l2 memory", JSON=FILE, CHARTS=FOLDER
+# make figures   writes the pages' figures from benchmarks/results/
 # make docs   builds the documentation's site in build/docs, and fails on a warning
 # make test-packaging   builds the sdist and the wheel, and checks what they hold
 # make lint   what CI checks beside the tests
@@ -23,7 +26,7 @@ BUILD_REQUIREMENTS := "scikit-build-core>=0.11" "pybind11>=3.0" cmake ninja
 SOURCES := $(shell find cpp python -type f -not -name '*.pyc') CMakeLists.txt pyproject.toml README.md LICENSE
 
 .PHONY: all demo pictures docs test test-python test-cpp test-quick test-emulated test-aarch64 test-windows
-.PHONY: test-packaging frameworks test-oldest-jax sanitize tsan lint format clean
+.PHONY: bench figures test-packaging frameworks test-oldest-jax sanitize tsan lint format clean
 all: test
 
 # A PYTHON= that is named, and is another than made $(VENV), makes it anew.
@@ -68,6 +71,12 @@ $(VENV)/demo: $(VENV)/installed
 	@$(BUILD) ".[demo]"
 	@touch $@
 
+$(VENV)/bench: $(VENV)/installed
+	@echo "Installing what the benchmarks draw with, and Eigen"
+	@$(BUILD) ".[bench]"
+	@$(PIP) --group eigen
+	@touch $@
+
 $(VENV)/tests: $(VENV)/demo pyproject.toml
 	@echo "Installing what the tests need"
 	@$(BUILD) ".[demo,inspect]"
@@ -91,6 +100,15 @@ demo: $(VENV)/demo
 
 pictures: $(VENV)/demo
 	$(BIN)/python docs/pictures/draw.py
+
+JSON ?= build/bench.json
+CHARTS ?= build/bench
+bench: $(VENV)/bench
+	@mkdir -p build
+	$(BIN)/python -m taut bench $(KINDS) $(if $(QUICK),--quick) --json "$(JSON)" --charts "$(CHARTS)"
+
+figures: $(VENV)/bench
+	$(BIN)/python benchmarks/figures.py
 
 $(VENV)/docs: $(VENV)/installed
 	@echo "Installing what the site is built with"

@@ -8,18 +8,17 @@ Eigen, which needs CMake and a compiler. `--quick` leaves all but taut and the p
 """
 
 import argparse
-import ctypes
 import functools
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
-import native
 import numpy as np
 import taut
 import timing
 import torch
+from taut.bench.libraries import UnavailableError, eigen
 from taut.regularizers import OrthogonalRegularizer
 
 FACTOR = 0.01
@@ -81,18 +80,13 @@ def jax_contestant(x: np.ndarray) -> Callable[[], object] | None:
 
 def eigen_contestant(directory: str, x: np.ndarray, threads: int) -> Callable[[], object] | None:
     try:
-        library = native.load("eigen", directory)
-    except (OSError, subprocess.CalledProcessError):
+        library = eigen.load(Path(directory))
+    except UnavailableError:
         return None
     library.set_num_threads(threads)
-    library.value_and_grad.restype = ctypes.c_double
     grad = np.empty_like(x)
-    arguments = (
-        *(ctypes.c_void_p(array.ctypes.data) for array in (x, grad)),
-        *map(ctypes.c_size_t, x.shape),
-        ctypes.c_double(FACTOR),
-    )
-    return lambda: (library.value_and_grad(*arguments), grad)
+    call = eigen.function(library, "orthogonal_gradient", x, grad, FACTOR)
+    return lambda: (call(), grad)
 
 
 def verify(name: str, result: tuple[float, np.ndarray], expected: tuple[float, np.ndarray]) -> None:

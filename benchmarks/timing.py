@@ -1,7 +1,6 @@
 """Interleaved timing: every contestant in each round, medians of ratios to one baseline."""
 
 import argparse
-import platform
 import statistics
 import sys
 import time
@@ -10,8 +9,8 @@ from collections.abc import Callable, Mapping
 import taut
 from rich.console import Console
 from rich.table import Table
-
-Contestants = Mapping[str, Callable[[], object]]
+from taut.bench.machine import processor
+from taut.bench.timing import Contestants, interleave, ratios
 
 
 def begin(threads: int) -> None:
@@ -47,57 +46,6 @@ def compare(
     baseline, call = next(iter(contestants.items()))
     twice = {baseline: call, f"{baseline} again": call, **contestants}
     print_ratios(title, interleave(twice, rounds, calls, clock), baseline)
-
-
-# What verified the contestants may have left threads that spin, beside which taut works alone for a
-# while.
-_SETTLING = 0.5  # seconds
-
-
-def interleave(
-    contestants: Contestants,
-    rounds: int,
-    calls: int = 1,
-    clock: Callable[[], float] = time.perf_counter,
-) -> dict[str, list[float]]:
-    """Returns the seconds per call of each contestant in each round, after some rounds unseen."""
-    seconds: dict[str, list[float]] = {name: [] for name in contestants}
-
-    def run_round() -> None:
-        for name, call in contestants.items():
-            start = clock()
-            for _ in range(calls):
-                call()
-            seconds[name].append((clock() - start) / calls)
-
-    begin = time.perf_counter()
-    unseen = 0
-    while unseen < 2 or time.perf_counter() - begin < _SETTLING:
-        run_round()
-        unseen += 1
-    for _ in range(rounds):
-        run_round()
-    return {name: times[unseen:] for name, times in seconds.items()}
-
-
-def ratios(seconds: Mapping[str, list[float]], baseline: str) -> dict[str, float]:
-    """Returns each contestant's median ratio to the baseline of the same round."""
-    return {
-        name: statistics.median(
-            own / base for own, base in zip(times, seconds[baseline], strict=True)
-        )
-        for name, times in seconds.items()
-    }
-
-
-def processor() -> str:
-    """Returns the processor's name, where the system tells it."""
-    try:
-        with open("/proc/cpuinfo", encoding="ascii") as lines:
-            names = {line.partition(":")[2].strip() for line in lines if "model name" in line}
-        return ", ".join(sorted(names))
-    except OSError:
-        return platform.processor()
 
 
 def print_ratios(title: str, seconds: Mapping[str, list[float]], baseline: str) -> None:

@@ -106,7 +106,7 @@ def test_without_extras_what_needs_none_works():
     )
     config = without_extras(call("config"))
     assert (config.returncode, config.stderr) == (0, "")
-    for name in ("demo", "inspect"):
+    for name in ("demo", "inspect", "bench"):
         assert name in without_extras(call(name, "--help")).stdout
 
 
@@ -117,6 +117,8 @@ def test_without_extras_a_command_names_the_one_it_needs():
     assert demo.stderr == f'taut: error: The demo needs {needs}: pip install "taut[demo]"\n'
     inspect = without_extras(call("inspect", "a.npz"))
     assert inspect.stderr == ('taut: error: taut inspect needs rich: pip install "taut[inspect]"\n')
+    bench = without_extras(call("bench", "l2"))
+    assert bench.stderr == 'taut: error: taut bench needs rich: pip install "taut[bench]"\n'
 
 
 @pytest.mark.parametrize("arguments", [[], ["--version"], ["--help"], ["config"]])

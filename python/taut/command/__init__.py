@@ -11,6 +11,7 @@ from typing import Protocol, cast, runtime_checkable
 
 COMMANDS = (
     "inspect",
+    "bench",
     "demo",
     "config",
 )
