@@ -14,6 +14,7 @@ from sphinx.application import Sphinx
 PAGES = {
     "cpp/include/taut": "reference/cpp",
     "examples/cpp_trainer": "tutorials/cpp-trainer",
+    "examples/libtorch_trainer": "embed-in-libtorch",
     "benchmarks/README": "benchmarks",
     "CHANGELOG": "changelog",
     "CONTRIBUTING": "contributing",
