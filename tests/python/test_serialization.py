@@ -1,6 +1,7 @@
 """Identifiers, configs, and registration."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -318,3 +319,11 @@ def test_a_factor_that_is_too_large_for_a_float():
             cls(10**400)
     with pytest.raises(ValueError, match="expected a non-negative float"):
         deserialize({"class_name": "L2", "config": {"l2": 10**400}})
+
+
+def test_a_config_that_is_nested_too_deeply_is_refused():
+    config = serialize(L2(0.1))
+    for _ in range(sys.getrecursionlimit()):
+        config = {"class_name": "ActivityRegularizer", "config": {"regularizer": config}}
+    with pytest.raises(ValueError, match="nested too deeply"):
+        deserialize(config)

@@ -116,6 +116,8 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
         raise ValueError(
             f"{found.__name__} does not take this config: {config!r}: {error}"
         ) from error
+    except RecursionError:
+        raise ValueError("The config is nested too deeply") from None
     finally:
         _custom_objects.reset(scope)
 
