@@ -273,9 +273,24 @@ class BoundPenalties:
         shares = self._shares
         if self._freezable:
             frozen = self._frozen_names()
-            if frozen != shares.frozen:
+            if self._are_untied(shares) or frozen != shares.frozen:
                 self._shares = shares = self._share(frozen)
         return shares
+
+    def _are_untied(self, shares: Shares) -> bool:
+        """Looks up again what was tied, which `to(dtype)` and loading may untie."""
+        if not shares.ties:
+            return False
+        names = {*shares.ties, *(name for tied in shares.ties.values() for name in tied)}
+        before = self._terms
+        self._terms = [
+            term._replace(memory=library_of(term.x).memory_key(term.x))
+            if term.name in names and term.memory is not None
+            else term
+            for term in before
+        ]
+        pairs = zip(before, self._terms, strict=True)
+        return any(old.memory != new.memory for old, new in pairs)
 
     def _frozen_names(self) -> set[str]:
         return {name for name, is_frozen, x in self._freezable if is_frozen(x)}

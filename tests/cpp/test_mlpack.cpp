@@ -80,8 +80,14 @@ TEST_CASE("parameters that no such layer has are refused, and nothing is written
   // As MultiheadAttention would, whose parameters are several matrices.
   const arma::mat attention(4 * kOutputs * (kOutputs + 1), 1, arma::fill::ones);
   CHECK(refused(of_the_weight(taut::L2{1}), attention, attention.n_elem) ==
-        "The layer has 120 parameters, not those of 5 outputs and 8 inputs, with a bias or "
-        "without.");
+        "The layer's parameters are 120 x 1: neither a weight of 5 outputs x 8 inputs nor a column "
+        "of that and its bias.");
+  const arma::mat turned(kInputs, kOutputs, arma::fill::ones);
+  CHECK(refused(of_the_weight(taut::L2{1}), turned, turned.n_elem)
+            .starts_with("The layer's parameters are 8 x 5"));
+  const taut::MlpackRegularizer<taut::L2> with_one_input_more({1}, kOutputs, kInputs + 1);
+  CHECK(refused(with_one_input_more, parameters, parameters.n_elem)
+            .starts_with("The layer's parameters are 45 x 1"));
   CHECK(refused(of_the_weight(taut::L2{1}), parameters, 3)
             .starts_with("The gradient must have as many elements"));
   CHECK(refused(taut::MlpackRegularizer<taut::GroupLasso>(), parameters, parameters.n_elem)

@@ -121,6 +121,37 @@ def test_memory_that_appears_twice_counts_once_under_the_first_that_is_not_froze
     assert penalties.value() == L1(1.0)(parameters["c"].detach().numpy())
 
 
+def test_what_is_no_longer_tied_counts_for_itself(cpp):
+    parameters = {name: torch.ones(3, requires_grad=True) for name in "ab"}
+    parameters["b"].data = parameters["a"].data
+    penalties = cpp.penalties([("*", L2(1.0))], parameters)
+    assert penalties.value() == 3
+    for x in parameters.values():
+        x.data = x.data.double()
+    assert penalties.value() == 6
+    penalties.accumulate_grad(1.0)
+    assert (parameters["b"].grad == 2).all()
+    parameters["b"].data = parameters["a"].data
+    assert penalties.value() == 3
+
+
+def test_l2_is_differentiable_twice_beside_what_is_not(cpp):
+    parameters = {name: torch.ones(2, 2, requires_grad=True) for name in "ab"}
+    penalties = cpp.penalties([("a", OrthogonalRegularizer(1.0)), ("b", L2(1.0))], parameters)
+    (slope,) = torch.autograd.grad(penalties.penalty(), parameters["b"], create_graph=True)
+    (second,) = torch.autograd.grad(slope.square().sum(), parameters["b"])
+    assert torch.equal(second, 8 * parameters["b"])
+
+
+def test_a_gradient_has_the_dtype_that_its_parameter_asks_for(cpp):
+    x = torch.ones(3, dtype=torch.float16, requires_grad=True)
+    if not hasattr(x, "grad_dtype"):
+        return  # an older torch has none
+    x.grad_dtype = torch.float32
+    cpp.penalties([("*", L2(1.0))], {"x": x}).accumulate_grad(1.0)
+    assert x.grad.dtype == torch.float32
+
+
 def test_factors_may_change_between_calls(cpp):
     x = torch.ones(3, requires_grad=True)
     penalties = cpp.penalties([("*", L2(1.0))], {"x": x})
@@ -137,7 +168,7 @@ def test_mistakes_begin_with_the_parameters_name(cpp):
         of_cpp.penalty()
     _, of_cpp, twins = both(cpp, module)
     twins["1.weight"].grad = torch.ones(4, 5).to_sparse()
-    with pytest.raises(RuntimeError, match=r"1\.weight: expected a dense tensor. .*sparse_coo"):
+    with pytest.raises(RuntimeError, match=r"1\.weight: the gradient: expected a dense .*sparse_coo"):
         of_cpp.accumulate_grad(1.0)
     assert all(twin.grad is None for name, twin in twins.items() if name != "1.weight")
     sparse = torch.ones(3).to_sparse()

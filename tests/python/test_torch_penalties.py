@@ -4,7 +4,7 @@ import copy
 
 import numpy as np
 import pytest
-from taut import Penalties
+from taut import Penalties, _core
 from taut.regularizers import L1, L2, OrthogonalRegularizer, Regularizer
 from tensors import torch
 
@@ -378,3 +378,29 @@ def test_a_total_is_float64_if_one_of_its_parameters_is(order):
     grads = {name: torch.zeros_like(x) for name, x in params.items()}
     assert Penalties([("*", L1(1.0))]).accumulate_grad(params, grads).dtype == torch.float64
     assert Penalties([("*", L1(1.0))]).value_and_grad(params)[0].dtype == torch.float64
+
+
+def test_what_is_no_longer_tied_counts_for_itself():
+    model = torch.nn.Module()
+    model.a, model.b = torch.nn.Linear(3, 3, bias=False), torch.nn.Linear(3, 3, bias=False)
+    torch.nn.init.ones_(model.a.weight)
+    model.b.weight.data = model.a.weight.data
+    bound = Penalties([("*", L2(1.0))]).bind(model)
+    assert bound() == 9
+    model.to(torch.float64)  # which gives each a memory of its own
+    assert bound() == 18
+    bound.accumulate_grad()
+    assert (model.b.weight.grad == 2).all()
+
+
+def test_autograd_is_told_of_what_an_interrupted_call_may_have_written(monkeypatch):
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    weight = torch.nn.Parameter(torch.ones(3))
+    kept = (weight * weight).sum()
+    monkeypatch.setattr(_core, "batch_prox", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        Penalties([("w", L1(0.1))]).prox({"w": weight}, 0.1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        kept.backward()

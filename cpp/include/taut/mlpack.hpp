@@ -105,7 +105,7 @@ class MlpackRegularizer {
                       View(gradient.memptr(), gradient.n_elem));
       return;
     }
-    check_parameters(parameters.n_elem);
+    check_parameters(parameters.n_rows, parameters.n_cols);
     const auto column_stride = static_cast<std::ptrdiff_t>(outputs_);
     accumulate_grad(regularizer_,
                     ConstView::matrix(parameters.memptr(), outputs_, inputs_, 1, column_stride),
@@ -121,17 +121,19 @@ class MlpackRegularizer {
   }
 
  private:
-  void check_parameters(std::size_t count) const {
+  void check_parameters(std::size_t rows, std::size_t columns) const {
     if (!weight_alone_) {
       throw InvalidArgument(
           "A penalty of rows or columns must be told the layer's outputs and "
           "inputs, as in MlpackRegularizer(regularizer, outputs, inputs).");
     }
-    if (count != outputs_ * inputs_ && count != outputs_ * (inputs_ + 1)) {
-      throw InvalidArgument("The layer has " + std::to_string(count) +
-                            " parameters, not those of " + std::to_string(outputs_) +
-                            " outputs and " + std::to_string(inputs_) +
-                            " inputs, with a bias or without.");
+    const bool is_weight = rows == outputs_ && columns == inputs_;
+    const bool has_bias = columns == 1 && rows == outputs_ * (inputs_ + 1);
+    if (!is_weight && !has_bias) {
+      throw InvalidArgument("The layer's parameters are " + std::to_string(rows) + " x " +
+                            std::to_string(columns) + ": neither a weight of " +
+                            std::to_string(outputs_) + " outputs x " + std::to_string(inputs_) +
+                            " inputs nor a column of that and its bias.");
     }
   }
 

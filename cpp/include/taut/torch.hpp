@@ -7,6 +7,7 @@
 #ifndef TAUT_TORCH_HPP_
 #define TAUT_TORCH_HPP_
 
+#include "taut/language.hpp"  // before LibTorch's, which are long to read
 #include "taut/torch/penalties.hpp"
 #include "taut/torch/penalty.hpp"
 #include "taut/torch/tensor.hpp"

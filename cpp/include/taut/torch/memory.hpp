@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <span>
 #include <string>
+#include <type_traits>
 
 #include "taut/dtype.hpp"
 #include "taut/error.hpp"
@@ -129,6 +130,27 @@ inline void count_write(const at::Tensor& x) {
   if (!x.is_inference()) x.unsafeGetTensorImpl()->bump_version();
 }
 
+// Calls the core, and counts what it has written: also where the call was stopped on its way, which
+// may have written a part. Before anything is written, it throws InvalidArgument alone.
+template <typename Call, typename Count>
+auto counted(Call call, Count count) {
+  try {
+    if constexpr (std::is_void_v<decltype(call())>) {
+      call();
+      count();
+    } else {
+      const auto result = call();
+      count();
+      return result;
+    }
+  } catch (const InvalidArgument&) {
+    throw;
+  } catch (...) {
+    count();
+    throw;
+  }
+}
+
 }  // namespace taut::torch::detail
 
 namespace taut {
@@ -140,6 +162,7 @@ inline ConstView view(const at::Tensor& x) {
   torch::detail::check_signs(x, "x");
   return torch::detail::view_of<ConstView>(x.const_data_ptr(), dtype, x);
 }
+ConstView view(const at::Tensor&& temporary) = delete;
 
 }  // namespace taut
 

@@ -4,8 +4,10 @@
 #define TAUT_TORCH_PENALTIES_HPP_
 
 #include <ATen/Functions.h>
+#include <c10/core/InferenceMode.h>
 #include <torch/nn/module.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -75,11 +77,15 @@ class Penalties {
   struct Entry {
     std::string name;
     at::Tensor x;
-    std::size_t rule;    // its place
-    std::size_t memory;  // the place of the first entry that has this one's elements
+    std::size_t rule;        // its place
+    std::size_t memory;      // the place of the first entry that has this one's elements
+    at::Tensor looked_up{};  // shares x's memory of when that was found out
   };
 
   static NamedTensors parameters_of(const ::torch::nn::Module& module);
+
+  // Finds the first entry of each memory, which is another one after `Module::to` or `set_data`.
+  void find_ties();
 
   // Finds out who takes part in this call: each memory once, and nothing that is frozen.
   void choose();
@@ -126,6 +132,18 @@ inline std::optional<std::pair<DType, std::vector<std::uint64_t>>> memory_key(co
   return std::pair(x.dtype(), std::move(key));
 }
 
+// As autograd would make it.
+template <typename Tensor>
+at::Tensor new_gradient(const Tensor& x) {
+  const c10::InferenceMode no_inference(false);
+  if constexpr (requires { x.grad_dtype(); }) {  // newer LibTorch
+    if (x.is_leaf()) {
+      if (const auto asked = x.grad_dtype()) return at::zeros_like(x, x.options().dtype(*asked));
+    }
+  }
+  return at::zeros_like(x);
+}
+
 }  // namespace detail
 
 inline Penalties::Penalties(std::vector<Rule> rules, const NamedTensors& parameters,
@@ -134,18 +152,27 @@ inline Penalties::Penalties(std::vector<Rule> rules, const NamedTensors& paramet
   std::vector<std::string> names;
   for (const auto& [name, x] : parameters) names.push_back(name);
   const auto places = detail::first_matches(rules_, names, options);
-  std::map<std::pair<DType, std::vector<std::uint64_t>>, std::size_t> owners;
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     if (!places[i] || !rules_[*places[i]].regularizer) continue;
     const auto& [name, x] = parameters[i];
-    const std::size_t own = entries_.size();
-    entries_.push_back({name, x, *places[i], own});
+    entries_.push_back({name, x, *places[i], entries_.size()});
+  }
+  find_ties();
+}
+
+inline void Penalties::find_ties() {
+  std::map<std::pair<DType, std::vector<std::uint64_t>>, std::size_t> owners;
+  for (std::size_t own = 0; own < entries_.size(); ++own) {
+    Entry& entry = entries_[own];
+    entry.memory = own;
+    entry.looked_up.reset();
     // What is frozen may be of a dtype or layout that has no penalty.
     try {
-      const auto key = detail::memory_key(detail::readable(x, name));
-      if (key) entries_.back().memory = owners.emplace(*key, own).first->second;
+      const auto key = detail::memory_key(detail::readable(entry.x, entry.name));
+      if (key) entry.memory = owners.emplace(*key, own).first->second;
+      entry.looked_up = entry.x.detach();
     } catch (const InvalidArgument&) {
-      if (!x.defined() || x.requires_grad()) throw;
+      if (!entry.x.defined() || entry.x.requires_grad()) throw;
     }
   }
 }
@@ -159,6 +186,13 @@ inline NamedTensors Penalties::parameters_of(const ::torch::nn::Module& module) 
 }
 
 inline void Penalties::choose() {
+  const bool is_known = std::all_of(entries_.begin(), entries_.end(), [](const Entry& entry) {
+    const at::Tensor& before = entry.looked_up;
+    if (!before.defined()) return !entry.x.requires_grad();
+    return entry.x.is_alias_of(before) && entry.x.storage_offset() == before.storage_offset() &&
+           entry.x.sizes() == before.sizes() && entry.x.strides() == before.strides();
+  });
+  if (!is_known) find_ties();
   chosen_.clear();
   is_counted_.assign(entries_.size(), false);
   for (const Entry& entry : entries_) {
@@ -196,17 +230,20 @@ inline double Penalties::accumulate_grad(double scale) {
   for (const Entry* entry : chosen_) {
     const at::Tensor& own = entry->x.grad();
     const bool is_there = own.defined() && !own._is_zerotensor();
-    gradients_.push_back(is_there ? own : at::zeros_like(entry->x));
+    gradients_.push_back(is_there ? own : detail::new_gradient(entry->x));
     detail::append(gradient_terms_,
                    {regularizer_of(*entry), detail::readable(entry->x, entry->name),
-                    detail::writable(gradients_.back(), entry->name)});
+                    detail::writable(gradients_.back(), entry->name + ": the gradient")});
   }
-  const double total =
-      call_core([&] { return taut::accumulate_grad(gradient_terms_, scale, {}, &workspace_); });
-  for (std::size_t i = 0; i < chosen_.size(); ++i) {
-    detail::count_write(gradients_[i]);
-    chosen_[i]->x.mutable_grad() = gradients_[i];
-  }
+  const double total = detail::counted(
+      [&] {
+        return call_core(
+            [&] { return taut::accumulate_grad(gradient_terms_, scale, {}, &workspace_); });
+      },
+      [&] {
+        for (const at::Tensor& gradient : gradients_) detail::count_write(gradient);
+      });
+  for (std::size_t i = 0; i < chosen_.size(); ++i) chosen_[i]->x.mutable_grad() = gradients_[i];
   gradients_.clear();  // which an optimizer may want to let go
   return total;
 }
@@ -217,8 +254,10 @@ inline void Penalties::prox(double step) {
   for (const Entry* entry : chosen_) {
     detail::append(prox_terms_, {regularizer_of(*entry), detail::writable(entry->x, entry->name)});
   }
-  call_core([&] { taut::prox(prox_terms_, step, &workspace_); });
-  for (const Entry* entry : chosen_) detail::count_write(entry->x);
+  detail::counted([&] { call_core([&] { taut::prox(prox_terms_, step, &workspace_); }); },
+                  [&] {
+                    for (const Entry* entry : chosen_) detail::count_write(entry->x);
+                  });
 }
 
 inline at::Tensor Penalties::penalty() {

@@ -107,6 +107,7 @@ struct Slopes : ::torch::autograd::Function<Slopes> {
                                const at::Tensor& scale, const std::optional<at::Tensor>& wide,
                                at::TensorList tensors) {
     keep(context, regularizers);
+    context->set_materialize_grads(false);
     variable_list saved(tensors.begin(), tensors.end());
     saved.push_back(scale);
     context->save_for_backward(std::move(saved));
@@ -127,6 +128,10 @@ struct Slopes : ::torch::autograd::Function<Slopes> {
     const at::Tensor& scale = saved.back();
     variable_list all{at::Tensor(), at::zeros_like(scale), at::Tensor()};
     for (std::size_t i = 0; i < directions.size(); ++i) {
+      if (!directions[i].defined()) {  // nobody asks for this one's second derivative
+        all.emplace_back();
+        continue;
+      }
       const std::optional<Factors> factors = std::visit(
           [](const auto& regularizer) { return elementwise(regularizer); }, regularizers->each[i]);
       check_differentiable_twice(factors);
@@ -182,7 +187,8 @@ struct Total : ::torch::autograd::Function<Total> {
 
 // The penalty of x as a 0-d tensor, float64 for float64 and else float32: one node of the graph
 // where autograd records. Its gradient has the bits that Python's has; it is scaled by what comes
-// in before its one rounding. x must be what value() takes.
+// in before its one rounding, but for the orthogonal penalties', which are computed with the value,
+// as float64 for float64 and else as float32. x must be what value() takes.
 //
 // L1, L2 and L1L2 are differentiable as often as one likes, through LibTorch's operations; the
 // second derivative of another penalty is a c10::NotImplementedError. Forward-mode derivatives and

@@ -40,24 +40,25 @@ inline double value(const Regularizer& regularizer, const at::Tensor& x,
 inline double accumulate_grad(const Regularizer& regularizer, const at::Tensor& x,
                               const at::Tensor& gradient, double scale = 1.0,
                               Workspace* workspace = nullptr) {
-  const double total = accumulate_grad(
-      regularizer, view(x), torch::detail::writable(gradient, "the gradient"), scale, workspace);
-  torch::detail::count_write(gradient);
-  return total;
+  const View target = torch::detail::writable(gradient, "the gradient");
+  return torch::detail::counted(
+      [&] { return accumulate_grad(regularizer, view(x), target, scale, workspace); },
+      [&] { torch::detail::count_write(gradient); });
 }
 
 inline double value_and_grad(const Regularizer& regularizer, const at::Tensor& x,
                              const at::Tensor& gradient, double scale = 1.0,
                              Workspace* workspace = nullptr) {
-  const double total = value_and_grad(
-      regularizer, view(x), torch::detail::writable(gradient, "the gradient"), scale, workspace);
-  torch::detail::count_write(gradient);
-  return total;
+  const View target = torch::detail::writable(gradient, "the gradient");
+  return torch::detail::counted(
+      [&] { return value_and_grad(regularizer, view(x), target, scale, workspace); },
+      [&] { torch::detail::count_write(gradient); });
 }
 
 inline void prox(const Regularizer& regularizer, const at::Tensor& x, double step) {
-  prox(regularizer, torch::detail::writable(x, "x"), step);
-  torch::detail::count_write(x);
+  const View target = torch::detail::writable(x, "x");
+  torch::detail::counted([&] { prox(regularizer, target, step); },
+                         [&] { torch::detail::count_write(x); });
 }
 
 namespace torch {
@@ -130,24 +131,26 @@ inline double value(std::span<const torch::Term> terms, std::span<double> values
 
 inline double accumulate_grad(std::span<const torch::GradientTerm> terms, double scale = 1.0,
                               std::span<double> values = {}, Workspace* workspace = nullptr) {
-  const double total = accumulate_grad(torch::detail::views_of(terms), scale, values, workspace);
-  torch::detail::count_writes(terms);
-  return total;
+  const auto views = torch::detail::views_of(terms);
+  return torch::detail::counted([&] { return accumulate_grad(views, scale, values, workspace); },
+                                [&] { torch::detail::count_writes(terms); });
 }
 
 inline double value_and_grad(std::span<const torch::GradientTerm> terms, double scale = 1.0,
                              std::span<double> values = {}, Workspace* workspace = nullptr) {
-  const double total = value_and_grad(torch::detail::views_of(terms), scale, values, workspace);
-  torch::detail::count_writes(terms);
-  return total;
+  const auto views = torch::detail::views_of(terms);
+  return torch::detail::counted([&] { return value_and_grad(views, scale, values, workspace); },
+                                [&] { torch::detail::count_writes(terms); });
 }
 
 inline void prox(std::span<const torch::Term> terms, double step, Workspace* workspace = nullptr) {
   const auto views = torch::detail::views_of<ProxTerm>(terms, [](const torch::Term& term) {
     return ProxTerm{term.regularizer, torch::detail::writable(term.x, "x")};
   });
-  prox(views, step, workspace);
-  for (const torch::Term& term : terms) torch::detail::count_write(term.x);
+  torch::detail::counted([&] { prox(views, step, workspace); },
+                         [&] {
+                           for (const torch::Term& term : terms) torch::detail::count_write(term.x);
+                         });
 }
 
 }  // namespace taut

@@ -16,6 +16,7 @@ from taut.arrays.group import CoreGroup, add
 from taut.arrays.library import Factors
 from taut.arrays.torch import operations
 from taut.arrays.torch.memory import (
+    CountingWrites,
     check_not_observed,
     check_written,
     is_memory,
@@ -107,16 +108,16 @@ class TensorGroup(CoreGroup):
             return total
         self._check_targets(grads)
         views, targets = list(map(view_of, self.arrays)), list(map(view_of, grads))
-        values = _core.batch_accumulate_grad(
-            self.names,
-            self.kernels(),
-            self.indices,
-            views,
-            targets,
-            scale,
-            *_views_of(self.sides),
-        )
-        torch.autograd.graph.increment_version(grads)
+        with CountingWrites(grads):
+            values = _core.batch_accumulate_grad(
+                self.names,
+                self.kernels(),
+                self.indices,
+                views,
+                targets,
+                scale,
+                *_views_of(self.sides),
+            )
         return total_of(values, self.arrays)
 
     def value_and_grad(self, scale: float) -> tuple[Tensor, list[Tensor]]:
@@ -141,10 +142,10 @@ class TensorGroup(CoreGroup):
         """Takes the proximal step of each tensor, in place and without a graph."""
         check_not_observed("prox")
         views = list(map(view_of, self.arrays))
-        _core.batch_prox(
-            self.names, self.kernels(), self.indices, views, step, *_views_of(self.sides)
-        )
-        torch.autograd.graph.increment_version(self.arrays)
+        with CountingWrites(self.arrays):
+            _core.batch_prox(
+                self.names, self.kernels(), self.indices, views, step, *_views_of(self.sides)
+            )
 
     def proximal(self, step: Any) -> list[Tensor]:
         """Returns the proximal step of each tensor, differentiable where that is asked for."""

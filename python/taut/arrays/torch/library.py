@@ -17,6 +17,7 @@ from taut.arrays.memory import memory_key
 from taut.arrays.torch import live, nodes, operations, operators
 from taut.arrays.torch.group import TensorGroup
 from taut.arrays.torch.memory import (
+    CountingWrites,
     are_transforms_active,
     check_not_observed,
     check_tensor,
@@ -91,8 +92,8 @@ class Torch(ArrayLibrary):
         if is_observed() or not (is_memory(x) and is_target(grad)):
             return self._accumulate_by_operations(kernel, x, grad, factors, scale)
         source = x.detach().resolve_neg() if x.is_neg() else x
-        total = kernel.accumulate_grad(view_of(source), view_of(grad), factors, scale)
-        torch.autograd.graph.increment_version(grad)
+        with CountingWrites(grad):
+            total = kernel.accumulate_grad(view_of(source), view_of(grad), factors, scale)
         return scalar(total, x)
 
     def _accumulate_by_operations(
@@ -117,8 +118,8 @@ class Torch(ArrayLibrary):
             )
         check_not_observed("prox")
         assert kernel.prox is not None
-        kernel.prox(view_of(written), factors, step)
-        torch.autograd.graph.increment_version(x)
+        with CountingWrites(x):
+            kernel.prox(view_of(written), factors, step)
 
     def proximal(self, kernel: Kernel, x: Tensor, factors: Factors, step: Any) -> Tensor:
         """Returns the proximal step of x, differentiable where that is asked for."""

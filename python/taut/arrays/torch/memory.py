@@ -1,7 +1,7 @@
 """What of torch's tensors is memory that the kernels can read and write."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -139,6 +139,23 @@ def is_target(x: Any) -> bool:
         and x.is_cpu
         and not (x.is_neg() or x.is_nested or x._is_zerotensor())
     )
+
+
+class CountingWrites:
+    """Tells autograd that tensors are written in a block, be it interrupted on its way.
+
+    Mistakes, which are TypeErrors and ValueErrors, are found before anything is written.
+    """
+
+    def __init__(self, tensors: Tensor | Sequence[Tensor]) -> None:
+        self._tensors = tensors
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None or not issubclass(kind, (TypeError, ValueError)):
+            torch.autograd.graph.increment_version(self._tensors)
 
 
 def check_written(tensor: Any, function: str, name: str) -> None:

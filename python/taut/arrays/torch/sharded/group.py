@@ -14,7 +14,13 @@ from taut.arrays import library_of
 from taut.arrays.factors import operand, read_step
 from taut.arrays.group import CoreGroup, Group, add
 from taut.arrays.torch.group import total_of
-from taut.arrays.torch.memory import check_not_observed, check_written, is_observed, scalar
+from taut.arrays.torch.memory import (
+    CountingWrites,
+    check_not_observed,
+    check_written,
+    is_observed,
+    scalar,
+)
 from taut.arrays.torch.sharded.batch import Batch
 from taut.arrays.torch.sharded.layout import Layout, local_of, with_layout_of
 from taut.arrays.torch.sharded.nodes import Total
@@ -75,8 +81,8 @@ class ShardedGroup(CoreGroup):
         """Adds to what this rank holds of the gradients; returns its parts of the penalties."""
         batch = self._checked(grads)
         own = list(map(local_of, grads))
-        parts = batch.accumulate_grad(own, scale)
-        torch.autograd.graph.increment_version([*grads, *own])
+        with CountingWrites([*grads, *own]):
+            parts = batch.accumulate_grad(own, scale)
         return batch, parts
 
     def _checked(self, grads: list[Any]) -> Batch:
@@ -98,8 +104,8 @@ class ShardedGroup(CoreGroup):
         """Takes the proximal step of what this rank holds, in place and without a graph."""
         check_not_observed("prox")
         batch = self._batch()
-        batch.prox(step)
-        torch.autograd.graph.increment_version([*self.arrays, *batch.shards])
+        with CountingWrites([*self.arrays, *batch.shards]):
+            batch.prox(step)
 
     def proximal(self, step: Any) -> list[DTensor]:
         """Returns the proximal step of each tensor, differentiable where that is asked for."""
