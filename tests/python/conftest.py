@@ -1,5 +1,6 @@
 """What every test may use, and nothing that a test could leave switched."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -40,3 +41,11 @@ def restored_threads() -> Iterator[None]:
     yield
     if taut.get_num_threads() != before:
         taut.set_num_threads(before)
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Python, and what it starts, raise KeyboardInterrupt, also in a shell's background."""
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, handler)

@@ -201,7 +201,7 @@ def test_an_interrupt_is_quiet_and_has_its_exit_code(monkeypatch, capsys):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGINT is sent in other ways elsewhere")
-def test_ctrl_c_ends_the_demo_with_a_clean_terminal(tmp_path):
+def test_ctrl_c_ends_the_demo_with_a_clean_terminal(tmp_path, interruptible):
     for library in ("matplotlib", "rich", "sklearn", "threadpoolctl"):
         require(library)
     with subprocess.Popen(
@@ -216,7 +216,10 @@ def test_ctrl_c_ends_the_demo_with_a_clean_terminal(tmp_path):
         first = process.stdout.readline()
         time.sleep(1.0)
         process.send_signal(signal.SIGINT)
-        output, error = process.communicate(timeout=60)
+        try:
+            output, error = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert first
     assert (process.returncode, error) == (130, "")
     # Each time that the cursor was hidden it was shown again.

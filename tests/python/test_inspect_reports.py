@@ -306,7 +306,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def test_ctrl_c_is_quiet(path):
+def test_ctrl_c_is_quiet(path, interruptible):
     require("rich")
     result = subprocess.run(
         [sys.executable, "-c", HOLD, "inspect", str(path)],

@@ -168,7 +168,9 @@ def test_mistakes_begin_with_the_parameters_name(cpp):
         of_cpp.penalty()
     _, of_cpp, twins = both(cpp, module)
     twins["1.weight"].grad = torch.ones(4, 5).to_sparse()
-    with pytest.raises(RuntimeError, match=r"1\.weight: the gradient: expected a dense .*sparse_coo"):
+    with pytest.raises(
+        RuntimeError, match=r"1\.weight: the gradient: expected a dense .*sparse_coo"
+    ):
         of_cpp.accumulate_grad(1.0)
     assert all(twin.grad is None for name, twin in twins.items() if name != "1.weight")
     sparse = torch.ones(3).to_sparse()

@@ -189,14 +189,6 @@ def test_other_threads_run_meanwhile():
     assert ticks > 5
 
 
-@pytest.fixture
-def interruptible():
-    """Python raises KeyboardInterrupt, also where a shell started it in the background."""
-    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, handler)
-
-
 @pytest.mark.skipif(os.name != "posix", reason="signals are sent as POSIX has them")
 def test_ctrl_c_stops_a_long_call(interruptible):
     x = np.ones((20_000, 1000), np.float32)  # more than ten seconds
