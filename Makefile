@@ -28,11 +28,13 @@ SOURCES := $(shell find cpp python -type f -not -name '*.pyc') CMakeLists.txt py
 .PHONY: all demo pictures docs test test-python test-cpp test-quick test-emulated test-aarch64 test-windows
 .PHONY: bench figures test-packaging frameworks test-oldest-jax sanitize tsan lint format clean
 all: test
+# One pip at a time in $(VENV); compilers and tests have jobs of their own.
+.NOTPARALLEL:
 
 # A PYTHON= that is named, and is another than made $(VENV), makes it anew.
 MADE_WITH := import sys; print(sys.version, sys.base_prefix)
 ifneq ($(origin PYTHON),file)
-  ifneq ($(shell $(PYTHON) -c '$(MADE_WITH)' 2>&1),$(shell cat $(VENV)/made-with 2>&1))
+  ifneq ($(shell "$(PYTHON)" -c '$(MADE_WITH)' 2>&1),$(shell cat $(VENV)/made-with 2>&1))
     .PHONY: $(VENV)/created
   endif
 endif
@@ -42,8 +44,9 @@ $(VENV)/created:
 	or name it, as in \`make PYTHON=python3.12\`."; exit 1; } >&2
 	@"$(PYTHON)" packaging/check_machine.py
 	@echo "Making an environment in $(VENV), of $$("$(PYTHON)" --version)"
-	@rm -rf $(VENV) && "$(PYTHON)" -m venv $(VENV)
-	@"$(PYTHON)" -c '$(MADE_WITH)' > $(VENV)/made-with
+	@# By the Python that PYTHON is of, for it may be the one in $(VENV).
+	@base="$$("$(PYTHON)" -c 'import sys; print(sys._base_executable)')" && \
+	  rm -rf $(VENV) && "$$base" -m venv $(VENV) && "$$base" -c '$(MADE_WITH)' > $(VENV)/made-with
 	@$(PIP) --retries 1 --upgrade "pip>=25.1" $(BUILD_REQUIREMENTS) > $(VENV)/pip.log 2>&1 || { \
 	  echo "pip could not install what the build needs. Is there a way to a package index? Its own \
 	words are in $(VENV)/pip.log."; exit 1; } >&2
@@ -123,9 +126,11 @@ docs: $(VENV)/docs
 # Both run whether or not the other passes; what ends it says which did.
 test: $(VENV)/tests
 	@rm -f $(RESULTS)/*.xml
-	-@$(MAKE) --no-print-directory test-cpp
-	-@$(MAKE) --no-print-directory test-python
-	@$(BIN)/python tests/summary.py $(RESULTS)/python.xml $(RESULTS)/cpp.xml
+	@failed=0; \
+	  $(MAKE) --no-print-directory test-cpp || failed=1; \
+	  $(MAKE) --no-print-directory test-python || failed=1; \
+	  $(BIN)/python tests/summary.py $(RESULTS)/python.xml $(RESULTS)/cpp.xml || failed=1; \
+	  exit $$failed
 
 # Whole files to a process, so that what a file has made ready serves all of its tests.
 RESULTS := build/results
@@ -142,7 +147,7 @@ frameworks: $(VENV)/frameworks
 OLDEST := build/oldest-jax
 test-oldest-jax: $(VENV)/installed
 	rm -rf $(OLDEST)
-	$(PYTHON) -m venv $(OLDEST)
+	"$(PYTHON)" -m venv $(OLDEST)
 	jaxlib="$$($(BIN)/python packaging/taut_build.py)"; \
 	  $(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check \
 	    "$$jaxlib" "$$(echo $$jaxlib | sed s/jaxlib/jax/)" pytest hypothesis ml_dtypes

@@ -1,6 +1,6 @@
 """Says in one sentence what this machine lacks to build taut, and exits with 1; else with 0.
 
-It runs before anything is installed, on Pythons that are too old as well.
+It runs before anything is installed, on Pythons from 3.6 on, which may be too old.
 """
 
 import importlib.util

@@ -177,8 +177,8 @@ class BoundPenalties:
             for group, own in zip(shares.groups, targets, strict=True):
                 check_gradients(group.names, own)
         terms = list(zip(shares.groups, targets, strict=True))
-        if len(terms) > 1:  # else its own call checks before it writes
-            for group, own in terms:
+        for group, own in terms:
+            if len(terms) > 1 or not isinstance(group, CoreGroup):  # else its own call does so
                 group.check_gradients(own, scale)
         totals = []
         for group, own in terms:
@@ -337,6 +337,10 @@ class FollowingPenalties(BoundPenalties):
         leaves = tree.leaves(self._params)
         if not _are_same(leaves, self._leaves):
             plan, sides = self._matched(self._params, leaves)
+            if self.group is not None:
+                from taut.arrays.torch.stages import check_group
+
+                check_group(self.group, {name: leaves[name] for name in plan.terms})
             self._look_up(plan, leaves, sides, all_arrays=False)
             self._leaves = leaves
         return super()._current_shares()

@@ -233,7 +233,12 @@ class Penalties:
         if group is not None:
             from taut.arrays.torch.stages import check_group
 
-            check_group(group, leaves)
+            try:
+                plan = self._plan_of(leaves)
+                check_group(group, {name: leaves[name] for name in plan.terms})
+            except (TypeError, ValueError) as error:
+                tell_failure(leaves, error)
+                raise
         bound = (
             FollowingPenalties(self._matched, params, leaves)
             if is_live

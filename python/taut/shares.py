@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Hashable, Mapping
 from typing import Any, NamedTuple
 
@@ -90,9 +91,15 @@ def _in_words(regularizer: Regularizer) -> str:
     if isinstance(regularizer, KernelRegularizer):
         return f"{kind.__name__}{tuple(regularizer._factors())}"
     try:
-        return f"{kind.__qualname__}({regularizer.get_config()})"
-    except NotImplementedError:
+        config = json.dumps(regularizer.get_config(), sort_keys=True, default=_kind_of)
+    except Exception:  # of any kind: it is not what the penalty is computed by
         return kind.__qualname__
+    return f"{kind.__qualname__}({config})"
+
+
+def _kind_of(value: Any) -> str:
+    """Returns what all processes have of a value that JSON has not: not its address or order."""
+    return type(value).__qualname__
 
 
 def tell_failure(leaves: Mapping[str, Any], error: Exception) -> None:

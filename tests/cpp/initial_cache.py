@@ -8,4 +8,4 @@ PLACES = {
     "Eigen3_ROOT": sysconfig.get_path("purelib") + "/cmeel.prefix",
 }
 for name, path in PLACES.items():
-    print(f'set({name} [==[{path}]==] CACHE PATH "")')
+    print(f'set({name} [==[{path}]==] CACHE PATH "" FORCE)')

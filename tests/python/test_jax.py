@@ -208,3 +208,9 @@ def test_a_gradient_is_scaled_before_it_is_rounded(path, dtype):
     np.testing.assert_allclose(
         oracle.as_doubles(grad), oracle.as_doubles(expected), rtol=2 * oracle.EPSILON[dtype]
     )
+
+
+def test_more_pairs_than_a_32_bit_integer_counts():
+    x = jax.ShapeDtypeStruct((50_000, 2), jnp.float32)
+    total, slope = jax.eval_shape(jax.value_and_grad(OrthogonalRegularizer(1.0)), x)
+    assert (total.shape, slope.shape) == ((), x.shape)

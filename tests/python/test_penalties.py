@@ -390,6 +390,13 @@ def test_when_a_gradient_does_not_fit_nothing_is_written(wrong, value):
     assert not grads["a"].any()
 
 
+def test_gradients_of_custom_ones_are_checked_before_one_is_written():
+    grads = {"a": np.zeros(3), "b": np.zeros(4)}
+    with pytest.raises(ValueError, match=r"^b: .*the shape of the input"):
+        Penalties([("*", Custom())]).accumulate_grad({"a": np.ones(3), "b": np.ones(3)}, grads)
+    assert not grads["a"].any()
+
+
 def test_names_that_collide_are_an_error():
     for params in ({"a/b": np.ones(3), "a": {"b": np.ones(5)}}, [("w", np.ones(1))] * 2):
         with pytest.raises(ValueError, match="Two parameters"):

@@ -59,6 +59,7 @@ class Group:
                     f"{name}: the gradient must have the shape of the input. Received: shapes "
                     f"{np.shape(x)} and {np.shape(native(grad))}"
                 )
+            library_of(x).check_gradient(name, x, native(grad))
 
     def accumulate_grad(self, grads: list[Any], scale: float) -> Any:
         """Adds `scale` times the gradients, in place, and returns the sum of the penalties."""

@@ -130,6 +130,10 @@ class ArrayLibrary(Protocol):
         """
         return  # arrays of most libraries are shared with nobody
 
+    def check_gradient(self, name: str, x: Any, grad: Any) -> None:
+        """Raises an error for a gradient of x's shape that could not be added to."""
+        return
+
     def tell_failure(self, leaves: Mapping[str, Any], error: Exception) -> None:
         """Makes `check_agreement` fail in other processes, which would wait for this one."""
         return

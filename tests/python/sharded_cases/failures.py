@@ -4,7 +4,7 @@ import pytest
 import taut
 import torch
 import torch.distributed as dist
-from taut.regularizers import L2, ActivityRegularizer, OrthogonalRegularizer
+from taut.regularizers import L2, ActivityRegularizer, OrthogonalRegularizer, Regularizer
 from torch import nn
 from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
 from torch.distributed.tensor import DTensor, Partial, Replicate, Shard
@@ -114,6 +114,49 @@ def test_a_mistake_of_one_rank_alone(mistake):
         taut.Penalties(rules, **options).bind(params)
 
 
+class Configured(Regularizer):
+    def __init__(self, config):
+        self.config = config
+
+    def __call__(self, x):
+        return x.double().sum().float()
+
+    def get_config(self):
+        return self.config()
+
+
+def without_a_config():
+    raise TypeError("not serializable")
+
+
+@pytest.mark.parametrize("config", [lambda: {"f": lambda x: x}, without_a_config])
+def test_configs_that_differ_by_an_address_agree(config):
+    x = spread(numbers(4, 3), mesh_of(), [Shard(0)])
+    penalties = taut.Penalties([("w", Configured(config))])
+    assert same_on_all_ranks(penalties({"w": x})) == pytest.approx(
+        numbers(4, 3).sum().item(), rel=1e-5
+    )
+
+
+def test_configs_that_differ_are_told():
+    value = other_on_the_last_rank(1, 2)
+    x = spread(numbers(4, 3), mesh_of(), [Shard(0)])
+    with pytest.raises(ValueError, match=rf"rank {LAST}: w: Configured"):
+        taut.Penalties([("w", Configured(lambda: {"a": value}))])({"w": x})
+
+
+@pytest.mark.sizes(4)
+def test_a_disagreement_on_some_ranks_is_told_to_all():
+    rows = mesh_of(2, 2)["tp"]
+    params = {
+        "a": spread(numbers(4, 3), mesh_of(), [Shard(0)]),
+        "b": DTensor.from_local(numbers(2, 3), rows, [Shard(0)]),
+    }
+    rule = L2(0.2) if RANK == 1 else L2(0.1)
+    with pytest.raises(ValueError, match="differ in: rank"):
+        taut.Penalties([("a", L2(0.1)), ("b", rule)]).bind(params)
+
+
 @pytest.mark.sizes(4)
 def test_ranks_with_another_order_of_meshes():
     params = {
@@ -133,6 +176,18 @@ def test_gradients_that_lie_otherwise_are_refused_before_others_are_written():
         with pytest.raises(ValueError, match="b: expected a gradient that lies as x does"):
             bound.accumulate_grad(grads, value=value)
     assert not grads["a"].any()
+
+
+def test_gradients_of_your_own_regularizers_are_checked_before_one_is_written():
+    lay = [Shard(0)]
+    params = {name: spread(numbers(4, 4), mesh_of(), lay) for name in "ab"}
+    grads = {
+        "a": spread(torch.zeros(4, 4), mesh_of(), lay),
+        "b": spread(torch.zeros(4, 4), mesh_of(), [Replicate()]),
+    }
+    with pytest.raises(ValueError, match="b: expected a gradient that lies as x does"):
+        taut.Penalties([("*", Configured(dict))]).accumulate_grad(params, grads)
+    assert not grads["a"].to_local().any()
 
 
 def test_ranks_with_other_shapes():
@@ -222,6 +277,13 @@ def test_a_group_counts_each_number_once():
     group, penalties = dist.group.WORLD, taut.Penalties([("w", L2(0.1))])
     with pytest.raises(ValueError, match="w: its penalty would count more than once"):
         penalties.bind({"w": spread(numbers(4, 3), mesh_of(), [Shard(0)])}, group=group)
+    unpenalized = {"w": numbers(4, 3), "v": spread(numbers(4, 3), mesh_of(), [Shard(0)])}
+    penalties.bind(unpenalized, group=group)
+    model = nn.Linear(4, 3, bias=False)
+    bound = taut.Penalties([("weight", L2(0.1))]).bind(model, group=group)
+    fully_shard(model, mesh=mesh_of())
+    with pytest.raises(ValueError, match="weight: its penalty would count more than once"):
+        bound()
     first = dist.new_group([0])
     if RANK != 0:
         with pytest.raises(ValueError, match="not in the group"):

@@ -73,7 +73,10 @@ class Call:
         over = tuple(name for names in splits[batch:] for name in names)
         if not over:
             return self.whole(x, *numbers)
-        if self._handler("share_value") in _core.jax_handlers:
+        if x.size == 0:  # nothing to gather, which XLA would refuse
+            found = self.whole(x, *numbers)
+            total, *slopes = found if isinstance(found, tuple) else (found,)
+        elif self._handler("share_value") in _core.jax_handlers:
             total, *slopes = pairs.share(self, splits, sizes, x, numbers)
         else:
             total, *slopes = self._own(splits, sizes, x, numbers)

@@ -31,15 +31,20 @@ def check_agreement(leaves: Mapping[str, Any], penalties: Mapping[str, str]) -> 
     Raises:
         ValueError: On every rank of the mesh, if they do not. It says who has what.
     """
-    errors = []
+    errors: list[Exception] = []
     meshes = _meshes(leaves)
     for mesh, names in meshes.items():
-        lines = [
-            f"{name}: {penalties.get(name, 'no penalty')}, {_describe(leaves[name])}"
-            for name in names
-        ]
         try:
-            _check_mesh(mesh, [*lines, _order(mesh, meshes, leaves), *_settings()])
+            lines = [
+                f"{name}: {penalties.get(name, 'no penalty')}, {_describe(leaves[name])}"
+                for name in names
+            ]
+        except (TypeError, ValueError) as error:
+            errors.append(error)
+        # What failed on a mesh is told to those of larger ones, which are asked after it.
+        said = [f"failed: {errors[0]}"] if errors else [*lines, _order(mesh, meshes, leaves)]
+        try:
+            _check_mesh(mesh, [*said, *_settings()])
         except ValueError as error:
             errors.append(error)  # when those of the other meshes have been asked, too
     if errors:
@@ -53,7 +58,7 @@ def tell_failure(leaves: Mapping[str, Any], error: Exception) -> None:
     """
     for mesh in _meshes(leaves):
         with suppress(ValueError):
-            _check_mesh(mesh, [f"failed: {error}"])
+            _check_mesh(mesh, [f"failed: {error}", *_settings()])
 
 
 def _meshes(leaves: Mapping[str, Any]) -> dict[DeviceMesh, list[str]]:
@@ -70,7 +75,7 @@ def _meshes(leaves: Mapping[str, Any]) -> dict[DeviceMesh, list[str]]:
 
 def _key(mesh: DeviceMesh) -> tuple[Any, ...]:
     names = mesh.mesh_dim_names or ()
-    return tuple(mesh.mesh.shape), tuple(mesh.mesh.flatten().tolist()), tuple(names)
+    return mesh.size(), tuple(mesh.mesh.shape), tuple(mesh.mesh.flatten().tolist()), tuple(names)
 
 
 def _order(

@@ -118,6 +118,10 @@ class Sharded(Torch):
         super().add_in_place(local_of(grad), local_of(slope))
         torch.autograd.graph.increment_version(grad)
 
+    def check_gradient(self, name: str, x: DTensor, grad: Any) -> None:
+        """Raises a ValueError unless a gradient lies as x does."""
+        check_gradient(name, Layout(x), grad)
+
     def zeros_like(self, x: DTensor) -> DTensor:
         """Returns a gradient of 0."""
         return with_layout_of(x, torch.zeros_like(local_of(x)))
@@ -171,7 +175,12 @@ class Sharded(Torch):
         Or if an importance is negative on one of them. Each bind asks once, by a message, and by
         one for each process group where there are importances.
         """
-        check_agreement(leaves, penalties())
+        try:
+            said = penalties()
+        except Exception as error:
+            tell_failure(leaves, error)
+            raise
+        check_agreement(leaves, said)
         shared = {name: x for name, x in importances().items() if isinstance(x, DTensor)}
         layouts = list(map(Layout, shared.values()))
         own = [float((local_of(x) < 0).any()) for x in shared.values()]
