@@ -45,12 +45,12 @@ class Plan:
     ) -> None:
         self.rules = rules
         unmatched: list[str] = []
-        taken: set[str] = set()  # patterns that match something
+        matched: set[int] = set()  # the places of rules that match something
         self.patterns: dict[str, str] = {}
         self.terms: dict[str, tuple[Regularizer, Kernel | None]] = {}
         regularizers = [None if rule is None else as_regularizer(rule) for _, rule in rules]
         kernels = [None if each is None else kernel_of(each) for each in regularizers]
-        unused = {pattern for pattern, _ in rules}
+        unused = set(range(len(rules)))
         for name in names:
             if not isinstance(name, str):
                 raise TypeError(f"expected strings as names of parameters. Received: {name!r}")
@@ -59,19 +59,21 @@ class Plan:
                 unmatched.append(name)
                 continue
             first = matching[0]
-            unused.discard(rules[first][0])
-            taken.update(rules[i][0] for i in matching)
+            unused.discard(first)
+            matched.update(matching)
             if (regularizer := regularizers[first]) is not None:
                 self.patterns[name] = rules[first][0]
                 self.terms[name] = regularizer, kernels[first]
-        if unused - taken and not allow_unused:
+        if unused - matched and not allow_unused:
+            idle = sorted({rules[i][0] for i in unused - matched})
             raise ValueError(
-                f"These rules match no parameter: {sorted(unused - taken)}. Known parameters: "
+                f"These rules match no parameter: {idle}. Known parameters: "
                 f"{list(names)}. Give allow_unused=True where that may be."
             )
         if unused and not allow_unused:
+            covered = sorted({rules[i][0] for i in unused})
             raise ValueError(
-                f"All that these rules match was taken by rules before them: {sorted(unused)}. The "
+                f"All that these rules match was taken by rules before them: {covered}. The "
                 "first rule that matches counts: put them before. Give allow_unused=True where "
                 "that may be."
             )

@@ -184,6 +184,7 @@ def test_mistakes_begin_with_the_parameters_name(cpp):
     [
         [("*.wieght", L2()), ("nothing", L1()), ("*", L1())],
         [("*", L2()), ("0.weight", L1())],
+        [("*", L2()), ("*", L1())],
     ],
 )
 def test_a_rule_that_has_nothing_is_refused_as_in_python(cpp, rules):

@@ -45,8 +45,8 @@ std::string list_of(const Strings& strings) {
 inline std::vector<std::optional<std::size_t>> first_matches(const std::vector<Rule>& rules,
                                                              const std::vector<std::string>& names,
                                                              const RuleOptions& options) {
-  std::set<std::string> taking;  // patterns of rules that are the first for a name
-  std::set<std::string> matching;
+  std::vector<bool> is_first(rules.size());  // for a name
+  std::vector<bool> is_matching(rules.size());
   std::vector<std::string> unmatched;
   std::vector<std::optional<std::size_t>> places;
   for (const std::string& name : names) {
@@ -54,16 +54,19 @@ inline std::vector<std::optional<std::size_t>> first_matches(const std::vector<R
     for (std::size_t i = 0; i < rules.size(); ++i) {
       if (!matches(name, rules[i].pattern)) continue;
       if (!first) first = i;
-      matching.insert(rules[i].pattern);
+      is_matching[i] = true;
     }
-    first ? void(taking.insert(rules[*first].pattern)) : unmatched.push_back(name);
+    if (first) {
+      is_first[*first] = true;
+    } else {
+      unmatched.push_back(name);
+    }
     places.push_back(first);
   }
   std::set<std::string> unused;   // that match no name
   std::set<std::string> covered;  // whose names were taken by rules before them
-  for (const Rule& rule : rules) {
-    if (taking.contains(rule.pattern)) continue;
-    (matching.contains(rule.pattern) ? covered : unused).insert(rule.pattern);
+  for (std::size_t i = 0; i < rules.size(); ++i) {
+    if (!is_first[i]) (is_matching[i] ? covered : unused).insert(rules[i].pattern);
   }
   if (!unused.empty() && !options.allow_unused) {
     throw InvalidArgument("These rules match no parameter: " + list_of(unused) +
