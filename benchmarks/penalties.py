@@ -14,29 +14,11 @@ import numpy as np
 import taut
 import timing
 import torch
+from taut.bench.kinds import resnet50_shapes
 from taut.regularizers import L2
 
 THREADS = 2
 FACTOR = 1e-4
-
-
-def resnet50_shapes() -> dict[str, tuple[int, ...]]:
-    """Returns the shapes of ResNet-50's 161 trainable tensors (He et al., 2016)."""
-    shapes: dict[str, tuple[int, ...]] = {"stem/kernel": (64, 3, 7, 7)}
-    shapes |= {"stem/norm/scale": (64,), "stem/norm/bias": (64,)}
-    inputs = 64
-    for stage, (blocks, width) in enumerate([(3, 64), (4, 128), (6, 256), (3, 512)]):
-        for block in range(blocks):
-            name = f"stage{stage}/block{block}"
-            layers = [(width, inputs, 1), (width, width, 3), (4 * width, width, 1)]
-            if block == 0:
-                layers.append((4 * width, inputs, 1))
-            for number, (filters, channels, size) in enumerate(layers):
-                shapes[f"{name}/conv{number}/kernel"] = (filters, channels, size, size)
-                shapes[f"{name}/norm{number}/scale"] = (filters,)
-                shapes[f"{name}/norm{number}/bias"] = (filters,)
-            inputs = 4 * width
-    return shapes | {"head/kernel": (1000, 2048), "head/bias": (1000,)}
 
 
 def verify(

@@ -8,10 +8,10 @@ baseline stands there twice, so that its ratio to itself shows the noise.
 
 from collections.abc import Callable
 
-import penalties as whole_model
 import taut
 import timing
 import torch
+from taut.bench.kinds import resnet50
 from taut.regularizers import L2, OrthogonalRegularizer
 from torch import Tensor, nn
 
@@ -21,7 +21,7 @@ FACTOR = 1e-4
 
 def l2(rounds: int) -> None:
     """A model's 25 million parameters: in the graph, and in place after backward()."""
-    parameters = [nn.Parameter(torch.randn(s)) for s in whole_model.resnet50_shapes().values()]
+    parameters = [nn.Parameter(torch.randn(s)) for s in resnet50()]
     named = {str(number): p for number, p in enumerate(parameters)}
     bound = taut.Penalties([("*", L2(FACTOR))]).bind(named)
 

@@ -11,6 +11,8 @@ Operation = Literal["value", "gradient", "prox"]
 WIDTH = 64  # of matrices whose number of vectors grows
 _DECADES = tuple(10**exponent for exponent in range(2, 9))
 _QUICK_DECADES = (10**2, 10**4, 10**6)
+_COUNTS = (16, 64, 256, 1024, 4096, 16_384, 50_000)
+_QUICK_COUNTS = (16, 128, 1024)
 
 
 @dataclass(frozen=True)
@@ -63,19 +65,28 @@ def elements(shapes: list[Shape]) -> int:
     return sum(math.prod(shape) for shape in shapes)
 
 
-def resnet50() -> list[Shape]:
-    """Returns the shapes of ResNet-50's 161 trainable tensors (He et al., 2016)."""
-    shapes: list[Shape] = [(64, 3, 7, 7), (64,), (64,)]
+def resnet50_shapes() -> dict[str, Shape]:
+    """Returns the shapes of ResNet-50's 161 trainable tensors (He et al., 2016), by name."""
+    shapes: dict[str, Shape] = {"stem/kernel": (64, 3, 7, 7)}
+    shapes |= {"stem/norm/scale": (64,), "stem/norm/bias": (64,)}
     inputs = 64
-    for blocks, width in [(3, 64), (4, 128), (6, 256), (3, 512)]:
+    for stage, (blocks, width) in enumerate([(3, 64), (4, 128), (6, 256), (3, 512)]):
         for block in range(blocks):
+            name = f"stage{stage}/block{block}"
             layers = [(width, inputs, 1), (width, width, 3), (4 * width, width, 1)]
             if block == 0:
                 layers.append((4 * width, inputs, 1))
-            for filters, channels, side in layers:
-                shapes += [(filters, channels, side, side), (filters,), (filters,)]
+            for number, (filters, channels, size) in enumerate(layers):
+                shapes[f"{name}/conv{number}/kernel"] = (filters, channels, size, size)
+                shapes[f"{name}/norm{number}/scale"] = (filters,)
+                shapes[f"{name}/norm{number}/bias"] = (filters,)
             inputs = 4 * width
-    return [*shapes, (1000, 2048), (1000,)]
+    return shapes | {"head/kernel": (1000, 2048), "head/bias": (1000,)}
+
+
+def resnet50() -> list[Shape]:
+    """Returns these shapes alone."""
+    return list(resnet50_shapes().values())
 
 
 _MODELS: Mapping[int, list[Shape]] = {200_000: [(1000,)] * 200, elements(resnet50()): resnet50()}
@@ -135,8 +146,8 @@ _KINDS = (
         "orthogonal",
         "gradient",
         "vectors",
-        (16, 64, 256, 1024, 4096, 16_384, 50_000),
-        (16, 128, 1024),
+        _COUNTS,
+        _QUICK_COUNTS,
         _rows,
         is_pairwise=True,
     ),
@@ -157,8 +168,8 @@ _KINDS = (
         "soft_orthogonal",
         "gradient",
         "vectors",
-        (16, 64, 256, 1024, 4096, 16_384, 50_000),
-        (16, 128, 1024),
+        _COUNTS,
+        _QUICK_COUNTS,
         _rows,
         is_pairwise=True,
     ),
