@@ -62,15 +62,15 @@ class BoundPenalties:
         group: The process group of torch.distributed over which sums are taken, if any.
     """
 
-    group: Any = None
-
     def __init__(
         self,
         plan: Plan,
         leaves: dict[str, Any],
         sides: Mapping[str, Sides],
         all_arrays: bool = False,
+        group: Any = None,
     ) -> None:
+        self.group = group
         self._grads: Parameters | None = None  # what `bind` was given
         self._batch: tuple[CoreGroup, BoundBatch] | None = None
         self._look_up(plan, leaves, sides, all_arrays)
@@ -96,11 +96,15 @@ class BoundPenalties:
         self._terms: list[Term] = []
         # Names, what tells whether that parameter is frozen, and the parameter.
         self._freezable: list[tuple[str, Callable[[Any], bool], Any]] = []
-        if all_arrays and plan.is_core and not sides:
+        if all_arrays and plan.is_core and not sides and self.group is None:
             # Without asking each of 200 arrays what it is.
             self._shares = shares_of_arrays(plan, leaves)
             return
         try:
+            if self.group is not None:
+                from taut.arrays.torch.stages import check_group
+
+                check_group(self.group, {name: leaves[name] for name in plan.terms})
             self._terms = [
                 term_of(name, regularizer, kernel, leaves[name], sides.get(name))
                 for name, (regularizer, kernel) in plan.terms.items()
@@ -273,24 +277,29 @@ class BoundPenalties:
         shares = self._shares
         if self._freezable:
             frozen = self._frozen_names()
-            if self._are_untied(shares) or frozen != shares.frozen:
+            if self._look_up_ties(shares) or frozen != shares.frozen:
                 self._shares = shares = self._share(frozen)
         return shares
 
-    def _are_untied(self, shares: Shares) -> bool:
-        """Looks up again what was tied, which `to(dtype)` and loading may untie."""
+    def _look_up_ties(self, shares: Shares) -> bool:
+        """Returns whether memory is no longer as it was tied, as after `to(dtype)` or loading.
+
+        Then each of them has its own from now on.
+        """
         if not shares.ties:
             return False
-        names = {*shares.ties, *(name for tied in shares.ties.values() for name in tied)}
-        before = self._terms
+        tied = {name for first, others in shares.ties.items() for name in (first, *others)}
+        now = {
+            term.name: library_of(term.x).memory_key(term.x)
+            for term in self._terms
+            if term.name in tied
+        }
+        if all(now.get(term.name, term.memory) == term.memory for term in self._terms):
+            return False
         self._terms = [
-            term._replace(memory=library_of(term.x).memory_key(term.x))
-            if term.name in names and term.memory is not None
-            else term
-            for term in before
+            term._replace(memory=now.get(term.name, term.memory)) for term in self._terms
         ]
-        pairs = zip(before, self._terms, strict=True)
-        return any(old.memory != new.memory for old, new in pairs)
+        return True
 
     def _frozen_names(self) -> set[str]:
         return {name for name, is_frozen, x in self._freezable if is_frozen(x)}
@@ -328,19 +337,16 @@ class FollowingPenalties(BoundPenalties):
         matched: Callable[[Parameters, dict[str, Any]], tuple[Plan, dict[str, Sides]]],
         params: Parameters,
         leaves: dict[str, Any],
+        group: Any = None,
     ) -> None:
         plan, sides = matched(params, leaves)
-        super().__init__(plan, leaves, sides)
+        super().__init__(plan, leaves, sides, group=group)
         self._matched, self._params, self._leaves = matched, params, leaves
 
     def _current_shares(self) -> Shares:
         leaves = tree.leaves(self._params)
         if not _are_same(leaves, self._leaves):
             plan, sides = self._matched(self._params, leaves)
-            if self.group is not None:
-                from taut.arrays.torch.stages import check_group
-
-                check_group(self.group, {name: leaves[name] for name in plan.terms})
             self._look_up(plan, leaves, sides, all_arrays=False)
             self._leaves = leaves
         return super()._current_shares()

@@ -230,23 +230,13 @@ class Penalties:
                 on all of them, then.
         """
         leaves, is_live = tree.look(params)
-        if group is not None:
-            from taut.arrays.torch.stages import check_group
-
-            try:
-                plan = self._plan_of(leaves)
-                check_group(group, {name: leaves[name] for name in plan.terms})
-            except (TypeError, ValueError) as error:
-                tell_failure(leaves, error)
-                raise
         bound = (
-            FollowingPenalties(self._matched, params, leaves)
+            FollowingPenalties(self._matched, params, leaves, group)
             if is_live
-            else self._bound(params, leaves)
+            else self._bound(params, leaves, group)
         )
         if grads is not None:
             bound.keep_gradients(grads)
-        bound.group = group
         return bound
 
     def _plan_of(self, leaves: dict[str, Any]) -> Plan:
@@ -259,9 +249,9 @@ class Penalties:
             self._latest = latest
         return latest[1]
 
-    def _bound(self, params: Parameters, leaves: dict[str, Any]) -> BoundPenalties:
+    def _bound(self, params: Parameters, leaves: dict[str, Any], group: Any) -> BoundPenalties:
         plan, sides = self._matched(params, leaves)
-        return BoundPenalties(plan, leaves, sides, all_arrays=leaves is params)
+        return BoundPenalties(plan, leaves, sides, leaves is params, group)
 
     def _matched(self, params: Parameters, leaves: dict[str, Any]) -> tuple[Plan, dict[str, Sides]]:
         """Returns which leaf gets which penalty, and what belongs to it."""
