@@ -56,11 +56,15 @@ class Call:
 
     def whole(self, x: Array, *numbers: Array) -> Any:
         """Returns what it gives for all of x."""
+        found = self._results(x, numbers)
+        return found if self.function == "value_and_grad" else found[0]
+
+    def _results(self, x: Array, numbers: Sequence[Array]) -> tuple[Array, ...]:
+        """Returns the penalty, and the gradient where that is asked for."""
         total = ShapeDtypeStruct(numbers[0].shape, value_dtype(x))
         slope = ShapeDtypeStruct(x.shape, value_dtype(x))
         results = (total,) if self.function == "value" else (total, slope)
-        found = self.run(self.function, results, x, *numbers)
-        return found if self.function == "value_and_grad" else found[0]
+        return self.run(self.function, results, x, *numbers)
 
     def share(
         self, splits: Sequence[Axes], sizes: Mapping[str, int], x: Array, *numbers: Array
@@ -74,8 +78,7 @@ class Call:
         if not over:
             return self.whole(x, *numbers)
         if x.size == 0:  # nothing to gather, which XLA would refuse
-            found = self.whole(x, *numbers)
-            total, *slopes = found if isinstance(found, tuple) else (found,)
+            total, *slopes = self._results(x, numbers)
         elif self._handler("share_value") in _core.jax_handlers:
             total, *slopes = pairs.share(self, splits, sizes, x, numbers)
         else:
@@ -91,8 +94,7 @@ class Call:
         extents = x.shape
         for axis in split:
             x = lax.all_gather(x, splits[axis], axis=axis, tiled=True)
-        found = self.whole(x, *numbers)
-        total, *slopes = found if isinstance(found, tuple) else (found,)
+        total, *slopes = self._results(x, numbers)
         for axis in split:
             own = extents[axis]
             slopes = [
