@@ -1,10 +1,8 @@
 """`taut config`."""
 
 import argparse
-import contextlib
 import json
 import os
-import platform
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -49,10 +47,11 @@ def run(options: argparse.Namespace) -> int:
 def describe() -> dict[str, object]:
     """Returns what there is, by name."""
     from taut import _core, runtime
+    from taut.bench import machine
 
     return {
         **runtime.config(),
-        "processor": _processor(),
+        "processor": machine.processor(),
         "processors": os.cpu_count(),
         "processors of this process": _usable_processors(),
         "variables": {name: os.environ[name] for name in _VARIABLES if name in os.environ},
@@ -79,17 +78,6 @@ def _version(library: str) -> str | None:
         except metadata.PackageNotFoundError:
             pass
     return None
-
-
-def _processor() -> str:
-    """Returns the processor's name, as the system gives it."""
-    with contextlib.suppress(OSError):  # only Linux has it, and some containers do not
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-        for line in lines:
-            name, _, value = line.partition(":")
-            if name.strip() == "model name":
-                return value.strip()
-    return platform.processor() or platform.machine()
 
 
 def _usable_processors() -> int | None:
