@@ -1,17 +1,19 @@
 """How long taut takes for a step's penalty, and how long NumPy does."""
 
-import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from taut.bench.timing import interleave
 from taut.demo import plain
 from taut.demo.arrays import Floats
 from taut.demo.experiments import Experiment
 
 _CALLS = 300
-_STEP = 1e-3  # of proximal steps; their time does not depend on it
+_STEP = 1e-9  # of proximal steps, so that the weights stay what they are
 
 
 @dataclass(frozen=True)
@@ -35,23 +37,19 @@ def compare(experiment: Experiment, x: Floats) -> Times | None:
     regularizer = experiment.regularizer
     if regularizer is None:
         return None
-    other = np.zeros_like(x)
-    seconds: tuple[list[float], list[float]] = ([], [])
+    written = x.copy()
+    calls: dict[str, Callable[[], object]]
+    if experiment.proximal:
+        calls = {
+            "taut": partial(regularizer.prox, written, _STEP),
+            "numpy": partial(plain.prox(regularizer), written, _STEP),
+        }
+    else:
+        calls = {
+            "taut": partial(regularizer.accumulate_grad, x, written),
+            "numpy": partial(plain.accumulate_grad(regularizer), x, written),
+        }
     # As in the training, with one thread each: for both the matrices are small.
     with threadpool_limits(limits=1, user_api="blas"):
-        if experiment.proximal:
-            numpys_prox = plain.prox(regularizer)
-            for _ in range(_CALLS):
-                for function, taken in zip((regularizer.prox, numpys_prox), seconds, strict=True):
-                    other[...] = x
-                    start = time.perf_counter()
-                    function(other, _STEP)
-                    taken.append(time.perf_counter() - start)
-        else:
-            numpys = plain.accumulate_grad(regularizer)
-            for _ in range(_CALLS):
-                for add, taken in zip((regularizer.accumulate_grad, numpys), seconds, strict=True):
-                    start = time.perf_counter()
-                    add(x, other)
-                    taken.append(time.perf_counter() - start)
-    return Times(*(float(np.median(taken)) for taken in seconds))
+        seconds = interleave(calls, _CALLS, settling=0.0)
+    return Times(**{name: float(np.median(taken)) for name, taken in seconds.items()})
