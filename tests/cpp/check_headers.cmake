@@ -5,24 +5,12 @@
 #       -DBUILD=scratch -P check_headers.cmake
 
 cmake_minimum_required(VERSION 3.21)
-include(${CMAKE_CURRENT_LIST_DIR}/not_run.cmake)
-
-if(NOT COMPILER)
-  not_run("there is no such compiler on this machine")
-  return()
-endif()
-if(NOT EIGEN OR NOT ARMADILLO OR NOT CEREAL)
-  not_run("taut's headers for Eigen, Armadillo and mlpack need these, and cereal, on this machine")
+include(${CMAKE_CURRENT_LIST_DIR}/compile_command.cmake)
+if(NOT command)
   return()
 endif()
 
-file(MAKE_DIRECTORY ${BUILD})
-set(command ${COMPILER} -std=c++20 -x c++ -I ${INCLUDE})
-foreach(directory IN LISTS EIGEN ARMADILLO CEREAL)
-  if(NOT directory STREQUAL "/usr/include")  # which must not come before the compiler's own
-    list(APPEND command -isystem ${directory})
-  endif()
-endforeach()
+list(APPEND command -std=c++20)
 set(strict -fsyntax-only -Wall -Wextra -Wconversion -Wshadow -Wpedantic -Werror)
 
 # Compiles a file that includes the headers and nothing else.

@@ -4,30 +4,17 @@
 #       -DBUILD=scratch -P check_refused.cmake
 
 cmake_minimum_required(VERSION 3.21)
-include(${CMAKE_CURRENT_LIST_DIR}/not_run.cmake)
-
-if(NOT COMPILER)
-  not_run("there is no such compiler on this machine")
+include(${CMAKE_CURRENT_LIST_DIR}/compile_command.cmake)
+if(NOT command)
   return()
 endif()
-if(NOT EIGEN OR NOT ARMADILLO OR NOT CEREAL)
-  not_run("taut's headers for Eigen, Armadillo and mlpack need these, and cereal, on this machine")
-  return()
-endif()
-file(MAKE_DIRECTORY ${BUILD})
-set(command ${COMPILER} -fsyntax-only -I ${INCLUDE})
-foreach(directory IN LISTS EIGEN ARMADILLO CEREAL)
-  if(NOT directory STREQUAL "/usr/include")  # which must not come before the compiler's own
-    list(APPEND command -isystem ${directory})
-  endif()
-endforeach()
 
 # refused(<name> <mode of the language> <the error> <code>)
 function(refused name mode expected code)
   file(WRITE ${BUILD}/${name}.cpp "${code}")
   execute_process(
-    COMMAND ${command} -std=${mode} ${BUILD}/${name}.cpp ERROR_VARIABLE errors OUTPUT_VARIABLE errors
-    RESULT_VARIABLE failed)
+    COMMAND ${command} -fsyntax-only -std=${mode} ${BUILD}/${name}.cpp
+    ERROR_VARIABLE errors OUTPUT_VARIABLE errors RESULT_VARIABLE failed)
   string(REGEX MATCHALL "[^\n]*error: [^\n]*" lines "${errors}")
   list(LENGTH lines count)
   if(NOT failed OR NOT count EQUAL 1 OR NOT lines MATCHES "${expected}")
