@@ -4,6 +4,7 @@
 #define TAUT_TESTS_RUNTIME_GUARDS_HPP_
 
 #include <cstdlib>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <taut/taut.hpp>
@@ -63,6 +64,19 @@ inline std::vector<std::string> fused_levels_under_test() {
   std::vector<std::string> names = levels_under_test();
   std::erase(names, "x86-64-v2");
   return names;
+}
+
+// Calls test() on every such level, with each of these numbers of threads.
+template <typename Test>
+void at_every_fused_level(std::initializer_list<int> threads, Test test) {
+  for (const std::string& level : fused_levels_under_test()) {
+    const UsedLevel used_level(level);
+    for (const int count : threads) {
+      const UsedThreads used_threads(count);
+      INFO("level " << level << ", threads " << count);
+      test();
+    }
+  }
 }
 
 }  // namespace taut_test

@@ -163,20 +163,16 @@ void check_bits(std::size_t vectors, std::size_t length, VectorRange range) {
   const auto view = ConstView::matrix(x, vectors, length);
   std::optional<Result<T>> first;
   std::optional<double> first_value;
-  for (const std::string& level : fused_levels_under_test()) {
-    const UsedLevel used_level(level);
-    for (const int threads : {1, 2, 3, 8}) {
-      const UsedThreads used_threads(threads);
-      INFO("level " << level << ", threads " << threads << ", vectors " << vectors);
-      const Result<T> result = part_and_grad<T>(OrthogonalRegularizer{}, view, range);
-      const double value = taut::value(OrthogonalRegularizer{}, view, range);
-      if (!first) first = result;
-      if (!first_value) first_value = value;
-      CHECK(same_bits(result.value, first->value));
-      CHECK(same_bits(result.gradient, first->gradient));
-      CHECK(same_bits(value, *first_value));
-    }
-  }
+  at_every_fused_level({1, 2, 3, 8}, [&] {
+    INFO("vectors " << vectors);
+    const Result<T> result = part_and_grad<T>(OrthogonalRegularizer{}, view, range);
+    const double value = taut::value(OrthogonalRegularizer{}, view, range);
+    if (!first) first = result;
+    if (!first_value) first_value = value;
+    CHECK(same_bits(result.value, first->value));
+    CHECK(same_bits(result.gradient, first->gradient));
+    CHECK(same_bits(value, *first_value));
+  });
 }
 
 TEMPLATE_TEST_CASE("a range has the same bits for all threads and fused levels", "", float,

@@ -242,23 +242,19 @@ void check_bits(std::size_t vectors, std::size_t length, VectorRange range) {
   const auto view = ConstView::matrix(x, vectors, length);
   std::optional<std::vector<Share>> first;
   std::optional<std::vector<T>> first_slopes;
-  for (const std::string& level : fused_levels_under_test()) {
-    const UsedLevel used_level(level);
-    for (const int threads : {1, 2, 3, 8}) {
-      const UsedThreads used_threads(threads);
-      INFO("level " << level << ", threads " << threads << ", vectors " << vectors);
-      const std::vector<Share> shares = compute_shares({}, view, 2);
-      const auto slopes = compute_slopes<T>({}, view, range, shares);
-      if (!first) first = shares;
-      if (!first_slopes) first_slopes = slopes;
-      for (const std::size_t index : {0u, 1u}) {
-        CHECK(same_bits(shares[index].value, (*first)[index].value));
-        CHECK((shares[index].words == (*first)[index].words));
-        CHECK((shares[index].measures == (*first)[index].measures));
-      }
-      CHECK(same_bits(slopes, *first_slopes));
+  at_every_fused_level({1, 2, 3, 8}, [&] {
+    INFO("vectors " << vectors);
+    const std::vector<Share> shares = compute_shares({}, view, 2);
+    const auto slopes = compute_slopes<T>({}, view, range, shares);
+    if (!first) first = shares;
+    if (!first_slopes) first_slopes = slopes;
+    for (const std::size_t index : {0u, 1u}) {
+      CHECK(same_bits(shares[index].value, (*first)[index].value));
+      CHECK((shares[index].words == (*first)[index].words));
+      CHECK((shares[index].measures == (*first)[index].measures));
     }
-  }
+    CHECK(same_bits(slopes, *first_slopes));
+  });
 }
 
 TEMPLATE_TEST_CASE("a share has the same bits for all threads and fused levels", "", float,

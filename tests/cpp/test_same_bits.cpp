@@ -102,17 +102,12 @@ TEMPLATE_LIST_TEST_CASE("orthogonal penalties have the same bits for all threads
 template <typename T>
 void check_threads_and_levels(const Case& test) {
   std::optional<Everything<T>> first;
-  for (const std::string& level : fused_levels_under_test()) {
-    const UsedLevel used_level(level);
-    for (const int threads : {1, 3}) {
-      const UsedThreads used_threads(threads);
-      INFO("level " << level << ", threads " << threads << ", " << test.rows << " x "
-                    << test.columns);
-      const Everything<T> results = compute<T, T>(test);
-      if (!first) first = results;
-      CHECK(results == *first);
-    }
-  }
+  at_every_fused_level({1, 3}, [&] {
+    INFO(test.rows << " x " << test.columns);
+    const Everything<T> results = compute<T, T>(test);
+    if (!first) first = results;
+    CHECK(results == *first);
+  });
 }
 
 TEMPLATE_TEST_CASE("orthogonal penalties of every size have the same bits", "[large]", float,
