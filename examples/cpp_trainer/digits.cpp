@@ -21,10 +21,10 @@ void read_line(const std::string& line, Images& images) {
 
 }  // namespace
 
-Digits read_digits(const std::string& path) {
+DigitImages read_images(const std::string& path) {
   std::ifstream file(path);
   if (!file) throw std::runtime_error("cannot read " + path);
-  Digits digits;
+  DigitImages digits;
   for (std::string line; std::getline(file, line);) {
     read_line(line, line.starts_with("train,") ? digits.train : digits.test);
   }

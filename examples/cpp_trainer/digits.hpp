@@ -1,7 +1,7 @@
-// The digits of ../cpp_trainer/write_digits.py.
+// The file that write_digits.py writes, for any trainer.
 
-#ifndef LIBTORCH_TRAINER_DIGITS_HPP_
-#define LIBTORCH_TRAINER_DIGITS_HPP_
+#ifndef CPP_TRAINER_DIGITS_HPP_
+#define CPP_TRAINER_DIGITS_HPP_
 
 #include <cstdint>
 #include <string>
@@ -14,12 +14,12 @@ struct Images {
   std::vector<std::int64_t> labels;
 };
 
-struct Digits {
+struct DigitImages {
   Images train;
   Images test;
 };
 
-// Throws std::runtime_error for a file that does not hold them.
-Digits read_digits(const std::string& path);
+// Throws std::runtime_error for a file that is not there or not as write_digits.py writes it.
+DigitImages read_images(const std::string& path);
 
-#endif  // LIBTORCH_TRAINER_DIGITS_HPP_
+#endif  // CPP_TRAINER_DIGITS_HPP_

@@ -65,7 +65,7 @@ torch::Tensor images_of(const Images& images) {
   return torch::tensor(images.pixels).reshape({-1, kPixels});
 }
 
-Data data_of(const Digits& digits) {
+Data data_of(const DigitImages& digits) {
   Data data{images_of(digits.train), torch::tensor(digits.train.labels), images_of(digits.test),
             torch::tensor(digits.test.labels)};
   // Without it all inputs are positive, and half of the units would be silent from the start.
@@ -170,7 +170,7 @@ Options parse(int argc, char* argv[]) {
 }
 
 void run(const Options& options) {
-  const Data data = data_of(read_digits(options.digits));
+  const Data data = data_of(read_images(options.digits));
   if (!options.directory.empty()) {
     std::filesystem::create_directories(options.directory);
     std::filesystem::remove(options.directory / "penalties.csv");

@@ -15,6 +15,15 @@ ENVIRONMENT = {
     "PATH": sysconfig.get_path("scripts") + os.pathsep + os.environ["PATH"],
 }
 
+# What the example trainers refuse, and words of what they say to that.
+WRONG_ARGUMENTS = [
+    ([], "which CSV file"),
+    (["no.csv"], "cannot read no.csv"),
+    (["a.csv", "--epochs", "0"], "--epochs must be at least 1"),
+    (["a.csv", "--save"], "--save needs a value"),
+    (["a.csv", "b.csv"], "not understood: b.csv"),
+]
+
 
 def find_program(*names):
     """Returns the first of the programs that is there.

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from frameworks import require
-from programs import build, run
+from programs import WRONG_ARGUMENTS, build, run
 
 require("sklearn")
 
@@ -136,16 +136,7 @@ def test_the_penalties_of_the_same_weights_are_those_of_python_to_the_last_bit(t
         assert float.fromhex(penalty) == regularizer_of(name, layer)(weights) != 0
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        ([], "which CSV file"),
-        (["no.csv"], "cannot read no.csv"),
-        (["a.csv", "--epochs", "0"], "--epochs must be at least 1"),
-        (["a.csv", "--save"], "--save needs a value"),
-        (["a.csv", "b.csv"], "not understood: b.csv"),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "words"), WRONG_ARGUMENTS)
 def test_wrong_arguments_are_named(trainer, arguments, words):
     with pytest.raises(AssertionError, match=words):
         run(trainer, *arguments)

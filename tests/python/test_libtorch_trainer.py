@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from frameworks import require
 from libtorch_programs import build
-from programs import run
+from programs import WRONG_ARGUMENTS, run
 from taut import Penalties
 from taut.regularizers import L1, L2, OrthogonalRegularizer
 
@@ -93,16 +93,7 @@ def test_the_penalties_of_the_same_weights_are_those_of_python_to_the_last_bit(t
     }
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        ([], "which CSV file"),
-        (["no.csv"], "cannot read no.csv"),
-        (["a.csv", "--epochs", "0"], "--epochs must be at least 1"),
-        (["a.csv", "--save"], "--save needs a value"),
-        (["a.csv", "b.csv"], "not understood: b.csv"),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "words"), WRONG_ARGUMENTS)
 def test_wrong_arguments_are_named(trainer, arguments, words):
     with pytest.raises(AssertionError, match=words):
         run(trainer, *arguments)
