@@ -20,6 +20,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 JAXLIB := build/jaxlib
 # The last is where Debian has it.
 WINE := $(firstword $(shell command -v wine64 || command -v wine) /usr/lib/wine/wine64)
+WINESERVER := $(firstword $(shell command -v wineserver) /usr/lib/wine/wineserver)
 WINEPREFIX_OF_TESTS := $(or $(TMPDIR),/tmp)/taut-wine-$(shell id -u)
 
 BUILD_REQUIREMENTS := "scikit-build-core>=0.11" "pybind11>=3.0" cmake ninja
@@ -200,11 +201,16 @@ test-aarch64: $(VENV)/tests
 	$(call run_cpp_tests,aarch64)
 
 # A Wine of its own, so that nobody's is changed. Not in build/: it has links to the whole disk, which
-# what packs an sdist would follow.
+# what packs an sdist would follow. Its server stays for all tests (ten minutes after the last, where
+# one failed): Debian's ends as soon as nothing runs, which may be just as the next test connects.
 test-windows: export WINEPREFIX := $(WINEPREFIX_OF_TESTS)
 test-windows: export WINEDEBUG := -all
 test-windows: $(VENV)/tests
+	mkdir -p "$(WINEPREFIX)"
+	$(WINESERVER) --persistent=600 >/dev/null 2>&1
+	$(WINE) wineboot --init
 	$(call run_cpp_tests,windows)
+	$(WINESERVER) --kill
 
 lint: $(VENV)/lint
 	$(BIN)/ruff check .
@@ -218,4 +224,4 @@ format: $(VENV)/lint
 	$(BIN)/clang-format -i $$(git ls-files '*.cpp' '*.hpp')
 
 clean:
-	rm -rf $(VENV) build $(WINEPREFIX_OF_TESTS)
+	rm -rf $(VENV) build "$(WINEPREFIX_OF_TESTS)"
