@@ -3,6 +3,8 @@
 # make pictures   draws those of the documentation anew
 # make bench   times taut beside NumPy, Eigen and, after make frameworks, torch, JAX and Keras; with
 #              QUICK=1 in minutes; KINDS="l2 memory", JSON=FILE, CHARTS=FOLDER
+# make bench-detailed   runs the programs in benchmarks/, each for a question of its own, after make
+#              frameworks; NAMES="gram scaling", DETAILED=FILE
 # make figures   writes the pages' figures from benchmarks/results/
 # make docs   builds the documentation's site in build/docs, and fails on a warning
 # make test-packaging   builds the sdist and the wheel, and checks what they hold
@@ -27,7 +29,7 @@ BUILD_REQUIREMENTS := "scikit-build-core>=0.11" "pybind11>=3.0" cmake ninja
 SOURCES := $(shell find cpp python -type f -not -name '*.pyc') CMakeLists.txt pyproject.toml README.md LICENSE
 
 .PHONY: all demo pictures docs test test-python test-cpp test-quick test-emulated test-aarch64 test-windows
-.PHONY: bench figures test-packaging frameworks test-oldest-jax sanitize tsan lint format clean
+.PHONY: bench bench-detailed figures test-packaging frameworks test-oldest-jax sanitize tsan lint format clean
 all: test
 # One pip at a time in $(VENV); compilers and tests have jobs of their own.
 .NOTPARALLEL:
@@ -110,6 +112,11 @@ CHARTS ?= build/bench
 bench: $(VENV)/bench
 	@mkdir -p build
 	$(BIN)/python -m taut bench $(KINDS) $(if $(QUICK),--quick) --json "$(JSON)" --charts "$(CHARTS)"
+
+DETAILED ?= build/detailed.json
+bench-detailed: $(VENV)/bench
+	@mkdir -p build
+	$(BIN)/python benchmarks/detailed.py $(NAMES) --json "$(DETAILED)"
 
 figures: $(VENV)/bench
 	$(BIN)/python benchmarks/figures.py

@@ -1,4 +1,4 @@
-"""Writes the figures, tables and charts of the pages from what `taut bench` has measured.
+"""Writes the figures, tables and charts of the pages from what was measured.
 
     python benchmarks/figures.py [--check]
 
@@ -6,12 +6,14 @@ A page says what it wants where it wants it, and this script writes what lies be
 
     NumPy takes <!-- figure: zen5 ratio l2 1000000 NumPy -->6.3<!-- /figure --> times as long.
 
-The first word is a file of benchmarks/results/ without its suffix, the second one of `WRITERS`,
-whose arguments follow; quotation marks keep words together. Charts are drawn into docs/charts/.
+The first word is a file of benchmarks/results/ without its suffix, the second one of `WRITERS`, of
+what `taut bench` has measured, or of `WRITERS_OF_REPORTS`, of what benchmarks/detailed.py has; its
+arguments follow, and quotation marks keep words together. Charts are drawn into docs/charts/.
 Without a change, `--check` says which pages are not what the script makes of the measurements.
 """
 
 import argparse
+import fnmatch
 import os
 import re
 import shlex
@@ -19,6 +21,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import reports
 from taut.bench import charts, results, tables
 from taut.bench.kinds import KINDS, MEMORY_OF
 from taut.bench.results import Case, Document
@@ -97,6 +100,20 @@ def machine(document: Document) -> str:
     )
 
 
+def report(document: reports.Document, program: str, title: str = "*") -> str:
+    """The tables that a program has printed, or those whose title matches a glob."""
+    return reports.markdown(_reports(document, program, title))
+
+
+def cell(document: reports.Document, program: str, title: str, row: str, column: str) -> str:
+    """One cell of the only table with such a title."""
+    (found,) = _reports(document, program, title)
+    cells = {each[0]: each for each in found["rows"]}
+    if row not in cells or column not in found["columns"]:
+        raise FigureError(f"{found['title']} has no {row!r} with a {column!r}")
+    return cells[row][found["columns"].index(column)]
+
+
 Writer = Callable[..., str]
 WRITERS: Mapping[str, Writer] = {
     "ratio": ratio,
@@ -107,7 +124,8 @@ WRITERS: Mapping[str, Writer] = {
     "memory-table": memory_table,
     "machine": machine,
 }
-_OF_LINES = ("table", "memory-table", "chart")  # which stand for themselves
+WRITERS_OF_REPORTS: Mapping[str, Writer] = {"report": report, "cell": cell}
+_OF_LINES = ("table", "memory-table", "chart", "report")  # which stand for themselves
 
 
 def rewritten(page: Path, root: Path) -> tuple[str, set[tuple[str, str]]]:
@@ -162,23 +180,33 @@ def write(root: Path) -> None:
         if text != page.read_text(encoding="utf-8"):
             page.write_text(text, encoding="utf-8")
     for name, wanted in drawn.items():
-        charts.write(_document(root, name), _path(root, name, ""), wanted)
+        charts.write(results.read(_file(root, name)), _path(root, name, ""), wanted)
 
 
 def _written(root: Path, name: str, what: str, arguments: list[str]) -> str:
-    if what not in WRITERS:
-        raise FigureError(f"{what!r} is none of {', '.join([*WRITERS, 'chart'])}")
+    writers = WRITERS | WRITERS_OF_REPORTS
+    if what not in writers:
+        raise FigureError(f"{what!r} is none of {', '.join([*writers, 'chart'])}")
+    read = reports.read if what in WRITERS_OF_REPORTS else results.read
     try:
-        return WRITERS[what](_document(root, name), *arguments)
-    except TypeError as error:
-        raise FigureError(f"{what}: {error}") from error
+        return writers[what](read(_file(root, name)), *arguments)
+    except (TypeError, ValueError) as error:
+        raise FigureError(f"{what} {' '.join(arguments)}: {error}") from error
 
 
-def _document(root: Path, name: str) -> Document:
+def _file(root: Path, name: str) -> Path:
     path = root / "benchmarks" / "results" / f"{name}.json"
     if not path.is_file():
         raise FigureError(f"{path} is not there")
-    return results.read(path)
+    return path
+
+
+def _reports(document: reports.Document, program: str, title: str) -> list[reports.Report]:
+    printed = document["programs"].get(program, [])
+    found = [each for each in printed if fnmatch.fnmatchcase(each["title"], title)]
+    if not found:
+        raise FigureError(f"{program} has no table {title!r}")
+    return found
 
 
 def _case(document: Document, kind: str, size: str, contestant: str) -> Case:

@@ -13,9 +13,8 @@ import sys
 from collections.abc import Callable
 
 import numpy as np
+import reports
 import timing
-from rich.console import Console
-from rich.table import Table
 from taut.regularizers import L2, GroupLasso
 
 FACTOR = 1e-9  # so that weights, and gradients that are added up, stay as they are
@@ -69,9 +68,8 @@ def run(shape: tuple[int, ...], rounds: int, has_torch: bool) -> None:
     x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     grad = np.zeros_like(x)
     calls = max(1, 300_000 // x.size)
-    table = Table(title=" x ".join(map(str, shape)) + " float32", title_justify="left")
-    for column in ("", "L2", "L2 again", "group lasso", "of the quickest", "to reach", "torch"):
-        table.add_column(column, justify="right" if column else "left")
+    columns = ("", "L2", "L2 again", "group lasso", "of the quickest", "to reach", "torch")
+    rows = []
 
     def compare(title: str, mode: str, call: Callable[[object], object], to_reach: str) -> None:
         l2, own = L2(FACTOR), GroupLasso(FACTOR, mode)
@@ -85,14 +83,16 @@ def run(shape: tuple[int, ...], rounds: int, has_torch: bool) -> None:
         seconds = timing.interleave(contestants, rounds, calls)
         ratios = timing.ratios(seconds, "L2")
         quickest = min(seconds["own"]) / min(seconds["L2"] + seconds["again"])
-        table.add_row(
-            title,
-            f"{min(seconds['L2']) * 1e6:.2f} µs",
-            f"{ratios['again']:.2f}",
-            f"{ratios['own']:.2f}",
-            f"{quickest:.2f}",
-            to_reach,
-            f"{ratios['torch']:.1f}" if "torch" in ratios else "",
+        rows.append(
+            (
+                title,
+                f"{min(seconds['L2']) * 1e6:.2f} µs",
+                f"{ratios['again']:.2f}",
+                f"{ratios['own']:.2f}",
+                f"{quickest:.2f}",
+                to_reach,
+                f"{ratios['torch']:.1f}" if "torch" in ratios else "",
+            )
         )
 
     for mode, to_reach in TO_REACH.items():
@@ -101,7 +101,7 @@ def run(shape: tuple[int, ...], rounds: int, has_torch: bool) -> None:
         compare(f"accumulate_grad by {mode}", mode, lambda r: r.accumulate_grad(x, grad), shown)
         compare(f"prox by {mode}", mode, lambda r: r.prox(x, 1e-9), shown)
         compare(f"value by {mode}", mode, lambda r: r(x), "")
-    Console(width=100).print(table)
+    reports.show(" x ".join(map(str, shape)) + " float32", columns, rows)
 
 
 def main() -> int:

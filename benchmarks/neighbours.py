@@ -1,7 +1,8 @@
-"""Calls beside others: a busy process, a second one that calls too, more threads than processors.
+"""Calls beside others: busy processes, more threads than processors, a quota of their time.
 
-Prints medians and 99th percentiles over the median of one thread that is alone. On Linux, whose
-affinity it sets; everything runs in processes of its own.
+The quota is three quarters of the processors' time. Prints medians and 99th percentiles over the
+median of one thread that is alone. On Linux, whose affinity it sets; all runs in processes of
+its own. Quotas need a control group that may be made, as root may; else their columns are empty.
 """
 
 import argparse
@@ -13,13 +14,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
+import reports
 
 CASES = ("L2, 100,000 elements", "orthogonal, 256 x 256")
 THREADS = (1, 2, 4, 8, 64)
-NEIGHBOURS = ("alone", "a busy process beside", "two at once")
+QUOTA = "within a quota"
+NEIGHBOURS = ("alone", "a busy process beside", "two at once", QUOTA)
+# Where control groups are, in their first version and in their second; and what takes a quota.
+GROUPS = (("/sys/fs/cgroup/cpu", "cpu.cfs_quota_us"), ("/sys/fs/cgroup", "cpu.max"))
+PERIOD = 100_000  # microseconds, as the kernel has it unless it is told otherwise
 
 
 def call_of(library: str, case: str, threads: int) -> Callable[[], object]:
@@ -74,15 +79,37 @@ def measure(library: str, case: str, threads: int, seconds: float) -> None:
     print(json.dumps([statistics.median(times), statistics.quantiles(times, n=100)[-1]]))
 
 
-def start(processors: int, *arguments: str) -> subprocess.Popen[str]:
+def start(processors: int, *arguments: str, group: Path | None = None) -> subprocess.Popen[str]:
     """Starts this program for one measurement, or another one, on so many processors."""
     chosen = sorted(os.sched_getaffinity(0))[:processors]
+
+    def confine() -> None:
+        os.sched_setaffinity(0, chosen)
+        if group is not None:
+            (group / "cgroup.procs").write_text(str(os.getpid()))
+
     return subprocess.Popen(
-        [sys.executable, *arguments],
-        stdout=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, chosen),
+        [sys.executable, *arguments], stdout=subprocess.PIPE, text=True, preexec_fn=confine
     )
+
+
+@contextmanager
+def quota(processors: int) -> Iterator[Path | None]:
+    """Makes a control group with three quarters of their time; None where that is not allowed."""
+    for root, file in GROUPS:
+        group = Path(root) / f"taut-neighbours-{os.getpid()}"
+        try:
+            group.mkdir()
+        except OSError:
+            continue
+        try:
+            if (group / file).exists():
+                (group / file).write_text(f"{processors * PERIOD * 3 // 4}")
+                yield group
+                return
+        finally:
+            group.rmdir()
+    yield None
 
 
 @contextmanager
@@ -100,33 +127,39 @@ def neighbour(kind: str, processors: int, *arguments: str) -> Iterator[None]:
         other.communicate()
 
 
-def run(library: str, case: str, kind: str, processors: int, threads: int, seconds: float):
-    """Returns the median and the 99th percentile."""
+def run(
+    library: str, case: str, kind: str, processors: int, threads: int, seconds: float
+) -> list[float]:
+    """Returns the median and the 99th percentile; nothing where there can be no quota."""
     arguments = (__file__, "--measure", library, case, str(threads))
+
+    def measured(group: Path | None = None) -> list[float]:
+        process = start(processors, *arguments, str(seconds), group=group)
+        return json.loads(process.communicate()[0])
+
+    if kind == QUOTA:
+        with quota(processors) as group:
+            return [] if group is None else measured(group)
     # The one that is there meanwhile begins before it and ends after it.
     with neighbour(kind, processors, *arguments, str(10 * seconds)):
         if kind == "two at once":
             time.sleep(2)
-        output, _ = start(processors, *arguments, str(seconds)).communicate()
-    return json.loads(output)
+        return measured()
 
 
 def compare(library: str, case: str, processors: int, seconds: float) -> None:
     """Prints a table for each case on so many processors."""
-    table = Table(title=f"{library}: {case}, processors: {processors}", title_justify="left")
-    table.add_column("threads", justify="right")
-    for kind in NEIGHBOURS:
-        table.add_column(f"{kind}: median", justify="right")
-        table.add_column("99%", justify="right")
+    columns = ["threads", *(f"{kind}{of}" for kind in NEIGHBOURS for of in ("", ", 99%"))]
+    rows = []
     baseline = run(library, case, "alone", processors, 1, seconds)[0]
     for threads in THREADS:
-        row = []
+        row = [str(threads)]
         for kind in NEIGHBOURS:
-            for figure in run(library, case, kind, processors, threads, seconds):
-                row.append(f"{figure / baseline:.2f}")
-        table.add_row(str(threads), *row)
-    table.caption = f"over {baseline * 1e6:.1f} µs"
-    Console(width=110).print(table)
+            figures = run(library, case, kind, processors, threads, seconds)
+            row += [f"{figure / baseline:.2f}" for figure in figures] or ["", ""]
+        rows.append(row)
+    title = f"{library}: {case}, processors: {processors}, over {baseline * 1e6:.1f} µs"
+    reports.show(title, columns, rows)
 
 
 def main() -> None:

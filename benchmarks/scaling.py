@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Iterable
 
 import numpy as np
+import reports
 import taut
 from taut.regularizers import L2, OrthogonalRegularizer
 
@@ -50,16 +51,12 @@ def contestants() -> dict[str, Callable[[], object]]:
     return calls
 
 
-def print_row(name: str, cells: Iterable[str], rest: str) -> None:
-    print(f"{name:26}" + "".join(f"{cell:>9}" for cell in cells) + f"   {rest}")
-
-
-def print_speed_ups(name: str, speed_ups: Iterable[float], of: str) -> None:
-    print_row(name, (f"{each:.2f}" for each in speed_ups), f"of {of}")
+def row(name: str, speed_ups: Iterable[float], of: str) -> list[str]:
+    return [name, of, *(f"{each:.2f}" for each in speed_ups)]
 
 
 def measure(threads: list[int], rounds: int) -> None:
-    print_row("", map(str, threads), "threads")
+    rows = []
     for name, call in contestants().items():
         begin = time.perf_counter()
         call()
@@ -76,7 +73,8 @@ def measure(threads: list[int], rounds: int) -> None:
                 seconds[count].append((time.perf_counter() - begin) / repeats)
         alone = statistics.median(seconds[threads[0]])
         speed_ups = [alone / statistics.median(times) for times in seconds.values()]
-        print_speed_ups(name, speed_ups, f"{alone * 1e6:.0f} µs")
+        rows.append(row(name, speed_ups, f"{alone * 1e6:.0f} µs"))
+    reports.show("threads, measured", ["", "one thread", *map(str, threads)], rows)
 
 
 def time_of_phase(pieces: list[float], workers: int) -> float:
@@ -104,7 +102,7 @@ def time_of_phase(pieces: list[float], workers: int) -> float:
 def model() -> None:
     import native
 
-    print_row("", map(str, MODELLED_THREADS), "threads")
+    lines = []
     with tempfile.TemporaryDirectory() as directory:
         program = native.build("pieces", directory) / "pieces"
         for rows, columns in SHAPES:
@@ -119,7 +117,8 @@ def model() -> None:
             ]
             counts = ", ".join(str(len(pieces)) for pieces in phases)
             of = f"{alone / 1e3:.0f} µs, pieces: {counts}"
-            print_speed_ups(f"orthogonal, {rows} x {columns}", speed_ups, of)
+            lines.append(row(f"orthogonal, {rows} x {columns}", speed_ups, of))
+    reports.show("threads, modelled", ["", "one thread", *map(str, MODELLED_THREADS)], lines)
 
 
 def main() -> int:

@@ -6,9 +6,9 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 
+import reports
 import taut
-from rich.console import Console
-from rich.table import Table
+from taut.bench import tables
 from taut.bench.machine import processor
 from taut.bench.timing import Contestants, interleave, ratios
 
@@ -48,14 +48,15 @@ def compare(
     print_ratios(title, interleave(twice, rounds, calls, clock), baseline)
 
 
+def in_words(ratio: float) -> str:
+    """Returns a ratio with two digits behind the point, or as many as tell it from 0."""
+    return f"{ratio:.2f}" if abs(ratio) >= 0.1 else f"{ratio:.2g}"
+
+
 def print_ratios(title: str, seconds: Mapping[str, list[float]], baseline: str) -> None:
     """Prints medians and their ratios to the baseline."""
-    table = Table(title=title, title_justify="left")
-    table.add_column("")
-    table.add_column("median", justify="right")
-    table.add_column(f"over {baseline}", justify="right")
-    for name, ratio in ratios(seconds, baseline).items():
-        median = statistics.median(seconds[name])
-        shown = f"{median * 1e3:.2f} ms" if median >= 1e-3 else f"{median * 1e6:.2f} µs"
-        table.add_row(name, shown, f"{ratio:.3f}")
-    Console(width=100).print(table)
+    rows = [
+        (name, tables.in_words(statistics.median(seconds[name])), in_words(ratio))
+        for name, ratio in ratios(seconds, baseline).items()
+    ]
+    reports.show(title, ("", "median", f"over {baseline}"), rows)

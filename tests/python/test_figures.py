@@ -3,6 +3,8 @@
 # ruff: noqa: E402 (what needs a library is imported once it is known to be there)
 
 import importlib.util
+import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,15 +31,33 @@ old
 <!-- figure: lab memory-table --><!-- /figure -->
 
 <!-- figure: lab chart l2-ratio "Lines" --><!-- /figure -->
+
+<!-- figure: lab-detailed report products --><!-- /figure -->
+
+taut takes <!-- figure: lab-detailed cell products "8 x 8" taut "over torch.mm" --><!-- /figure --> of it.
 """  # noqa: E501 (a page's lines)
 
 
+COLUMNS = ["", "median", "over torch.mm"]
+PRINTED = [
+    {
+        "title": title,
+        "columns": COLUMNS,
+        "rows": [["torch.mm", time, "1.00"], ["taut", "1 ms", ratio]],
+    }
+    for title, time, ratio in [("8 x 8", "2 ms", "0.50"), ("9 x 9", "4 ms", "0.25")]
+] + [{"title": "y_*", "columns": ["threads", "1", "2"], "rows": [["L2", "1.00", "1.90"]]}]
+DETAILED = {"schema": "detailed 1", "machine": {}, "programs": {"products": PRINTED}}
+
+
 @pytest.fixture
-def figures():
+def figures(monkeypatch):
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
     spec = importlib.util.spec_from_file_location("figures", SCRIPT)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module
+    yield module
+    sys.modules.pop("reports", None)
 
 
 @pytest.fixture
@@ -47,6 +67,8 @@ def root(tmp_path):
     (tmp_path / "docs" / "guides" / "speed.md").write_text(PAGE, encoding="utf-8")
     (tmp_path / "benchmarks" / "results").mkdir(parents=True)
     results.write(document(), tmp_path / "benchmarks" / "results" / "lab.json")
+    detailed = tmp_path / "benchmarks" / "results" / "lab-detailed.json"
+    detailed.write_text(json.dumps(DETAILED), encoding="utf-8")
     return tmp_path
 
 
@@ -70,6 +92,9 @@ def test_a_page_gets_what_was_measured(figures, root):
     assert "\n| NumPy | 2 | 2 |\n" in text
     assert "\n| vectors | 1,024 | 4,096 |\n" in text
     assert "\n\n![Lines](../charts/lab/l2-ratio.svg)\n\n" in text
+    assert "|  | torch.mm, time | taut |\n| --- | ---: | ---: |\n| 8 x 8 | 2 ms | 0.50 |\n" in text
+    assert "| 9 x 9 | 4 ms | 0.25 |\n\ny\\_\\*:\n\n| threads | 1 | 2 |\n" in text
+    assert '"over torch.mm" -->0.50<!-- /figure --> of it' in text
     assert [path.name for path in (root / "docs" / "charts" / "lab").iterdir()] == ["l2-ratio.svg"]
     figures.write(root)
     assert page.read_text(encoding="utf-8") == text
@@ -94,6 +119,12 @@ def test_what_is_not_as_measured_is_stale(figures, root):
         "lab ratio l2 NumPy",
         "lab memory 5",
         "lab table l3",
+        "lab report products",
+        "lab-detailed table l2",
+        "lab-detailed report sums",
+        "lab-detailed report products 7*",
+        "lab-detailed cell products * taut median",
+        "lab-detailed cell products '8 x 8' NumPy median",
     ],
 )
 def test_what_is_not_there_is_an_error(figures, root, words):

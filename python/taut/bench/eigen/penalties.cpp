@@ -91,7 +91,8 @@ double soft_orthogonal_gradient(const float* x, float* grad, std::size_t rows, s
   distance.noalias() = weight * weight.transpose();
   distance.diagonal().array() -= 1.0f;
   slope_of(grad, rows, columns).noalias() = static_cast<float>(4 * factor) * distance * weight;
-  return factor * static_cast<double>(distance.squaredNorm());
+  // In float64: float32's sum loses a hundredth of the pairs of 16,384 vectors.
+  return factor * distance.cast<double>().squaredNorm();
 }
 
 // Writes L1's proximal step, whose threshold is `factor`, and returns nothing of use.
