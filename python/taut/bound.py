@@ -76,9 +76,9 @@ class BoundPenalties:
         self._look_up(plan, leaves, sides, all_arrays)
 
     def keep_gradients(self, grads: Parameters) -> None:
-        """Makes `grads` those that `accumulate_grad` adds to where it is given none.
+        """Makes `accumulate_grad` add to `grads` by default.
 
-        NumPy's arrays are looked up now: what is of one kernel call has nothing left to look up.
+        NumPy's arrays are looked up now, so a call that the core computes alone looks up nothing.
         """
         self._grads = grads
         groups = self._shares.groups
@@ -199,8 +199,8 @@ class BoundPenalties:
     def value_and_grad(self, scale: float = 1.0) -> tuple[Any, dict[str, Any]]:
         """Returns the sum of all penalties, and `scale` times their gradients by name.
 
-        Only what has a penalty has a gradient here; it is 0 for what is frozen, and for memory that
-        counts under another name.
+        Only parameters with a penalty have a gradient here. It is 0 for a frozen parameter, and for
+        memory that counts under another name.
         """
         shares = self._current_shares()
         require_gradients(shares)
@@ -226,10 +226,10 @@ class BoundPenalties:
 
     @_explained
     def proximal(self, step: Factor) -> dict[str, Any]:
-        """Returns the proximal steps by name, of what has a penalty; nothing is written.
+        """Returns the proximal step of each parameter that has a penalty, by name.
 
-        What is frozen is there as it is. Of memory that several names have, all of them have the
-        step, in one new memory.
+        It writes nothing. Frozen parameters are returned as they are. Parameters that share memory
+        get the same step, in one new memory.
         """
         shares = self._shares_with_ties()
         self._plan.require_prox(has_proximal)

@@ -1,8 +1,8 @@
-"""taut beside Keras 3: saving, patching, and models that are built already.
+"""taut with Keras 3: saving, patching, and models that are already built.
 
-`import taut` is enough to give a layer taut's regularizers and to save and load it again: the
-classes are registered with Keras (as `taut>L2`) as soon as both have been imported. This module is
-for making Keras's own names mean taut's classes.
+To give a layer taut's regularizers, save it and load it again, `import taut` is enough: taut
+registers its classes with Keras (as `taut>L2`) as soon as both have been imported. Use this module
+to make Keras's own names mean taut's classes.
 """
 
 import functools
@@ -25,11 +25,11 @@ _TAUT_CLASSES: dict[str, type] = {name: getattr(regularizers, name) for name in 
 
 
 def register() -> None:
-    """Registers taut's classes, and yours that are registered with taut, with Keras.
+    """Registers with Keras taut's classes, and your classes that are registered with taut.
 
     taut's regularizers become instances of `keras.regularizers.Regularizer`, which some versions of
-    Keras ask for. `import taut` does so by itself beside Keras, and again when another Keras takes
-    its place, as after `keras.config.set_backend`. Registering again changes nothing.
+    Keras require. `import taut` calls this by itself if Keras is imported, and again when another
+    Keras replaces it, as after `keras.config.set_backend`. Registering again changes nothing.
     """
     keras = _keras()
     _original(keras)
@@ -52,12 +52,12 @@ def _known_to_keras(name: str) -> Any:
 def patch() -> None:
     """Makes Keras's own names, string identifiers and saved configs mean taut's classes.
 
-    `keras.regularizers.L2` is `taut.regularizers.L2` then, in every module of Keras; a layer takes
-    'l1_l2', as Keras's documentation says; and a model that was saved with Keras's regularizers is
-    loaded with taut's. What has been made or imported by name before stays as it is: see `to_taut`.
-    Patching twice changes nothing.
+    `keras.regularizers.L2` is then `taut.regularizers.L2`, in every module of Keras. A layer takes
+    'l1_l2', as Keras's documentation says. A model that was saved with Keras's regularizers is
+    loaded with taut's. Objects that you made or imported by name before stay as they are: see
+    `to_taut`. Patching twice changes nothing.
 
-    Source: the way of scikit-learn-intelex, whose `patch_sklearn` this is modelled on.
+    Source: modelled on `patch_sklearn` of scikit-learn-intelex.
     """
     register()
     own, theirs = _get(_keras()), _original(_keras())
@@ -65,18 +65,18 @@ def patch() -> None:
 
 
 def unpatch() -> None:
-    """Undoes `patch`; what was made meanwhile stays taut's: see `to_keras`."""
+    """Undoes `patch`; objects made in the meantime stay taut's: see `to_keras`."""
     own, theirs = _get(_keras()), _original(_keras())
     classes: dict[Callable[..., Any], Any] = {_TAUT_CLASSES[name]: theirs[name] for name in _NAMES}
     _exchange(classes | {own: theirs["get"]})
 
 
 def to_taut(model: Any) -> None:
-    """Replaces Keras's regularizers in a model or layer that is built already by taut's.
+    """Replaces Keras's regularizers by taut's in a model or layer that is already built.
 
-    Layers' attributes and variables are changed in place, with the same factors. Compiled functions
-    are forgotten, since they hold the old ones: the next step compiles anew. Other regularizers
-    stay.
+    This changes the attributes of layers and variables in place, with the same factors. It drops
+    compiled functions, which hold the old regularizers: the next step compiles again. Other
+    regularizers stay.
     """
     theirs = _original(_keras())
     _convert(model, {theirs[name]: _TAUT_CLASSES[name] for name in _NAMES})
@@ -85,10 +85,11 @@ def to_taut(model: Any) -> None:
 def to_keras(model: Any) -> None:
     """Replaces taut's regularizers in a model or layer by Keras's own: the reverse of `to_taut`.
 
-    So the model can be saved for somebody who has no taut.
+    Use it before you save a model for somebody who does not have taut.
 
     Raises:
-        ValueError: If one has `flatten=True`, which Keras's has not. Nothing has been changed then.
+        ValueError: If a regularizer has `flatten=True`, which Keras's class does not have. Nothing
+            has been changed then.
     """
     theirs = _original(_keras())
     _convert(model, {_TAUT_CLASSES[name]: theirs[name] for name in _NAMES})

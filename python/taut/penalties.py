@@ -16,7 +16,7 @@ from taut.tree import Parameters
 
 
 class Penalties:
-    """Rules that say which parameters of a model get which penalty.
+    """Rules that give each parameter of a model its penalty.
 
     ::
 
@@ -28,43 +28,45 @@ class Penalties:
         total = penalties(params)
         total = penalties.accumulate_grad(params, grads, scale=1.0)
 
-    A rule is a glob (`*`, `?`, `[...]`; `*` matches any characters, '/' too) and a regularizer,
-    anything that `regularizers.get` takes, or None for no penalty. For each parameter the first
-    rule that matches its name counts; one that no rule matches has no penalty. A rule that is a
-    name, brackets and all, means that name.
+    A rule is a pair of a glob (`*`, `?`, `[...]`; `*` matches any characters, including '/') and a
+    regularizer, anything that `regularizers.get` takes, or None for no penalty. For each parameter,
+    the first rule that matches its name counts. A parameter that no rule matches has no penalty. A
+    rule that equals a name, brackets and all, means that name.
 
     Parameters are mappings, lists, tuples, named tuples, dataclasses and JAX's registered pytrees,
-    nested at will; their names are the paths, with '/' between. An `nn.Module` names its parameters
-    as `named_parameters` does, a layer or model of Keras by its weights' paths; pairs of names and
-    arrays are parameters, too.
+    nested in any way; their names are the paths, with '/' between. An `nn.Module` names its
+    parameters as `named_parameters` does; a Keras layer or model uses its weights' paths. Pairs of
+    names and arrays are parameters, too.
 
-    What the kernels compute is done in one call of the core, shared out over all tensors by size.
-    Memory that appears under several names, transposed or not, counts once, under the first that
-    is not frozen. What its framework calls frozen (a torch parameter with `requires_grad=False`, a
-    variable that is not trainable) is left out. Factors are read at each call, so that a schedule
-    may change them between steps.
+    One call of the core computes all tensors that the kernels take, and shares the work out by
+    size. Memory that appears under several names, transposed or not, counts once, under the first
+    name that is not frozen. Parameters that their framework calls frozen (a torch parameter with
+    `requires_grad=False`, a variable that is not trainable) are left out. Each call reads the
+    factors, so a schedule may change them between steps.
 
-    With `reference` and `importance`, L1, L2 and L1L2 are those of `x - reference`, each element
-    times its importance: the weights that fine-tuning begins with as the reference are L2-SP, with
-    Fisher information as the importance it is EWC. Where both are None they are the plain ones, and
-    where both are there, one pass over all arrays computes value and gradient.
+    With `reference` and `importance`, L1, L2 and L1L2 penalize `x - reference`, each element times
+    its importance. With the weights that fine-tuning begins with as the reference, L2 is L2-SP;
+    with Fisher information as the importance as well, it is EWC. Where both are None, the
+    penalties are the plain ones. Where both are given, one pass over all arrays computes value and
+    gradient.
 
     Args:
         rules: Pairs of a glob and a regularizer.
-        allow_unused: Whether a rule may match no parameter, or only what rules before it have
-            taken. Else that is a ValueError, since it is most often a misspelt name.
+        allow_unused: Whether a rule may match no parameter, or only parameters that earlier rules
+            have taken. Otherwise such a rule, most often a misspelt name, is a ValueError.
         match_all: Whether a parameter that no rule matches is a ValueError.
-        reference: What each parameter is drawn to, in the structure of the parameters: arrays of
-            their shapes, and of their dtypes or float32. Every parameter that an L1, L2 or L1L2
-            penalizes has one, or None for the plain penalty; any other parameter's is not looked
-            at, but one that another penalty takes has None. A name that no parameter has is an
-            error unless `allow_unused`. They are constants: no gradient goes to them. They are read
-            at each call, so that what is written to them in place is seen.
-        importance: How much each element counts, likewise. That none is negative is looked at once,
-            where the numbers are known.
+        reference: What each parameter is drawn towards, in the structure of the parameters: arrays
+            of their shapes, and of their dtypes or float32. Every parameter that an L1, L2 or L1L2
+            penalizes needs an entry, which may be None for the plain penalty. A parameter with
+            another penalty has None or no entry. Entries of parameters without a penalty are
+            ignored. A name that no parameter has is an error unless `allow_unused`. The arrays are
+            constants: no gradient goes to them. Each call reads them, so you may write to them in
+            place.
+        importance: How much each element counts, in the same form. It must not be negative; this
+            is checked once, where the numbers are known.
 
     Raises:
-        TypeError: If a rule is no pair of a glob and a regularizer.
+        TypeError: If a rule is not a pair of a glob and a regularizer.
         ValueError: If an identifier is unknown.
     """
 
@@ -95,7 +97,7 @@ class Penalties:
         """Returns the sum of all penalties: a float, or a framework's 0-d tensor for its tensors.
 
         Raises:
-            TypeError: If an array has an unsuitable dtype, or `params` are no names and arrays.
+            TypeError: If an array has an unsuitable dtype, or `params` are not names and arrays.
             ValueError: If a rule matches nothing, a factor is negative or not finite, or an
                 orthogonal penalty is given anything but a matrix. The message names the parameter.
         """
@@ -104,7 +106,7 @@ class Penalties:
     def breakdown(self, params: Parameters, by: By = "name") -> dict[str, Any]:
         """Returns the penalty of each parameter that has a rule, or the sum of each rule.
 
-        It is 0 for what is frozen, and for memory that counts under another name.
+        It is 0 for a frozen parameter, and for memory that counts under another name.
 
         Args:
             params: As in a call.
@@ -127,37 +129,38 @@ class Penalties:
         Args:
             params: As in a call.
             grads: Writable arrays under the names of the parameters that have a penalty, of their
-                shapes and dtypes (or float32 for a half type), which overlap nothing. For torch
-                None means each parameter's own `grad`, which is made where there is none.
-            scale: What the gradients are multiplied with before they are added.
-            value: Whether the penalties are asked for. Their sum over DTensors takes a message
-                between ranks, which is not sent without it.
+                shapes and dtypes (or float32 for a half type), which overlap nothing. For torch,
+                None means each parameter's own `grad`, which is created where it is missing.
+            scale: Multiplies the gradients before they are added.
+            value: Whether to return the sum of the penalties. For DTensors that takes a message
+                between ranks, which is sent only if you ask for the sum.
 
         Returns:
             The sum of all penalties, not scaled; None without `value`.
 
         Raises:
             TypeError, ValueError: As a call does, and if a gradient is missing or does not fit.
-                Nothing has been written by taut's own regularizers then.
+                In these cases taut's own regularizers have written nothing.
         """
         return self.bind(params).accumulate_grad(grads, scale, value)
 
     def value_and_grad(self, params: Parameters, scale: float = 1.0) -> tuple[Any, Any]:
         """Returns the sum of all penalties, and `scale` times its gradient in params' structure.
 
-        Nothing is written, so that this is for JAX and TensorFlow, too, and for traced code.
+        It writes nothing, so it also works with JAX and TensorFlow, and in traced code.
 
         Args:
             params: As in a call.
-            scale: What the gradients are multiplied with; the penalties are not.
+            scale: Multiplies the gradients; the penalties are not scaled.
 
         Returns:
-            The sum, and new arrays where `params` have theirs: 0 for what has no penalty, is
-            frozen, or counts under another name. Modules, models and pairs give a dictionary.
+            The sum, and new arrays in the structure of `params`: 0 for a parameter that has no
+            penalty, is frozen, or counts under another name. Modules, models and pairs give a
+            dictionary.
 
         Raises:
             TypeError, ValueError: As a call does.
-            NotImplementedError: If a regularizer of yours has no gradient.
+            NotImplementedError: If your own regularizer has no gradient.
         """
         if isinstance(params, Iterator):
             params = list(params)
@@ -172,26 +175,27 @@ class Penalties:
         """Replaces each parameter that has a penalty by its proximal step, in place.
 
         Raises:
-            NotImplementedError: If a regularizer has none.
+            NotImplementedError: If a regularizer has no proximal step.
             TypeError, ValueError: As a call does, for a parameter that is read-only, and for a step
-                that is negative or not finite. Nothing has been written by taut's own regularizers
-                then.
+                that is negative or not finite. In these cases taut's own regularizers have written
+                nothing.
         """
         self.bind(params).prox(step)
 
     def proximal(self, params: Parameters, step: Factor) -> Any:
         """Returns the parameters after the proximal step of each that has a penalty.
 
-        What `prox` does in place, for arrays that cannot be written and for code that is traced.
+        It returns what `prox` does in place. Use it for arrays that cannot be written and in traced
+        code.
 
         Args:
             params: As in a call.
-            step: How far to go: a number, or a 0-d array, which may be traced.
+            step: The step size: a number, or a 0-d array, which may be traced.
 
         Returns:
-            The structure of `params`, with new arrays for what has a penalty; what has none, or is
-            frozen, is there as it is. What was tied is tied. Modules, models and pairs give a
-            dictionary.
+            The structure of `params`, with new arrays for parameters that have a penalty, and the
+            same arrays for those that have none or are frozen. Tied parameters stay tied. Modules,
+            models and pairs give a dictionary.
 
         Raises:
             NotImplementedError: If a regularizer has no proximal step.
@@ -210,24 +214,25 @@ class Penalties:
     ) -> BoundPenalties:
         """Returns the penalties of these very arrays, for a loop that updates them in place.
 
-        Names are matched once and arrays looked up once: an array that takes another one's place in
-        `params` is not seen, but for a module or a model, whose parameters are those that it has at
-        each call. Factors, gradients, and what is frozen are looked up at each call.
+        Names are matched once and arrays are looked up once: if you put another array in the place
+        of one in `params`, bind again. A module or a model is different: each call uses the
+        parameters that it has then. Each call also looks up factors, gradients, and which
+        parameters are frozen.
 
         Args:
             params: As in a call.
-            grads: What `accumulate_grad` adds to, unless it is given others. NumPy's arrays are
-                looked up once, as the parameters are; it is fastest so.
-            group: A process group of torch.distributed whose ranks have different parameters, as
-                those of a pipeline's stages. What they bind with it, returns the sum of all of
-                theirs, as a tensor; gradients, and what `breakdown` returns, are those of their
-                own. DTensors know who has the rest of them: a ValueError if that is one of the
-                group, where they would count more than once.
+            grads: The gradients that `accumulate_grad` adds to by default. NumPy arrays are looked
+                up once, as the parameters are; that is the fastest way.
+            group: A process group of torch.distributed whose ranks have different parameters, such
+                as the stages of a pipeline. The bound penalties then return the sum over all of
+                its ranks, as a tensor. Gradients and `breakdown` are each rank's own. A DTensor
+                that several ranks of this group share is a ValueError, since it would count more
+                than once.
 
         Raises:
             TypeError, ValueError: As a call does, and for gradients of NumPy's arrays. Also if
-                other ranks have other penalties, or other shapes, of the DTensors that they share:
-                on all of them, then.
+                ranks that share DTensors have different penalties or shapes for them: then on all
+                of these ranks.
         """
         leaves, is_live = tree.look(params)
         bound = (
@@ -270,9 +275,9 @@ class Penalties:
         return {what: table for what, table in given.items() if table is not None}
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the rules as JSON has them.
+        """Returns the rules as values that JSON can hold.
 
-        Of a reference and an importance it says that there is one; the arrays are not in it.
+        It says whether there is a reference and an importance, but does not hold their arrays.
         """
         rules = [[pattern, serialize(rule) if rule else None] for pattern, rule in self.rules]
         config = {"rules": rules, "allow_unused": self.allow_unused}
@@ -292,13 +297,13 @@ class Penalties:
         """Returns the penalties that `config` describes; the reverse of `get_config`.
 
         Args:
-            config: What `get_config` returned.
+            config: The return value of `get_config`.
             custom_objects: Classes and functions by name, as `regularizers.deserialize` takes them.
-            reference: As in the constructor, where the config says that there is one.
-            importance: Likewise.
+            reference: As in the constructor, if the config says that there is one.
+            importance: As in the constructor, if the config says that there is one.
 
         Raises:
-            ValueError: If one of these is needed and not given.
+            ValueError: If an array is needed and not given.
         """
         given = {"reference": reference, "importance": importance}
         if missing := [what for what, table in given.items() if config.get(what) and table is None]:

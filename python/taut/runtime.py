@@ -1,4 +1,4 @@
-"""Threads, and what this installation of taut is made of."""
+"""Threads, memory, and how this taut was built."""
 
 import os
 import platform
@@ -12,10 +12,10 @@ from taut import _core
 def set_num_threads(threads: int) -> None:
     """Sets how many threads one call of taut may use.
 
-    It concerns taut alone: the settings of other libraries stay as they are. Small work stays on
+    This affects taut alone: the settings of other libraries stay as they are. Small work stays on
     the calling thread whatever the number, and the result has the same bits for every number.
 
-    Where the system cannot give so many, a call uses those that it gets.
+    If the system cannot provide that many, a call uses those that it gets.
 
     Args:
         threads: From 1 to 1024.
@@ -29,11 +29,11 @@ def set_num_threads(threads: int) -> None:
 def get_num_threads() -> int:
     """Returns how many threads one call of taut may use.
 
-    Until `set_num_threads` was called, that is the least of the processors that this process may
-    run on (macOS, Windows: that are there); on Linux, of the processor time that its container
-    allows (cgroup quotas), rounded up; and of the environment variable `OMP_NUM_THREADS`. All are
-    found when they are first needed, and kept. Beside torch on Linux it is no more than what
-    `torch.set_num_threads` says by now. `show_config` prints which of them decided.
+    Until you call `set_num_threads`, it is the smallest of these numbers: the processors that this
+    process may run on (on macOS and Windows, all processors); on Linux, the processor time that its
+    container allows (cgroup quotas), rounded up; and the environment variable `OMP_NUM_THREADS`.
+    taut determines them when it first needs them, and keeps them. Beside torch on Linux, it is at
+    most what `torch.set_num_threads` currently says. `show_config` prints which of them decided.
     """
     return _core.get_num_threads()
 
@@ -41,8 +41,8 @@ def get_num_threads() -> int:
 def trim_memory() -> None:
     """Gives back the working memory that taut keeps between calls.
 
-    It keeps at most 64 MB for the whole process, and gives back by itself what no call has needed
-    for some thousand calls.
+    taut keeps at most 64 MB for the whole process, and by itself gives back memory that no call has
+    needed for some thousand calls.
     """
     _core.trim_memory()
 
@@ -63,7 +63,7 @@ def config() -> dict[str, object]:
 
 
 def show_config() -> None:
-    """Prints versions, the SIMD level in use, the number of threads and where it comes from.
+    """Prints versions, the SIMD level in use, and the number of threads and what decided it.
 
     The command `taut config` prints more: the processor, the array libraries, paths.
     """

@@ -13,11 +13,11 @@ from taut.regularizers._serialization import get, serialize
 class ActivityRegularizer(ClosedRegularizer):
     """Divides another regularizer's penalty by the batch size, the first dimension of its input.
 
-    So the weight of an activity's penalty beside that of the weights does not change with the batch
-    size. A Keras layer does this itself: give its `activity_regularizer` the plain regularizer.
+    This keeps the balance between the penalties of activities and of weights at any batch size. A
+    Keras layer divides by itself: give its `activity_regularizer` the plain regularizer.
 
     Args:
-        regularizer: What to divide: a regularizer, or anything that `get` takes.
+        regularizer: The regularizer whose penalty to divide, or anything that `get` takes.
 
     Source: `activity_regularizer` of `keras.layers.Layer`.
     """
@@ -37,20 +37,20 @@ class ActivityRegularizer(ClosedRegularizer):
         return self.regularizer(x) / _batch_size(x)
 
     def value_and_grad(self, x: Any, scale: float = 1.0) -> tuple[Any, Any]:
-        """Returns the penalty of `x` and `scale` times its gradient, both per batch size."""
+        """Returns the penalty of `x` and `scale` times its gradient, both over the batch size."""
         batch_size = _batch_size(x)
         value, grad = as_regularizer(self.regularizer).value_and_grad(x, scale / batch_size)
         return value / batch_size, grad
 
     def accumulate_grad(self, x: Any, grad: Any, scale: float = 1.0, value: bool = True) -> Any:
-        """Adds `scale` times the gradient, per batch size, to `grad`, in place."""
+        """Adds `scale` times the gradient, over the batch size, to `grad`, in place."""
         batch_size = _batch_size(x)
         of = as_regularizer(self.regularizer)
         total = of.accumulate_grad(x, grad, scale / batch_size, value)
         return total / batch_size if value else None
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the config of the regularizer within."""
+        """Returns the config of the wrapped regularizer."""
         return {"regularizer": serialize(self.regularizer)}
 
 

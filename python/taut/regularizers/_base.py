@@ -22,12 +22,13 @@ class _Root:
 class Regularizer(_Root):
     """Base class of regularizers; extend it to write your own.
 
-    A subclass defines `__call__`, which takes a weight and returns a scalar penalty. `get_config`
-    makes it serializable; `value_and_grad` lets it take part where no framework differentiates.
+    A subclass defines `__call__`, which takes a weight and returns a scalar penalty. Define
+    `get_config` to make it serializable, and `value_and_grad` to give it a gradient where no
+    framework differentiates.
 
-    `__call__` is the contract: what a class does not define beside it is derived from it, or
-    refused, and never inherited from a class whose `__call__` it has replaced. Likewise
-    `accumulate_grad` is derived from a `value_and_grad` that is newer.
+    `__call__` defines the penalty. Methods that a class does not define are derived from it, or
+    refused; they are never inherited from a class whose `__call__` the subclass has replaced.
+    Likewise `accumulate_grad` is derived from `value_and_grad` if a subclass replaces only that.
 
     Source: `keras.regularizers.Regularizer`.
     """
@@ -45,7 +46,7 @@ class Regularizer(_Root):
             x: An array of any shape.
 
         Returns:
-            A scalar; 0.0 unless a subclass says otherwise.
+            A scalar; 0.0 unless a subclass overrides this method.
         """
         return 0.0
 
@@ -53,12 +54,12 @@ class Regularizer(_Root):
         """Returns the penalty of `x`, and `scale` times its gradient.
 
         Args:
-            x: An array of any shape, of a library that differentiates `__call__`.
-            scale: What the gradient is multiplied with; the penalty is not.
+            x: An array of any shape, of a library that can differentiate `__call__`.
+            scale: Multiplies the gradient; the penalty is not scaled.
 
         Raises:
-            NotImplementedError: For NumPy, if a subclass does not define it: NumPy cannot
-                differentiate.
+            NotImplementedError: For NumPy, which cannot differentiate, if the subclass does not
+                define this method.
         """
         return library_of(x).differentiate(self, x, scale)
 
@@ -68,8 +69,8 @@ class Regularizer(_Root):
         Args:
             x: An array of any shape.
             grad: A writable array of x's shape.
-            scale: What the gradient is multiplied with before it is added.
-            value: Whether the penalty is asked for.
+            scale: Multiplies the gradient before it is added.
+            value: Whether to return the penalty.
 
         Returns:
             The penalty of `x`, not scaled; None without `value`.
@@ -83,29 +84,28 @@ class Regularizer(_Root):
 
         Args:
             x: A writable array of any shape.
-            step: How far to go: the learning rate, where this follows a gradient step.
+            step: The step size: the learning rate, if this follows a gradient step.
 
         Raises:
-            NotImplementedError: If a subclass does not define it.
+            NotImplementedError: If the subclass does not define it.
         """
         self._refuse_prox()
 
     def proximal(self, x: _Array, step: Factor) -> _Array:
-        """Returns the proximal step of `x`, which stays as it is: see `prox`.
+        """Returns the proximal step of `x` and leaves `x` as it is: see `prox`.
 
-        Unless a subclass defines it, it is what its `prox` makes of a copy, where that can be
-        written.
+        Unless the subclass defines it, this calls its `prox` on a copy, if the copy can be written.
 
         Args:
             x: An array of any shape.
-            step: How far to go: the learning rate, where this follows a gradient step.
+            step: The step size: the learning rate, if this follows a gradient step.
 
         Returns:
             A new array of x's shape and dtype.
 
         Raises:
-            NotImplementedError: If a subclass defines neither this nor `prox`.
-            TypeError: If it defines `prox` alone, and arrays of this library cannot be written.
+            NotImplementedError: If the subclass defines neither this nor `prox`.
+            TypeError: If it defines only `prox`, and arrays of this library cannot be written.
         """
         if type(self).prox is Regularizer.prox:
             self._refuse_prox()
@@ -117,10 +117,10 @@ class Regularizer(_Root):
         raise NotImplementedError(f"{type(self).__name__} has no proximal step in closed form")
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments that make an equal regularizer, as JSON has them.
+        """Returns the arguments that make an equal regularizer, as values that JSON can hold.
 
         Raises:
-            NotImplementedError: If a subclass does not define it.
+            NotImplementedError: If the subclass does not define it.
         """
         raise NotImplementedError(f"{self} does not implement get_config()")
 
@@ -149,9 +149,9 @@ def _is_outdated(cls: type[Regularizer], name: str, answers_for: tuple[str, ...]
 
 
 class ClosedRegularizer(Regularizer):
-    """One of taut's own, where a misspelt factor would be an attribute that nobody reads.
+    """A regularizer of taut's own: setting a misspelt factor is an error, not a new attribute.
 
-    Subclasses keep their freedom.
+    Subclasses may set any attribute.
     """
 
     _settable: ClassVar[tuple[str, ...]] = ()

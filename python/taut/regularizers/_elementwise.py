@@ -17,11 +17,11 @@ class L1(KernelRegularizer):
     Its gradient is `l1 * sign(x)`, with sign(0) = 0. Its string identifier is 'l1'.
 
     Args:
-        l1: The factor, not negative: a number, or a 0-d array or variable that is read at each
-            call. None means the default.
+        l1: A non-negative number, or a 0-d array or variable that each call reads. None means
+            the default.
 
     Raises:
-        ValueError: If the factor is negative or not a finite number, where it can be known.
+        ValueError: If the factor is negative or not a finite number, where its number is known.
 
     Source: `keras.regularizers.L1`.
     """
@@ -37,7 +37,7 @@ class L1(KernelRegularizer):
         return (l1, 0.0) if type(l1) is float else read(ELEMENTWISE, l1, 0.0)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns `{"l1": l1}`, exactly the number that was given."""
+        """Returns `{"l1": l1}`, with exactly the number that was given."""
         return {"l1": number_of("l1", self.l1)}
 
 
@@ -47,11 +47,11 @@ class L2(KernelRegularizer):
     Its gradient is `2 * l2 * x`. Its string identifier is 'l2'.
 
     Args:
-        l2: The factor, not negative: a number, or a 0-d array or variable that is read at each
-            call. None means the default.
+        l2: A non-negative number, or a 0-d array or variable that each call reads. None means
+            the default.
 
     Raises:
-        ValueError: If the factor is negative or not a finite number, where it can be known.
+        ValueError: If the factor is negative or not a finite number, where its number is known.
 
     Source: `keras.regularizers.L2`.
     """
@@ -67,23 +67,23 @@ class L2(KernelRegularizer):
         return (0.0, l2) if type(l2) is float else read(ELEMENTWISE, 0.0, l2)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns `{"l2": l2}`, exactly the number that was given."""
+        """Returns `{"l2": l2}`, with exactly the number that was given."""
         return {"l2": number_of("l2", self.l2)}
 
 
 class L1L2(KernelRegularizer):
     """Penalizes absolute values and squares: `l1 * sum(abs(x)) + l2 * sum(square(x))`.
 
-    Both in one pass over x; a term whose factor is 0 is skipped. Its string identifiers 'l1_l2' and
-    'l1l2' have 0.01 for both factors.
+    One pass over x computes both. A term whose factor is 0 is skipped. With the string identifiers
+    'l1_l2' and 'l1l2', both factors are 0.01.
 
     Args:
-        l1: The factor of the absolute values, not negative: a number, or a 0-d array or variable
-            that is read at each call. None means the default.
-        l2: The factor of the squares, likewise.
+        l1: The factor of the absolute values: a non-negative number, or a 0-d array or variable
+            that each call reads. None means the default.
+        l2: The factor of the squares, in the same form.
 
     Raises:
-        ValueError: If a factor is negative or not a finite number, where it can be known.
+        ValueError: If a factor is negative or not a finite number, where its number is known.
 
     Source: `keras.regularizers.L1L2`.
     """
@@ -102,12 +102,12 @@ class L1L2(KernelRegularizer):
         return read(ELEMENTWISE, l1, l2)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns `{"l1": l1, "l2": l2}`, exactly the numbers that were given."""
+        """Returns `{"l1": l1, "l2": l2}`, with exactly the numbers that were given."""
         return {"l1": number_of("l1", self.l1), "l2": number_of("l2", self.l2)}
 
 
 def l1_l2(l1: Factor | None = _DEFAULT, l2: Factor | None = _DEFAULT) -> L1L2:
-    """Returns an `L1L2` whose factors are 0.01 unless given, as its string identifier has them.
+    """Returns an `L1L2` whose factors are 0.01 by default, as with its string identifier.
 
     Source: Keras 2's function of this name; in Keras 3 the name is the class itself.
     """

@@ -19,24 +19,24 @@ class OrthogonalRegularizer(KernelRegularizer):
     """Encourages the rows, or the columns, of a matrix to be orthogonal to each other.
 
     The penalty is `factor` times the mean over all pairs i < j of `abs(dot(u[i], u[j]))`, where
-    `u[i] = x[i] / max(norm(x[i]), 1e-7)`. Fewer than two vectors have a penalty of 0. Its gradient
-    goes through the normalization; a pair that is exactly orthogonal adds nothing to it. A vector
-    with NaN or Inf makes the penalty and the whole gradient NaN.
+    `u[i] = x[i] / max(norm(x[i]), 1e-7)`. Fewer than two vectors have a penalty of 0. The gradient
+    includes that of the normalization. A pair that is exactly orthogonal adds nothing to it. A
+    vector with NaN or Inf makes the penalty and the whole gradient NaN.
 
-    The Gram matrix is never stored: memory is proportional to the size of x. Its string identifier
+    The Gram matrix is never stored: memory is proportional to the size of x. The string identifier
     is 'orthogonal_regularizer'.
 
     Args:
-        factor: The factor, not negative: a number, or a 0-d array or variable that is read at each
-            call. None means the default.
-        mode: "rows" or "columns": which vectors are to be orthogonal.
-        flatten: Whether x may have more axes than two, as the kernels of convolutions: its rows are
-            the first axis by the rest then (torch's filters), its columns the rest by the last
-            (Keras's). Without it, such an x is an error.
+        factor: A non-negative number, or a 0-d array or variable that each call reads. None means
+            the default.
+        mode: "rows" or "columns": the vectors that should be orthogonal.
+        flatten: Whether x may have more than two axes, as the kernels of convolutions do. Its rows
+            are then the first axis by the rest (torch's filters), its columns the rest by the last
+            axis (Keras's). Without `flatten`, such an x is an error.
 
     Raises:
-        ValueError: If the factor is negative or not a finite number, or the mode or `flatten` is
-            another.
+        ValueError: If the factor is negative or not a finite number, or the mode or `flatten` has
+            another value.
 
     Source: `keras.regularizers.OrthogonalRegularizer`; `flatten` is taut's own.
     """
@@ -63,9 +63,9 @@ class OrthogonalRegularizer(KernelRegularizer):
         return f"{type(self).__name__}(factor={self.factor!r}, mode={self.mode!r}{flatten})"
 
     def get_config(self) -> dict[str, Any]:
-        """Returns `{"factor": factor, "mode": mode}`, exactly the number that was given.
+        """Returns `{"factor": factor, "mode": mode}`, with exactly the number that was given.
 
-        And "flatten", if that is True: else the config is Keras's own.
+        It also has "flatten" if that is True. Otherwise the config is Keras's own.
         """
         config = {"factor": number_of("factor", self.factor), "mode": self.mode}
         return config | {"flatten": True} if self.flatten else config

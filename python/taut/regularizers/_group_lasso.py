@@ -17,24 +17,24 @@ _MODES = GROUP_LASSO.options["mode"]
 class GroupLasso(KernelRegularizer):
     """Penalizes the norms of groups of weights, so that whole groups vanish together.
 
-    The penalty is `factor * sqrt(g) * sum(norm(w))` over the groups w, which are the slices of x
-    along its first axis or along its last, with g elements each. x has any rank from 1 on; of rank
-    1, each element is a group, and this is L1. The gradient is `factor * sqrt(g) * w / norm(w)`,
-    and 0 for a group of zeros. `prox` multiplies each group by
-    `max(0, 1 - step * factor * sqrt(g) / norm(w))`, which makes exact zeros of whole groups.
+    The penalty is `factor * sqrt(g) * sum(norm(w))` over the groups w. These are the slices of x
+    along its first axis or along its last, with g elements each. x may have any rank from 1 on. At
+    rank 1, each element is a group, and this is L1. The gradient is
+    `factor * sqrt(g) * w / norm(w)`, and 0 for a group of zeros. `prox` multiplies each group by
+    `max(0, 1 - step * factor * sqrt(g) / norm(w))`, which sets whole groups to exactly 0.
 
-    NaN in a group makes the penalty and the group's gradient NaN; Inf makes the penalty Inf, and
-    `w / norm(w)` NaN at its place and 0 in the rest of its group. Norms are taken in float64, and
-    nothing overflows or underflows on the way. Its string identifier is 'group_lasso'.
+    NaN in a group makes the penalty and the group's gradient NaN. Inf makes the penalty Inf, and
+    `w / norm(w)` NaN at its place and 0 in the rest of its group. Norms are computed in float64
+    without overflow or underflow. The string identifier is 'group_lasso'.
 
     Args:
-        factor: The factor, not negative: a number, or a 0-d array or variable that is read at each
-            call. None means the default.
-        mode: "rows" or "columns": whether the groups are slices along the first axis, such as the
-            outputs of a torch layer, or along the last, such as those of a Keras layer.
+        factor: A non-negative number, or a 0-d array or variable that each call reads. None means
+            the default.
+        mode: "rows" for slices along the first axis, the outputs of a torch layer; "columns" for
+            slices along the last axis, the outputs of a Keras layer.
 
     Raises:
-        ValueError: If the factor is negative or not a finite number, or the mode is another.
+        ValueError: If the factor is negative or not a finite number, or the mode has another value.
 
     Source: Yuan and Lin, "Model selection and estimation in regression with grouped variables",
     2006.
@@ -54,7 +54,7 @@ class GroupLasso(KernelRegularizer):
         return read(GROUP_LASSO, factor, mode)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns `{"factor": factor, "mode": mode}`, exactly the number that was given."""
+        """Returns `{"factor": factor, "mode": mode}`, with exactly the number that was given."""
         return {"factor": number_of("factor", self.factor), "mode": self.mode}
 
 

@@ -18,9 +18,9 @@ _Array = TypeVar("_Array")
 class KernelRegularizer(ClosedRegularizer):
     """A regularizer that one of taut's kernels computes.
 
-    A subclass says which (`_kernel`), and what its factors are at the moment (`_factors`). Plain
-    arrays go to the compiled kernel without a question asked, since a small one takes less time
-    than the asking.
+    A subclass names the kernel (`_kernel`) and returns its current factors (`_factors`). Plain
+    arrays go to the compiled kernel without a look-up of their library, since a small array takes
+    less time than the look-up.
     """
 
     _kernel: ClassVar[Kernel]
@@ -38,7 +38,7 @@ class KernelRegularizer(ClosedRegularizer):
     def _factors(self) -> tuple[Any, ...]:
         """Returns the kernel's factors: attributes that anybody may change.
 
-        All of them floats and options, or what `taut.arrays.factors.read` makes of them. The core
+        They are floats and options, or what `taut.arrays.factors.read` returns for them. The core
         checks their range.
         """
         raise NotImplementedError
@@ -60,7 +60,7 @@ class KernelRegularizer(ClosedRegularizer):
             x: An array of float64, float32, float16 or bfloat16, of any strides.
 
         Returns:
-            A float, accumulated in float64 whatever the dtype.
+            A float, summed in float64 whatever the dtype.
 
         Raises:
             TypeError: If `x` has another dtype.
@@ -81,8 +81,8 @@ class KernelRegularizer(ClosedRegularizer):
 
         Args:
             x: An array of float64, float32, float16 or bfloat16, of any strides.
-            scale: What the gradient is multiplied with before it is rounded to x's dtype; the
-                penalty is not scaled.
+            scale: Multiplies the gradient before it is rounded to x's dtype; the penalty is not
+                scaled.
 
         Returns:
             The penalty, and a new array of x's shape and dtype.
@@ -102,9 +102,9 @@ class KernelRegularizer(ClosedRegularizer):
             x: An array of float64, float32, float16 or bfloat16, of any strides.
             grad: A writable array of x's shape and dtype (or of float32, where x is float16 or
                 bfloat16) that overlaps neither x nor itself.
-            scale: What the gradient is multiplied with before it is added.
-            value: Whether the penalty is asked for. That of a DTensor takes a message between
-                ranks, which is not sent without it.
+            scale: Multiplies the gradient before it is added.
+            value: Whether to return the penalty. For a DTensor that takes a message between ranks,
+                which is sent only if you ask for the penalty.
 
         Returns:
             The penalty of `x`, not scaled; None without `value`.
@@ -112,7 +112,7 @@ class KernelRegularizer(ClosedRegularizer):
         Raises:
             TypeError: If an array has another dtype.
             ValueError: If a factor is negative or not finite, `x` has a wrong rank, or `grad` does
-                not fit. Nothing has been written then.
+                not fit. In these cases nothing has been written.
         """
         if type(x) is ndarray and type(grad) is ndarray:
             total = self._compiled_accumulate_grad(x, grad, self._factors(), scale)
@@ -125,21 +125,23 @@ class KernelRegularizer(ClosedRegularizer):
     def prox(self, x: Any, step: float) -> None:
         """Replaces `x` by its proximal step, `argmin_y step * penalty(y) + |y - x|**2 / 2`.
 
-        Of L1, L2 and both: each element is moved towards 0 by `step * l1`, to exactly 0 where it is
-        nearer than that, and then multiplied by `1 / (1 + 2 * step * l2)`. The subgradient of L1
-        steps across 0; this stops there, so that weights become sparse. Of group lasso: each group
-        is multiplied by `max(0, 1 - step * factor * sqrt(g) / norm(w))`. NaN stays NaN.
+        For L1, L2 and L1L2, it moves each element towards 0 by `step * l1`, to exactly 0 where the
+        element is nearer than that, and then multiplies it by `1 / (1 + 2 * step * l2)`. A step
+        along L1's subgradient would cross 0; this step stops there, so weights become sparse. For
+        group lasso, it multiplies each group by `max(0, 1 - step * factor * sqrt(g) / norm(w))`.
+        NaN stays NaN.
 
         Args:
             x: A writable array of float64, float32, float16 or bfloat16 that does not overlap
                 itself.
-            step: How far to go: the learning rate, where this follows a gradient step.
+            step: The step size: the learning rate, if this follows a gradient step.
 
         Raises:
-            NotImplementedError: If the kernel has none in closed form, as the orthogonal penalty.
+            NotImplementedError: If the penalty has no proximal step in closed form, such as the
+                orthogonal penalties.
             TypeError: If `x` cannot be written in place, or has another dtype.
             ValueError: If a factor or the step is negative or not finite, or `x` is read-only.
-                Nothing has been written then.
+                In these cases nothing has been written.
 
         Source: Parikh and Boyd, "Proximal Algorithms", 2014, sections 6.5.2 and 6.5.4.
         """
@@ -148,24 +150,26 @@ class KernelRegularizer(ClosedRegularizer):
         library_of(x).prox(self._kernel, x, self._factors(), step)
 
     def proximal(self, x: _Array, step: Factor) -> _Array:
-        """Returns the proximal step of `x`, which stays as it is: see `prox`.
+        """Returns the proximal step of `x` and leaves `x` as it is: see `prox`.
 
-        For arrays that cannot be written, and for code that is compiled, traced or differentiated.
-        It has the bits of `prox` where the kernel computes it, as it does on NumPy and on torch's
-        CPU; elsewhere it is made of the library's operations: in float64 where there is one,
-        rounded once, with the same zeros.
+        Use it for arrays that cannot be written, and in code that is compiled, traced or
+        differentiated. For NumPy arrays and torch's tensors on the CPU, the kernel computes it,
+        with the bits of `prox`. Elsewhere the library's operations do, in float64 where there is
+        one, rounded once, with the same zeros.
 
         Args:
             x: An array of float64, float32, float16 or bfloat16, of any strides.
-            step: How far to go, as in `prox`: a number, or a 0-d array, which may be traced.
+            step: The step size, as in `prox`: a number, or a 0-d array, which may be traced.
 
         Returns:
-            A new array of x's shape and dtype, differentiable where x's library differentiates.
+            A new array of x's shape and dtype, differentiable if x's library differentiates.
 
         Raises:
-            NotImplementedError: If the kernel has none in closed form, as the orthogonal penalty.
+            NotImplementedError: If the penalty has no proximal step in closed form, such as the
+                orthogonal penalties.
             TypeError: If `x` has another dtype.
-            ValueError: If a factor or the step is negative or not finite, where it can be known.
+            ValueError: If a factor or the step is negative or not finite, where its number is
+                known.
         """
         if self._kernel.prox is None:
             self._refuse_prox()
@@ -174,7 +178,7 @@ class KernelRegularizer(ClosedRegularizer):
 
 
 def kernel_of(regularizer: Regularizer) -> Kernel | None:
-    """Returns the kernel that computes just what the regularizer would; None if there is none."""
+    """Returns the kernel that computes exactly what the regularizer does, or None."""
     if not isinstance(regularizer, KernelRegularizer):
         return None
     cls: type[Regularizer] = type(regularizer)
@@ -192,7 +196,7 @@ def has_prox(regularizer: Regularizer) -> bool:
 
 
 def has_proximal(regularizer: Regularizer) -> bool:
-    """Returns whether there is a proximal step that is returned."""
+    """Returns whether `proximal` can return a proximal step."""
     is_own = kernel_of(regularizer) is None
     return has_prox(regularizer) or (
         is_own and type(regularizer).proximal is not Regularizer.proximal

@@ -1,7 +1,7 @@
-"""What is known by a name: taut's own classes and identifiers, and what users register.
+"""The registry of names: taut's own classes and identifiers, and those that users register.
 
 Other packages with a registry take part without being known here: they subscribe to this one, and
-give a source, which is asked for what nobody here knows.
+give a source, which this registry asks for names that it does not know.
 """
 
 import inspect
@@ -41,14 +41,14 @@ def register_serializable(package: str = "Custom", name: str | None = None) -> C
         @register_serializable(package="my_package")
         class MyRegularizer(Regularizer): ...
 
-    What is registered under a name that is taken replaces what was there.
+    A second registration under the same name replaces the first.
 
     Args:
-        package: What tells your names from those of others.
-        name: What it is known by; its own name unless given.
+        package: A prefix that distinguishes your names from those of others.
+        name: The name to register it under; its own name by default.
 
     Returns:
-        A decorator that returns what it was given.
+        A decorator that returns its argument.
 
     Raises:
         ValueError: If a class has no `get_config`.

@@ -73,15 +73,15 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     """Returns the regularizer that a config describes.
 
     Args:
-        config: What `serialize` returned, here or in Keras; or a dictionary with "class_name" and
-            "config" alone. None gives None.
-        custom_objects: Classes and functions by name, to be found before the known ones.
+        config: The return value of `serialize`, here or in Keras; or a dictionary with only
+            "class_name" and "config". None gives None.
+        custom_objects: Classes and functions by name, which take precedence over registered ones.
 
     Returns:
-        A new regularizer, or the function that is named.
+        A new regularizer, or the named function.
 
     Raises:
-        ValueError: If the config is malformed, or names nothing that is known.
+        ValueError: If the config is malformed, or its name is unknown.
 
     Source: `keras.regularizers.deserialize`.
     """
@@ -138,15 +138,16 @@ def get(identifier: Any) -> Any:
     """Returns the regularizer that an identifier stands for.
 
     Args:
-        identifier: None; a string such as 'l1' or 'group_lasso', which each class names, a class's
-            name, or a registered name; a config, as `deserialize` takes it; a class, which is
-            called without arguments; or a regularizer or any other callable.
+        identifier: None; a string, which is an identifier such as 'l1' or 'group_lasso' (each
+            class names its own), a class name, or a registered name; a config, as `deserialize`
+            takes it; a class, which is called without arguments; or a regularizer or any other
+            callable.
 
     Returns:
         A regularizer, the callable itself, or None for None.
 
     Raises:
-        ValueError: If the identifier stands for none.
+        ValueError: If the identifier stands for no regularizer.
 
     Source: `keras.regularizers.get`.
     """

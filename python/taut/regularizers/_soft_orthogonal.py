@@ -17,29 +17,29 @@ _MODES = get_args(Mode)
 class SoftOrthogonalRegularizer(KernelRegularizer):
     """Encourages the rows, or the columns, of a matrix to be orthonormal.
 
-    The penalty is `factor * norm(W @ W.T - I)**2`, the sum of all squares, where the rows of W are
-    those of x, or its columns; its gradient is `4 * factor * (W @ W.T - I) @ W`. Without the
-    diagonal it is `factor` times the sum of all `dot(w[i], w[j])**2` with i != j, which leaves the
-    norms alone. It is a sum, and not a mean as `OrthogonalRegularizer` is: it grows with x.
+    The penalty is `factor * norm(W @ W.T - I)**2`, the sum of all squares. The rows of W are the
+    rows of x, or its columns. The gradient is `4 * factor * (W @ W.T - I) @ W`. Without the
+    diagonal, the penalty is `factor` times the sum of all `dot(w[i], w[j])**2` with i != j, which
+    leaves the norms alone. It is a sum, not a mean as in `OrthogonalRegularizer`: it grows with x.
 
-    More vectors than coordinates cannot be orthonormal: n of length d have a penalty of
-    `factor * (n - d)` at least. NaN or Inf in x makes the penalty and the whole gradient NaN. It is
-    computed from the smaller one of `W @ W.T` and `W.T @ W`, neither of which is stored where it is
-    large. Without the diagonal, that is for twice as many vectors as coordinates, and errors are
-    then relative to `norm(W.T @ W)**2`.
+    More vectors than coordinates cannot be orthonormal: n vectors of length d have a penalty of at
+    least `factor * (n - d)`. NaN or Inf in x makes the penalty and the whole gradient NaN. The
+    penalty is computed from the smaller of `W @ W.T` and `W.T @ W`, and neither is stored where it
+    is large. Without the diagonal, `W.T @ W` is used from twice as many vectors as coordinates on,
+    and errors are then relative to `norm(W.T @ W)**2`.
 
-    Its string identifier is 'soft_orthogonal_regularizer'.
+    The string identifier is 'soft_orthogonal_regularizer'.
 
     Args:
-        factor: The factor, not negative: a number, or a 0-d array or variable that is read at each
-            call. None means the default.
-        mode: "rows" or "columns": which vectors are to be orthonormal.
-        diagonal: Whether their norms are to be 1, too.
-        flatten: Whether x may have more axes than two: as `OrthogonalRegularizer` reads them.
+        factor: A non-negative number, or a 0-d array or variable that each call reads. None means
+            the default.
+        mode: "rows" or "columns": the vectors that should be orthonormal.
+        diagonal: Whether their norms should be 1, too.
+        flatten: Whether x may have more than two axes, read as in `OrthogonalRegularizer`.
 
     Raises:
         ValueError: If the factor is negative or not a finite number, or the mode, `diagonal` or
-            `flatten` is another.
+            `flatten` has another value.
 
     Source: Xie et al., "All You Need is Beyond a Good Init", 2017; without the diagonal Brock et
     al., "Large Scale GAN Training for High Fidelity Natural Image Synthesis", 2019, section 3.1.
@@ -73,7 +73,7 @@ class SoftOrthogonalRegularizer(KernelRegularizer):
     def get_config(self) -> dict[str, Any]:
         """Returns `{"factor": ..., "mode": ..., "diagonal": ...}`, exactly as they were given.
 
-        And "flatten", if that is True.
+        It also has "flatten" if that is True.
         """
         config = {
             "factor": number_of("factor", self.factor),
