@@ -230,9 +230,9 @@ class Soak:
             row = [number, *(counts[column] for column in columns[1:6])]
             row += [round(usage.resident / 2**20, 1), usage.threads]
             print("".join(f"{each:>12,}" for each in row), flush=True)
+            self.check_flat(usages)
             if self.failures:
                 break
-        self.check_flat(usages)
         faulthandler.cancel_dump_traceback_later()
         for failure in self.failures:
             print(f"\nFAILED: {failure}")
@@ -241,12 +241,11 @@ class Soak:
         return 1 if self.failures else 0
 
     def check_flat(self, usages: list[process.Usage]) -> None:
-        """Notes it if there is more than after the first rounds."""
-        most = self.most_threads
-        if worst := max((usage.threads for usage in usages if usage.threads > most), default=0):
-            self.fail(f"{worst} threads were left when all callers had ended, and not {most}")
-        begin = max(usage.resident for usage in usages[:2])
-        grown = usages[-1].resident - begin
+        """Notes it if there is more than after the first two rounds."""
+        threads, most = usages[-1].threads, self.most_threads
+        if threads > most:
+            self.fail(f"{threads} threads were left when all callers had ended, and not {most}")
+        grown = usages[-1].resident - max(usage.resident for usage in usages[:2])
         if self.options.checks_memory and grown > SLACK:
             self.fail(f"memory grew by {grown / 2**20:.1f} MB since the second round")
 
