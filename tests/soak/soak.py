@@ -46,9 +46,8 @@ class Soak:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
-        self._counts: dict[
-            int, Counter[str]
-        ] = {}  # of each thread: no lock, for a child to inherit
+        # Of each thread its own: a lock could be one that a forked child inherits closed.
+        self._counts: dict[int, Counter[str]] = {}
         self.failures: list[str] = []
         self.is_over = False
         # Whether the main thread may be interrupted at the moment; only the main thread writes it.
@@ -217,6 +216,7 @@ class Soak:
         signal.signal(signal.SIGALRM, self.interrupt)
         signal.signal(signal.SIGUSR1, self.call_in_handler)
         signal.signal(signal.SIGUSR2, self.call_in_handler)
+        threading.excepthook = lambda thread: self.fail(f"a thread ended with {thread.exc_value!r}")
         faulthandler.dump_traceback_later(options.seconds + PATIENCE, exit=True)
         rng = random.Random(options.seed)
         rounds = max(5, min(10, round(options.seconds / 10)))
