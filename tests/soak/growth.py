@@ -22,6 +22,7 @@ import taut
 from calls import ENTRIES, make_call
 
 VARIANTS = 6
+IN_NEW_THREADS = "a call in a new thread"
 LARGEST = 300  # elements, and so without releasing the GIL where each is little work
 # What differs from one time to the next by itself. A leak of the smallest block is more from the
 # first percent of 100,000 calls on.
@@ -72,25 +73,31 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--calls", type=int, default=100_000, help="of each entry")
     parser.add_argument("--seed", type=int, default=1, help="what is called")
+    parser.add_argument("--only", choices=[*ENTRIES, IN_NEW_THREADS], help="one entry alone")
     options = parser.parse_args(arguments)
     taut.set_num_threads(2)
-    seed, begin, leaks = options.seed, time.monotonic(), []
+    seed, begin, leaks = options.seed, time.monotonic(), {}
     first = process.measure()
     print(f"{options.calls:,} calls of {len(ENTRIES)} entries, seed {seed}", flush=True)
     for number, name in enumerate(ENTRIES):
-        indices = range(number, VARIANTS * len(ENTRIES), len(ENTRIES))
-        calls = [make_call(seed, index, LARGEST).function for index in indices]
-        if left := _leak(name, calls, options.calls):
-            leaks.append(left)
-    threads = [in_new_thread(make_call(seed, index, 50_000).function) for index in range(20)]
-    if left := _leak("a call in a new thread", threads, options.calls // 100):
-        leaks.append(left)
+        if options.only in (None, name):
+            indices = range(number, VARIANTS * len(ENTRIES), len(ENTRIES))
+            calls = [make_call(seed, index, LARGEST).function for index in indices]
+            leaks[name] = _leak(name, calls, options.calls)
+    if options.only in (None, IN_NEW_THREADS):
+        calls = [in_new_thread(make_call(seed, index, 50_000).function) for index in range(20)]
+        leaks[IN_NEW_THREADS] = _leak(IN_NEW_THREADS, calls, options.calls // 100)
     last = process.measure()
     print(f"{(last.resident - first.resident) / 2**20:+.1f} MB in all, ", end="")
     print(f"{last.threads} threads, {time.monotonic() - begin:.0f} s")
-    for leak in leaks:
-        print(f"FAILED: {leak}\n  again: python tests/soak/growth.py --seed {seed}")
-    return 1 if leaks else 0
+    for name, leak in leaks.items():
+        if leak is not None:
+            print(
+                f"FAILED: {leak}\n  again: python tests/soak/growth.py --calls {options.calls} ",
+                end="",
+            )
+            print(f"--seed {seed} --only '{name}'")
+    return 1 if any(leaks.values()) else 0
 
 
 def _leak(name: str, calls: list[Callable[[], object]], times: int) -> str | None:
