@@ -8,6 +8,10 @@
 # make figures   writes the pages' figures from benchmarks/results/
 # make docs   builds the documentation's site in build/docs, and fails on a warning
 # make test-packaging   builds the sdist and the wheel, and checks what they hold
+# make soak   random calls of everything from eight threads for five minutes, with forks and interrupts
+#              among them; then 100,000 calls of every entry, some ten minutes, which must leave no memory
+#              behind. Shorter with SECONDS=30 CALLS=2000; another time of it with SEED=2
+# make tsan   the tests of threads, and a short soak of Python's module, under the thread sanitizer
 # make lint   what CI checks beside the tests
 # make test-emulated   the core's tests on an older processor and on an Arm one, by qemu-user, and
 #                      on Windows, by Wine
@@ -29,7 +33,8 @@ BUILD_REQUIREMENTS := "scikit-build-core>=0.11" "pybind11>=3.0" cmake ninja
 SOURCES := $(shell find cpp python -type f -not -name '*.pyc') CMakeLists.txt pyproject.toml README.md LICENSE
 
 .PHONY: all demo pictures docs test test-python test-cpp test-quick test-emulated test-aarch64 test-windows
-.PHONY: bench bench-detailed figures test-packaging frameworks test-oldest-jax sanitize tsan lint format clean
+.PHONY: bench bench-detailed figures test-packaging frameworks test-oldest-jax soak sanitize tsan lint
+.PHONY: format clean
 all: test
 # One pip at a time in $(VENV); compilers and tests have jobs of their own.
 .NOTPARALLEL:
@@ -181,6 +186,13 @@ $(VENV)/packaging: $(VENV)/created pyproject.toml
 
 test-packaging: $(VENV)/packaging
 	$(BIN)/python -m pytest tests/packaging
+
+SECONDS ?= 300
+CALLS ?= 100000
+SEED ?= 1
+soak: $(VENV)/tests
+	$(BIN)/python tests/soak/soak.py --seconds $(SECONDS) --seed $(SEED)
+	$(BIN)/python tests/soak/growth.py --calls $(CALLS) --seed $(SEED)
 
 sanitize: $(VENV)/tests
 	$(call run_cpp_tests,sanitizers)

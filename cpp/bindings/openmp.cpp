@@ -8,6 +8,7 @@
 
 #include <dlfcn.h>
 #include <link.h>
+#include <pthread.h>
 
 #include <atomic>
 #include <cstddef>
@@ -75,8 +76,17 @@ unsigned long long count_loads() {
 // number. To ask before that, for the number of threads, say, decides nothing.
 std::atomic<const Runtime*> kept{nullptr};
 
+// A forked child computes on one thread and has nothing to decide. Nor may it look among the
+// libraries: that takes a lock of the C library's, which a thread that the child does not have may
+// have held when it was forked, so that it would wait for ever.
+std::atomic<bool> is_forked_child{false};
+
+[[maybe_unused]] const bool watches_forks =
+    pthread_atfork(nullptr, nullptr, [] { is_forked_child = true; }) == 0;
+
 const Runtime& runtime() {
   if (const Runtime* chosen = kept.load(std::memory_order_acquire)) return *chosen;
+  if (is_forked_child.load(std::memory_order_relaxed)) return kOwn;
   // To look for torch takes longer than a small call; and only a further library can be torch's.
   static std::atomic<unsigned long long> loads_without_torch{0};
   const unsigned long long loads = count_loads();

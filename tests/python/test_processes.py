@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -107,26 +108,65 @@ def test_a_child_forked_by_a_signals_handler_goes_on_with_the_call():
     assert (result.returncode, result.stdout, result.stderr) == (0, "0\n", "")
 
 
-SMALL_STACKS = """
-    import ml_dtypes
-    from taut.regularizers import L1L2, OrthogonalRegularizer
+FORKS_OF_THREADS = """
+    import os, signal, threading
+    from taut.regularizers import L2
 
-    taut.set_num_threads(2)
-    for dtype in ("float64", "float32", "float16", ml_dtypes.bfloat16):
-        x = np.ones((2500, 700)).astype(dtype)[:, ::2]
-        for regularizer in (L1L2(0.1, 0.1), OrthogonalRegularizer()):
-            regularizer(x)
-            regularizer.value_and_grad(x)
-            regularizer.value_and_grad(x.T)
-            regularizer.accumulate_grad(x, np.zeros(x.shape, x.dtype))
-        L1L2(0.1, 0.1).prox(x, 0.1)
-    print("done")
+    x = np.ones(400_000, np.float32)  # enough to ask how many threads there are
+    is_over = False
+
+    def work():
+        while not is_over:
+            L2(1.0)(x)
+
+    callers = [threading.Thread(target=work) for _ in range(4)]
+    for caller in callers:
+        caller.start()
+    codes = set()
+    for _ in range(300):
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)
+            os._exit(L2(1.0)(x) != 400_000)
+        codes.add(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        if codes != {0}:
+            break
+    is_over = True
+    for caller in callers:
+        caller.join()
+    print(codes)
 """
 
 
-def test_workers_need_little_stack():
+# With one thread nobody decides on a runtime, and who asks it looks among the libraries each time.
+@posix_only
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_children_of_a_process_whose_threads_compute_never_hang(threads):
+    ignored = "ignore::DeprecationWarning"  # newer Pythons advise against such forks
+    result = run(FORKS_OF_THREADS, OMP_NUM_THREADS=threads, PYTHONWARNINGS=ignored)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "{0}\n", "")
+
+
+SMALL_STACKS = f"""
+    import sys, threading
+    sys.path.insert(0, {str(Path(__file__).parents[1] / "soak")!r})
+    from calls import ENTRIES, make_call
+
+    calls = [make_call(1, index, 300_000) for index in range(2 * len(ENTRIES))]
+    expected = [call.digest() for call in calls]
+    taut.set_num_threads(3)
+    threading.stack_size(128 * 1024)  # what musl gives
+    found = []
+    thread = threading.Thread(target=lambda: found.extend(call.digest() for call in calls))
+    thread.start()
+    thread.join()
+    print(found == expected)
+"""
+
+
+def test_callers_and_workers_need_little_stack():
     result = run(SMALL_STACKS, OMP_STACKSIZE="32k")
-    assert (result.returncode, result.stdout) == (0, "done\n"), result.stderr
+    assert (result.returncode, result.stdout) == (0, "True\n"), result.stderr
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])

@@ -285,6 +285,13 @@ def test_an_importance_is_not_negative():
     assert np.isnan(penalties(params))
 
 
+@pytest.mark.parametrize("dtype", DTYPES.values(), ids=DTYPES)
+def test_an_importance_of_nan_is_no_warning(dtype):
+    side = np.array([1.0, np.nan]).astype(dtype)
+    penalties = Penalties([("w", L2())], importance={"w": side})
+    assert np.isnan(penalties({"w": np.ones(2, dtype)}))
+
+
 def test_what_is_written_overlaps_no_array_that_is_read():
     memory = np.arange(24.0)
     x, side, other = memory[:8], memory[8:16], memory[16:]

@@ -92,7 +92,8 @@ class NumPy(ArrayLibrary):
 
     def has_negative(self, side: NDArray[Any]) -> bool:
         """Returns whether an element is negative."""
-        return bool((side < 0).any())
+        with np.errstate(invalid="ignore"):  # what ml_dtypes says of each NaN
+            return bool((side < 0).any())
 
     def value_towards(
         self, kernel: Kernel, x: NDArray[Any], factors: Factors, sides: Sides
