@@ -9,7 +9,7 @@
 # make docs   builds the documentation's site in build/docs, and fails on a warning
 # make test-packaging   builds the sdist and the wheel, and checks what they hold
 # make soak   random calls of everything from eight threads for five minutes, with forks and interrupts
-#              among them; then 100,000 calls of every entry, some ten minutes, which must leave no memory
+#              among them; then 100,000 calls of every entry, some five minutes, which must leave no memory
 #              behind. Shorter with SECONDS=30 CALLS=2000; another time of it with SEED=2
 # make tsan   the tests of threads, and a short soak of Python's module, under the thread sanitizer
 # make lint   what CI checks beside the tests

@@ -1,4 +1,4 @@
-"""Prints, for `cmake -C`, where what the tests need is that comes from PyPI, and which Python it is."""
+"""Prints, for `cmake -C`, where the tests find what comes from PyPI, and which Python it is."""
 
 import importlib
 import sys

@@ -23,7 +23,8 @@ namespace taut_test {
 // What is beyond it is a guard page: who goes there ends the process.
 class SmallStack {
  public:
-  static constexpr std::size_t kBytes = std::size_t{64} << 10;
+  // What musl gives a thread, and the least that glibc takes for one on Arm.
+  static constexpr std::size_t kBytes = std::size_t{128} << 10;
 
   SmallStack() {
     memory_ = static_cast<std::byte*>(
