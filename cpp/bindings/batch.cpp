@@ -124,11 +124,11 @@ Terms<AnyTerm> make_terms(const py::list& names, const py::list& regularizers,
   return made;
 }
 
-// Calls the core for many terms.
+// Calls the core for many terms. `note` goes with an interrupt.
 template <typename Call>
-void call_batch(const py::list& names, std::size_t work, Call&& call) {
+void call_batch(const py::list& names, std::size_t work, Call&& call, const char* note = nullptr) {
   try {
-    call_core(work, call);
+    call_core(work, call, note);
   } catch (const InvalidTerm& error) {
     throw py::value_error(named(names, error.term(), error));
   }
@@ -177,7 +177,9 @@ std::vector<double> batch_gradient(const py::list& names, const py::list& regula
   const SideLists sides{SideList(std::move(references)), SideList(std::move(importances))};
   const auto [terms, work] = gradient_terms(names, regularizers, indices, arrays, grads, sides);
   std::vector<double> values(terms.size());
-  call_batch(names, work, [&, &terms = terms] { kFunction(terms, scale, values, nullptr); });
+  const char* const note =
+      kFunction == BatchGradientFunction(accumulate_grad) ? kAddedInPart : nullptr;
+  call_batch(names, work, [&, &terms = terms] { kFunction(terms, scale, values, nullptr); }, note);
   return values;
 }
 
@@ -189,7 +191,7 @@ void batch_prox(const py::list& names, const py::list& regularizers, const py::l
                            [&](const Regularizer& regularizer, std::size_t i) {
                              return ProxTerm{regularizer, write_view(arrays[i], "an array")};
                            });
-  call_batch(names, work, [&, &terms = terms] { prox(terms, step); });
+  call_batch(names, work, [&, &terms = terms] { prox(terms, step); }, kSteppedInPart);
 }
 
 // Hashable, and None for an array without elements.
@@ -240,7 +242,7 @@ class BoundBatch {
       work += kind.work * terms[i].x.size();
     }
     double total = 0;
-    call_batch(names_, work, [&] { total = taut::accumulate_grad(terms, scale); });
+    call_batch(names_, work, [&] { total = taut::accumulate_grad(terms, scale); }, kAddedInPart);
     delete spare_.exchange(own.release());
     return total;
   }

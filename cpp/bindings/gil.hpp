@@ -23,13 +23,24 @@ void leave_python();
 // end the process.)
 void return_to_python();
 
-// Whether a signal's handler raised, as Ctrl-C's does. A StopCheck's function, for who left Python.
+// Whether a signal's handler raised, as Ctrl-C's does. A StopCheck's function, for who left Python
+// by leave_python.
 bool has_pending_exception();
 
+// The same for who was called by code that left Python, on whichever thread that is, and can tell
+// it nothing but that it failed. What a handler raised is raised again as soon as Python goes on.
+bool has_pending_exception_for_later();
+// Makes that true on all threads from now on: Python ends, and nobody asks for results.
+void abandon_calls();
+
+// Throws what a signal's handler raised, with a note unless that is null.
+[[noreturn]] void raise_interrupt(const char* note);
+
 // Calls the core without the GIL. This is safe: the core sees plain memory and no Python object,
-// and the caller's arguments keep the arrays alive until the call returns.
+// and the caller's arguments keep the arrays alive until the call returns. `note` goes with what
+// interrupts it.
 template <typename Call>
-auto without_gil(Call&& call) {
+auto without_gil(Call&& call, const char* note) {
   std::optional<std::conditional_t<std::is_void_v<decltype(call())>, bool, decltype(call())>>
       result;
   std::exception_ptr failure;
@@ -49,7 +60,7 @@ auto without_gil(Call&& call) {
     try {
       std::rethrow_exception(failure);
     } catch (const Stopped&) {
-      throw pybind11::error_already_set();
+      raise_interrupt(note);
     }
   }
   if constexpr (!std::is_void_v<decltype(call())>) return *result;

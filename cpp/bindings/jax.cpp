@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "gil.hpp"
 #include "kernels.hpp"
 #include "taut/taut.hpp"
 #include "xla/ffi/api/ffi.h"
@@ -126,12 +127,17 @@ class Tensors {
   std::vector<std::ptrdiff_t> strides_;  // bytes
 };
 
-// Calls compute, and returns what it throws as XLA's error.
+// Calls compute, and returns what it throws as XLA's error. Where XLA computes on Python's main
+// thread, as it does what it takes for little work, a Ctrl-C is seen here: the caller gets XLA's
+// error, and in its place, as soon as Python goes on, what the signal's handler raised.
 template <typename Compute>
 ffi::Error error_of(Compute compute) {
   try {
+    const StopCheck stop_check(has_pending_exception_for_later);
     compute();
     return ffi::Error::Success();
+  } catch (const Stopped&) {
+    return ffi::Error(ffi::ErrorCode::kCancelled, "taut was interrupted");
   } catch (const InvalidArgument& error) {
     return ffi::Error(ffi::ErrorCode::kInvalidArgument, error.what());
   } catch (const std::bad_alloc&) {
@@ -330,6 +336,7 @@ void register_jax(py::module_& module) {
   add_share_handlers(handlers);
   add_handlers<soft_orthogonal_of>(kSoftOrthogonal.name, handlers);
   module.attr("jax_handlers") = handlers;
+  module.def("abandon_jax_calls", abandon_calls);
 }
 
 }  // namespace taut::bindings
@@ -338,6 +345,7 @@ void register_jax(py::module_& module) {
 
 void taut::bindings::register_jax(pybind11::module_& module) {
   module.attr("jax_handlers") = pybind11::dict();
+  module.def("abandon_jax_calls", [] {});
 }
 
 #endif

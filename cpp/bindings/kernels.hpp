@@ -35,12 +35,19 @@ inline constexpr Kernel kGroupLasso{"group_lasso", group_lasso_of, 1};
 // Throws InvalidArgument if there is none.
 const Kernel& kernel_named(std::string_view name);
 
+// What is told with an interrupt of a call that writes in place: all else that fails has written
+// nothing.
+inline constexpr char kAddedInPart[] =
+    "taut was interrupted: some of this call's gradients, or parts of them, may have been added to";
+inline constexpr char kSteppedInPart[] =
+    "taut was interrupted: some of this call's arrays, or parts of them, may have been stepped";
+
 // Calls the core, without the GIL unless there is so little work that the call is over before
-// another thread could use it.
+// another thread could use it. `note` goes with an interrupt.
 template <typename Call>
-auto call_core(std::size_t work, Call&& call) {
+auto call_core(std::size_t work, Call&& call, const char* note = nullptr) {
   constexpr std::size_t kWorthReleasing = 16384;
-  return work < kWorthReleasing ? call() : without_gil(call);
+  return work < kWorthReleasing ? call() : without_gil(call, note);
 }
 
 }  // namespace taut::bindings

@@ -24,8 +24,10 @@ double gradient_of(py::handle x, py::handle gradient, const py::tuple& factors, 
   const Regularizer regularizer = kKernel.regularizer_of(factors);
   const ConstView view = read_view(x);
   const View target = write_view(gradient, "a gradient");
-  return call_core(kKernel.work * view.size(),
-                   [&] { return kFunction(regularizer, view, target, scale, nullptr); });
+  const char* const note = kFunction == GradientFunction(accumulate_grad) ? kAddedInPart : nullptr;
+  return call_core(
+      kKernel.work * view.size(),
+      [&] { return kFunction(regularizer, view, target, scale, nullptr); }, note);
 }
 
 template <const Kernel& kKernel>
@@ -51,7 +53,9 @@ void register_prox(py::module_& module) {
              [](py::handle x, const py::tuple& factors, double step) {
                const Regularizer regularizer = kKernel.regularizer_of(factors);
                const View view = write_view(x, "an array");
-               call_core(kKernel.work * view.size(), [&] { prox(regularizer, view, step); });
+               call_core(
+                   kKernel.work * view.size(), [&] { prox(regularizer, view, step); },
+                   kSteppedInPart);
              },
              py::arg("x"), py::arg("factors"), py::arg("step"));
 }
@@ -65,9 +69,10 @@ double gradient_of_range(py::handle x, py::handle gradient, const py::tuple& fac
   const OrthogonalRegularizer regularizer = orthogonal_of(factors);
   const ConstView view = read_view(x);
   const View target = write_view(gradient, "a gradient");
-  return call_core(kGram.work * view.size(), [&] {
-    return kFunction(regularizer, view, {begin, end}, target, scale, nullptr);
-  });
+  const char* const note = kFunction == RangeFunction(accumulate_grad) ? kAddedInPart : nullptr;
+  return call_core(
+      kGram.work * view.size(),
+      [&] { return kFunction(regularizer, view, {begin, end}, target, scale, nullptr); }, note);
 }
 
 // The part of a range of vectors: see taut/vector_range.hpp.

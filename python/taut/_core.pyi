@@ -9,6 +9,8 @@ __version__: str
 compiler: str
 jax_handlers: dict[str, Any]  # capsules by name; empty in a build without XLA's headers
 
+def abandon_jax_calls() -> None: ...
+
 class View:
     """An array in memory that another library owns; strides count elements."""
 

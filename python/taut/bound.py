@@ -33,6 +33,7 @@ from taut.shares import (
     total_of,
 )
 from taut.tree import Parameters
+from taut.written import Written
 
 By = Literal["name", "rule"]
 _P = ParamSpec("_P")
@@ -184,12 +185,10 @@ class BoundPenalties:
         for group, own in terms:
             if len(terms) > 1 or not isinstance(group, CoreGroup):  # else its own call does so
                 group.check_gradients(own, scale)
-        totals = []
-        for group, own in terms:
-            if value:
-                totals.append(group.accumulate_grad(own, scale))
-            else:
-                group.add_gradients(own, scale)
+        with Written() as written:
+            finishes = [group.begin(own, scale, value, written) for group, own in terms]
+            # Those of the core first, who take memory yet.
+            totals = [finish() for finish in reversed(finishes)][::-1]
         if given is None:
             for group, own in terms:
                 group.keep_gradients(own)
@@ -221,8 +220,9 @@ class BoundPenalties:
         for term in self._terms:
             if term.name not in shares.left_out:
                 library_of(term.given).check_writable([term.name], [term.given])
-        for group in shares.groups:
-            group.prox(step)
+        with Written() as written:
+            for group in shares.groups:
+                group.prox(step, written)
 
     @_explained
     def proximal(self, step: Factor) -> dict[str, Any]:

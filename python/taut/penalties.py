@@ -140,7 +140,11 @@ class Penalties:
 
         Raises:
             TypeError, ValueError: As a call does, and if a gradient is missing or does not fit.
-                In these cases taut's own regularizers have written nothing.
+            MemoryError: If there is not enough, or what a framework raises then.
+
+            No gradient has been touched then, unless the error's `__notes__` name those that were
+            written, at least in part: after an interrupt in the middle of writing, and of
+            regularizers of yours that have an `accumulate_grad` of their own.
         """
         return self.bind(params).accumulate_grad(grads, scale, value)
 
@@ -177,8 +181,10 @@ class Penalties:
         Raises:
             NotImplementedError: If a regularizer has no proximal step.
             TypeError, ValueError: As a call does, for a parameter that is read-only, and for a step
-                that is negative or not finite. In these cases taut's own regularizers have written
-                nothing.
+                that is negative or not finite.
+
+            Nothing has been written then, unless the error's `__notes__` say what: after an
+            interrupt, and of regularizers of yours.
         """
         self.bind(params).prox(step)
 

@@ -6,6 +6,8 @@ import json
 from collections.abc import Hashable, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from taut.arrays import is_array, library_of, native
 from taut.arrays.exchanged import Exchanged
 from taut.arrays.group import CoreGroup, Group, add, number, pick
@@ -154,14 +156,20 @@ def pick_gradients(groups: list[Group], given: Mapping[str, Any] | None) -> list
 
 
 def check_gradients(names: list[str], grads: list[Any]) -> None:
-    """Raises a TypeError for what is no array, or has a mask that would not be seen."""
+    """Raises a TypeError for what is no array, has a mask that would not be seen, or is copied."""
     for name, grad in zip(names, grads, strict=True):
         if grad is None:
             raise TypeError(f"{name}: expected a gradient. Received: None: call backward() first")
         try:
-            library_of(grad)
+            library = library_of(grad)
         except TypeError as error:
             raise TypeError(f"{name}: {error}") from None
+        if not isinstance(library, Exchanged) or np.size(grad) == 0:
+            continue
+        if not np.may_share_memory(library.native(grad), library.native(grad)):
+            raise TypeError(
+                f"{name}: expected an array that can be written. Received: {type(grad).__name__}"
+            )
 
 
 def require_gradients(shares: Shares) -> None:

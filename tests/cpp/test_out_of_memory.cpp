@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <new>
+#include <variant>
 
 #include "check_penalty.hpp"
 #include "runtime_guards.hpp"
@@ -69,7 +70,8 @@ int fail_everywhere(Call call, Check is_untouched) {
   }
 }
 
-// Terms that need memory of every kind: large and small matrices, gathered arrays, marks.
+// Terms that need memory of every kind: large and small matrices, gathered arrays, marks, arrays
+// beside x.
 struct Model {
   std::vector<float> memory = store<float>(random_numbers<float>(3'000'000));
   std::vector<float> before = memory;
@@ -95,6 +97,10 @@ struct Model {
     add(taut::L2{0.2}, 300, 200);
     add(OrthogonalRegularizer{.mode = taut::Mode::kColumns}, 100, 400);
     add(taut::L2{0}, 30, 20);
+    add(taut::SoftOrthogonalRegularizer{.diagonal = false}, 90, 60);
+    add(taut::GroupLasso{}, 3, 70'000);
+    add(taut::L1{0.1}, 150, 100);
+    terms.back().importance = terms.back().x;
     add_copied();
     values.resize(terms.size());
   }
@@ -110,22 +116,45 @@ struct Model {
   bool is_untouched() const { return same_bits(memory, before); }
 };
 
+// Calls one of the functions for all terms.
+using Batch = void (*)(Model& model, taut::Workspace* workspace);
+
+constexpr Batch kBatches[] = {
+    [](Model& model, taut::Workspace* workspace) {
+      taut::value_and_grad(model.terms, 0.5, model.values, workspace);
+    },
+    [](Model& model, taut::Workspace* workspace) {
+      taut::accumulate_grad(model.terms, 0.5, model.values, workspace);
+    },
+    [](Model& model, taut::Workspace* workspace) {
+      std::vector<taut::ProxTerm> steps;
+      for (const auto& [regularizer, _, x, reference, importance] : model.terms) {
+        const bool has_step = !std::holds_alternative<OrthogonalRegularizer>(regularizer) &&
+                              !std::holds_alternative<taut::SoftOrthogonalRegularizer>(regularizer);
+        if (has_step) steps.push_back({regularizer, x, reference, importance});
+      }
+      taut::prox(steps, 0.5, workspace);
+    },
+};
+
 TEST_CASE("a batch that runs out of memory has written nothing") {
   for (const int threads : {1, 3}) {
     const UsedThreads used(threads);
-    Model expected;
-    taut::value_and_grad(expected.terms, 0.5, expected.values);
-    for (const bool has_workspace : {false, true}) {
-      Model model;
-      taut::Workspace workspace;
-      const auto call = [&] {
-        if (has_workspace) workspace.clear();
-        taut::value_and_grad(model.terms, 0.5, model.values, has_workspace ? &workspace : nullptr);
-      };
-      INFO("threads " << threads << ", workspace " << has_workspace);
-      CHECK(fail_everywhere(call, [&] { return model.is_untouched(); }) > 1);
-      CHECK(same_bits(model.memory, expected.memory));
-      CHECK(same_bits(model.values, expected.values));
+    for (std::size_t function = 0; function < std::size(kBatches); ++function) {
+      Model expected;
+      kBatches[function](expected, nullptr);
+      for (const bool has_workspace : {false, true}) {
+        Model model;
+        taut::Workspace workspace;
+        const auto call = [&] {
+          if (has_workspace) workspace.clear();
+          kBatches[function](model, has_workspace ? &workspace : nullptr);
+        };
+        INFO("threads " << threads << ", function " << function << ", workspace " << has_workspace);
+        CHECK(fail_everywhere(call, [&] { return model.is_untouched(); }) > 1);
+        CHECK(same_bits(model.memory, expected.memory));
+        CHECK(same_bits(model.values, expected.values));
+      }
     }
   }
 }

@@ -397,6 +397,56 @@ def test_gradients_of_custom_ones_are_checked_before_one_is_written():
     assert not grads["a"].any()
 
 
+@pytest.mark.parametrize("wrong", ["read-only", "int64", "list"])
+def test_gradients_of_custom_ones_that_cannot_be_added_to_are_errors_first(wrong):
+    bad = {"read-only": np.zeros(3), "int64": np.zeros(3, np.int64), "list": [0.0, 0.0, 0.0]}[wrong]
+    if wrong == "read-only":
+        bad.flags.writeable = False
+    params, grads = {name: np.ones(3) for name in "abc"}, {"a": np.zeros(3), "c": np.zeros(3)}
+    penalties = Penalties([("c", L2(1.0)), ("*", Custom())])
+    with pytest.raises((TypeError, ValueError), match=f"^b: .*{wrong}|for b.*{wrong}"):
+        penalties.accumulate_grad(params, grads | {"b": bad})
+    assert not grads["a"].any()
+    assert not grads["c"].any()
+
+
+class Failing(Custom):
+    def value_and_grad(self, x, scale=1.0):
+        raise MemoryError
+
+
+def test_when_a_custom_one_fails_nothing_is_written():
+    params, grads = {name: np.ones(3) for name in "abc"}, {name: np.zeros(3) for name in "abc"}
+    penalties = Penalties([("a", Custom()), ("b", Failing()), ("c", L2(1.0))])
+    with pytest.raises(MemoryError) as raised:
+        penalties.accumulate_grad(params, grads)
+    assert not any(grad.any() for grad in grads.values())
+    assert not hasattr(raised.value, "__notes__")
+
+
+class FailingToAdd(Custom):
+    def accumulate_grad(self, x, grad, scale=1.0):
+        raise MemoryError
+
+    def prox(self, x, step):
+        raise MemoryError
+
+
+def test_what_was_written_before_a_failure_is_named():
+    params, grads = {name: np.ones(3) for name in "abc"}, {name: np.zeros(3) for name in "abc"}
+    penalties = Penalties([("a", Doubled(1.0)), ("b", FailingToAdd()), ("c", L2(1.0))])
+    for call in (
+        lambda: penalties.accumulate_grad(params, grads),
+        lambda: penalties.prox(params, 0.1),
+    ):
+        with pytest.raises(MemoryError) as raised:
+            call()
+        assert raised.value.__notes__ == ["Written before this, at least in part: 'a', 'b'"]
+    assert grads["a"].any()
+    assert not grads["c"].any()
+    assert (params["c"] == 1).all()
+
+
 def test_names_that_collide_are_an_error():
     for params in ({"a/b": np.ones(3), "a": {"b": np.ones(5)}}, [("w", np.ones(1))] * 2):
         with pytest.raises(ValueError, match="Two parameters"):

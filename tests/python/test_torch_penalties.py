@@ -327,6 +327,29 @@ def test_mistakes_name_the_parameter_and_nothing_is_written():
         )
 
 
+class Square(Regularizer):
+    def __call__(self, x):
+        return (x * x).sum()
+
+
+def test_gradients_of_custom_ones_that_cannot_be_added_to_are_errors_first():
+    with torch.inference_mode():
+        inference = torch.zeros(3)
+    params = {"a": torch.ones(3), "b": torch.ones(3)}
+    for wrong, message in (
+        (torch.zeros(1).expand(3), "memory of its own"),
+        (torch._efficientzerotensor(3), "memory of its own"),
+        (torch.zeros(3, device="meta"), "meta"),
+        (torch.zeros(3, dtype=torch.int64), "int64"),
+        (inference, "inference_mode"),
+        (np.zeros(3), "ndarray"),
+    ):
+        grads = {"a": torch.zeros(3), "b": wrong}
+        with pytest.raises((TypeError, ValueError), match=f"b: .*{message}|for b.*{message}"):
+            Penalties([("*", Square())]).accumulate_grad(params, grads)
+        assert not grads["a"].any()
+
+
 @pytest.mark.parametrize("call", ["accumulate_grad", "prox"])
 def test_what_a_batch_writes_tells_autograd(call):
     weight, factor = torch.ones(4), torch.ones(4, requires_grad=True)

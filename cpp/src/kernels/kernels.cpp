@@ -31,6 +31,7 @@ constexpr GramKernel gram_kernel() {
       .multiply_signs = multiply_signs<T>,
       .sign_scratch = kSignScratch<T>,
       .finish = finish<Storage>,
+      .copy_panels = copy_panels<Storage>,
       .stream_pack = stream_pack<Storage>,
       .stream_tile = stream_tile<Storage>,
       .stream_finish = stream_finish<Storage>,

@@ -240,8 +240,12 @@ struct GramKernel {
   void (*finish)(const GramMatrix& matrix, std::size_t begin, std::size_t end, double coefficient,
                  const GramTarget& target);
 
+  // Copies a group to the panels again, as `pack` has scaled it: of a matrix with some of its
+  // coordinates, and without `rows`.
+  void (*copy_panels)(const GramMatrix& matrix, std::size_t begin);
+
   // The same work for a matrix of one tile, which may be so long that its copies
-  // would be many times as large: `rows`, `directions` and `gradients` have room for kGramWindow
+  // would be many times as large: `rows`, `panels` and `gradients` have room for kGramWindow
   // coordinates of it.
 
   // pack, but for the copies.

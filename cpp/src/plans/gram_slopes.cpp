@@ -1,7 +1,4 @@
-// From the signs of all pairs to the gradient of a range of the vectors: the signs times the
-// directions, a window of coordinates after the other. A window of all vectors is copied, used for
-// all of the range, and forgotten, so that it stays in a cache. The bits are those of the whole
-// penalty: see kernels/gram/stream.hpp.
+// From the signs of all pairs to the gradient of a range of the vectors, window by window.
 
 #include <algorithm>
 #include <cmath>
@@ -10,6 +7,7 @@
 #include "plans/fill.hpp"
 #include "plans/gram_share.hpp"
 #include "plans/gram_vectors.hpp"
+#include "plans/gram_window.hpp"
 #include "plans/pair_words.hpp"
 #include "plans/sign_store.hpp"
 
@@ -22,7 +20,6 @@ class SlopesPlan final : public Plan {
              const Vectors& vectors, const Call& call)
       : kernel_(call.kernels().gram[static_cast<std::size_t>(problem.dtype)]),
         problem_(problem),
-        source_(vectors.arrays[0]),
         target_(vectors.arrays[1]),
         received_(signs),
         range_(vectors.range),
@@ -32,15 +29,16 @@ class SlopesPlan final : public Plan {
         words_(vectors.count, signs.count, kernel_.compute_size),
         coefficient_(problem.scale, factor, number_of_pairs(vectors.count)),
         finite_(are_finite(signs.measures)) {
+    const Vectors::Array& source = vectors.arrays[0];
     matrix_.vectors = vectors.count;
     matrix_.padded_vectors = round_up(vectors.count, kernel_.vector_multiple);
     matrix_.panel_vectors = round_up(vectors.count, kGramSignGroup);
     matrix_.gradient_vectors = round_up(targets_, kGramSignGroup);
     store_.tile = words_.tile;
     store_.own_group = words_.own_group;
-    Block scratch;
-    [[maybe_unused]] const Window counted(*this, scratch);
-    set_needs(2, scratch.used());
+    matrix_.source = {source.data, source.vector_stride, source.coordinate_stride};
+    windows_ = GramWindows(kernel_, matrix_, length_);
+    set_needs(2, windows_.scratch());
   }
 
   void place(Block& block) override {
@@ -56,8 +54,8 @@ class SlopesPlan final : public Plan {
       return {words_.tiles + 2, vectors + targets * vectors / kGramSignBlock};
     }
     const auto length = static_cast<double>(length_);
-    return {divide_up(length_, window()), vectors * length / kCopiesPerNanosecond +
-                                              targets * vectors * length / kSignsPerNanosecond};
+    return {windows_.count(), vectors * length / kCopiesPerNanosecond +
+                                  targets * vectors * length / kSignsPerNanosecond};
   }
 
   void run(std::size_t phase, std::size_t piece, std::byte* scratch) override {
@@ -70,31 +68,6 @@ class SlopesPlan final : public Plan {
   double combine() override { return 0; }
 
  private:
-  // One thread's memory for a window.
-  struct Window {
-    Window(const SlopesPlan& plan, Block& block)
-        : panels(block.take<std::byte>(plan.copied(plan.matrix_.panel_vectors))),
-          gradients(block.take<std::byte>(plan.copied(plan.matrix_.gradient_vectors))),
-          projections(block.take<double>(plan.targets_)),
-          tables(block.take<std::byte>(plan.kernel_.sign_scratch)) {}
-
-    std::byte* panels;
-    std::byte* gradients;
-    double* projections;
-    std::byte* tables;
-  };
-
-  // Coordinates at once: measured as the best where a second-level cache has 1 MB, which they fill
-  // by half.
-  std::size_t window() const {
-    constexpr std::size_t kBytes = std::size_t{512} << 10;
-    const std::size_t fit = kBytes / kernel_.compute_size / matrix_.panel_vectors;
-    return std::clamp(fit - fit % kGramCoordinates, kGramCoordinates, kGramWindow);
-  }
-  std::size_t copied(std::size_t vectors) const {
-    return checked_product(vectors, std::min(window(), round_up(length_, kGramCoordinates)),
-                           kernel_.compute_size);
-  }
   // Targets before the range, up to a whole group: they are computed, and not used.
   std::size_t before() const { return range_.begin - first_; }
 
@@ -162,7 +135,6 @@ class SlopesPlan final : public Plan {
       set_unit_weight(vector, 0);
     }
     std::fill(matrix_.factors + vectors, matrix_.factors + matrix_.padded_vectors, 1.0);
-    coefficient_.scale_reciprocals(matrix_.reciprocals, range_.begin, range_.end);
   }
 
   void set_unit_weight(std::size_t vector, double weight) {
@@ -175,29 +147,16 @@ class SlopesPlan final : public Plan {
 
   void multiply(std::size_t piece, std::byte* scratch) {
     if (!finite_) return fill_gradient_with_nan(problem_, piece, phase(1).pieces);
-    Block block(scratch);
-    const Window memory(*this, block);
-    GramMatrix matrix = matrix_;
-    const auto begin = static_cast<std::ptrdiff_t>(piece * window());
-    matrix.length = std::min(window(), length_ - piece * window());
-    matrix.source = {source_.data + begin * source_.coordinate_stride, source_.vector_stride,
-                     source_.coordinate_stride};
-    matrix.panels = memory.panels;
-    // Both from where the first vector's would stand.
-    matrix.gradients = memory.gradients - first_ * kernel_.panel * kernel_.compute_size;
-    matrix.projections = memory.projections - first_;
     const auto vector = static_cast<std::ptrdiff_t>(range_.begin);
-    const GramTarget target{
-        target_.data - vector * target_.vector_stride + begin * target_.coordinate_stride,
-        target_.vector_stride, target_.coordinate_stride,
-        problem_.gradient->dtype() == DType::kFloat32, false};
-    kernel_.stream_finish(matrix, range_.begin, range_.end, store_.signs(targets_, first_, 0),
-                          coefficient_.number, target, memory.tables);
+    const GramTarget target{target_.data - vector * target_.vector_stride, target_.vector_stride,
+                            target_.coordinate_stride,
+                            problem_.gradient->dtype() == DType::kFloat32, false};
+    windows_.finish(piece, matrix_, range_, store_.signs(targets_, first_, 0), coefficient_, target,
+                    scratch);
   }
 
   const GramKernel& kernel_;
   const Problem& problem_;
-  Vectors::Array source_;
   Vectors::Array target_;  // the gradient
   const ReceivedSigns& received_;
   VectorRange range_;
@@ -208,6 +167,7 @@ class SlopesPlan final : public Plan {
   GramCoefficient coefficient_;
   bool finite_;
   GramMatrix matrix_{};
+  GramWindows windows_;
   SignStore store_;
 };
 

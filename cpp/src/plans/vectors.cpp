@@ -102,8 +102,9 @@ Plan& make_copying_plan(const Problem& problem, const Layout& first,
   for (std::size_t array = 0; array < (problem.has_gradient() ? 2 : 1); ++array) {
     const std::size_t size = first.arrays[array].element_size;
     const std::size_t count = array == 0 ? copies.count : copies.range.end - copies.range.begin;
-    std::byte* data =
-        call.arena().take<std::byte>(checked_product(count, copies.length, size)).data();
+    const auto copy = call.arena().take<std::byte>(checked_product(count, copies.length, size));
+    copies.copied += copy.size();
+    std::byte* data = copy.data();
     const auto step = static_cast<std::ptrdiff_t>(size);
     copies.arrays[array] = {data, static_cast<std::ptrdiff_t>(copies.length) * step, step};
     kept[1 + array] = step;
@@ -119,6 +120,17 @@ void check_matrix(const char* title, bool flatten, const ConstView& x) {
   if (x.rank() == 2 || (flatten && x.rank() > 2)) return;
   throw InvalidArgument(std::string("Inputs to ") + title + " must have rank 2" +
                         (flatten ? " or more" : "") + ". Received: inputs.shape=" + shape_of(x));
+}
+
+std::atomic<bool> saves_all_memory{false};
+
+std::size_t most_memory(const ConstView& x, const Vectors& vectors) {
+  if (saves_all_memory.load(std::memory_order_relaxed)) return 0;
+  constexpr std::size_t kSmall = std::size_t{16} << 20;
+  // A stride of 0 makes more elements than memory has.
+  const std::size_t elements = std::min(x.size(), kMostMemory);
+  const std::size_t most = 3 * std::max(kSmall, elements * size_of(x.dtype()));
+  return most - std::min(most, vectors.copied);
 }
 
 std::size_t count_of_vectors(const ConstView& x, Mode mode) {
@@ -162,7 +174,7 @@ Plan& make_vector_plan(const Problem& problem, Mode mode, VectorRange range, con
   const std::size_t axis = vector_axis(x, mode);
   const std::array<std::ptrdiff_t, 2> strides{
       x.stride(axis), problem.has_gradient() ? problem.gradient->stride(axis) : 0};
-  Vectors vectors{count_of_vectors(x, mode), length_of_vectors(x, mode), range, {}};
+  Vectors vectors{count_of_vectors(x, mode), length_of_vectors(x, mode), range, {}, 0};
   if (x.rank() == 2) {  // as it is, backwards too
     vectors.arrays[0] = {writable(static_cast<const std::byte*>(x.data())), strides[0],
                          x.stride(1 - axis)};

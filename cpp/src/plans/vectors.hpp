@@ -4,6 +4,7 @@
 #define TAUT_PLANS_VECTORS_HPP_
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 
 #include "plans/plan.hpp"
@@ -27,6 +28,7 @@ struct Vectors {
   std::size_t length;  // coordinates of each
   VectorRange range;
   std::array<Array, 2> arrays;
+  std::size_t copied = 0;  // bytes that these arrays take, where they are copies
 };
 
 // Throws InvalidArgument, as Keras words it, unless x is a matrix; or may be read as one, where
@@ -53,6 +55,13 @@ Plan& make_vector_plan(const Problem& problem, Mode mode, const Call& call,
 // The same for a range of them: the gradient, and the problem's layout, are those of its slice.
 Plan& make_vector_plan(const Problem& problem, Mode mode, VectorRange range, const Call& call,
                        const VectorPlanMaker& maker);
+
+// In bytes, what a plan may work in, beside what each thread has for itself, so that with the
+// copies it is no more than three times what x takes, and 48 MB for a smaller x. A plan that would
+// take more by its quickest way has another one, with the same bits.
+std::size_t most_memory(const ConstView& x, const Vectors& vectors);
+// For tests, which so send small matrices the other ways: that is 0 while this is set.
+extern std::atomic<bool> saves_all_memory;
 
 // How many vectors there are, and coordinates of each.
 std::size_t count_of_vectors(const ConstView& x, Mode mode);

@@ -66,6 +66,10 @@ class FormulaLibrary(ArrayLibrary):
         kernel.check_step(factors, by)
         return kernel.stepped(self.xp, x, factors, by)
 
+    def check_gradient(self, name: str, x: Any, grad: Any) -> NoReturn:
+        """Raises a TypeError: arrays cannot be written."""
+        self._refuse("accumulate_grad", f"take value_and_grad, or {self.differentiator}")
+
     def add_in_place(self, grad: Any, slope: Any) -> NoReturn:
         """Raises a TypeError: arrays cannot be written."""
         self._refuse("accumulate_grad", f"take value_and_grad, or {self.differentiator}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from taut import _core
 from taut.arrays import library_of, native
 from taut.arrays.factors import read_step
 from taut.kernels import Sides
+from taut.written import Written
 
 
 class Group:
@@ -63,12 +65,49 @@ class Group:
 
     def accumulate_grad(self, grads: list[Any], scale: float) -> Any:
         """Adds `scale` times the gradients, in place, and returns the sum of the penalties."""
-        terms = zip(self.regularizers, self.arrays, grads, strict=True)
-        return add([regularizer.accumulate_grad(x, grad, scale) for regularizer, x, grad in terms])
+        return Group.begin(self, grads, scale, True, Written())()
 
     def add_gradients(self, grads: list[Any], scale: float) -> None:
         """Adds `scale` times the gradients, in place; the penalties are not asked for."""
         self.accumulate_grad(grads, scale)
+
+    def begin(
+        self, grads: list[Any], scale: float, value: bool, written: Written
+    ) -> Callable[[], Any]:
+        """Does all of `accumulate_grad` that may fail, so that nothing is written if it does.
+
+        But a regularizer that has an `accumulate_grad` of its own writes here, after all others
+        have computed their gradients.
+
+        Args:
+            grads: What is to be added to; it has been checked.
+            scale: What the gradients are multiplied with.
+            value: Whether the penalties are asked for.
+            written: Is told of what is written, here and by what this returns.
+
+        Returns:
+            What adds the rest, and returns the sum of the penalties.
+        """
+        terms = list(zip(self.names, self.regularizers, self.arrays, grads, strict=True))
+        values: dict[str, Any] = {}
+        slopes: dict[str, Any] = {}
+        for name, regularizer, x, _ in terms:
+            if regularizer._derives_accumulate_grad():
+                values[name], slopes[name] = regularizer.value_and_grad(x, scale)
+        for name, regularizer, x, grad in terms:
+            if name not in slopes:
+                written.names.append(name)
+                values[name] = regularizer.accumulate_grad(x, grad, scale)
+
+        def finish() -> Any:
+            total = add([values[name] for name in self.names])
+            for name, _, x, grad in terms:
+                if name in slopes:
+                    written.names.append(name)
+                    library_of(native(x)).add_in_place(native(grad), slopes[name])
+            return total
+
+        return finish
 
     def value_and_grad(self, scale: float) -> tuple[Any, list[Any]]:
         """Returns the sum of the penalties, and new arrays with `scale` times their gradients."""
@@ -81,9 +120,10 @@ class Group:
         for x, grad in zip(map(native, self.arrays), grads, strict=True):
             library_of(x).keep_gradient(x, grad)
 
-    def prox(self, step: float) -> None:
-        """Takes the proximal step of each parameter, in place."""
-        for regularizer, x in zip(self.regularizers, self.arrays, strict=True):
+    def prox(self, step: float, written: Written) -> None:
+        """Takes the proximal step of each parameter, in place; `written` is told of them."""
+        for name, regularizer, x in zip(self.names, self.regularizers, self.arrays, strict=True):
+            written.names.append(name)
             regularizer.prox(x, step)
 
     def proximal(self, step: Any) -> list[Any]:
@@ -101,7 +141,10 @@ class CoreGroup(Group):
     Attributes:
         sides: The references and the importances of the arrays, None for an array that has none;
             two empty lists where no array has any.
+        before_writing: What its calls raise before they write, and never later.
     """
+
+    before_writing: ClassVar[tuple[type[Exception], ...]] = (TypeError, ValueError, MemoryError)
 
     def __init__(
         self,
@@ -145,6 +188,16 @@ class CoreGroup(Group):
         )
         return sum(values, 0.0)
 
+    def begin(
+        self, grads: list[Any], scale: float, value: bool, written: Written
+    ) -> Callable[[], Any]:
+        """Returns what does all: the core takes its memory before it writes."""
+        return partial(self._add_at_once, grads, scale, value, written)
+
+    def _add_at_once(self, grads: list[Any], scale: float, value: bool, written: Written) -> Any:
+        with written.unless(self.before_writing, self.names):
+            return (self.accumulate_grad if value else self.add_gradients)(grads, scale)
+
     def value_and_grad(self, scale: float) -> tuple[Any, list[Any]]:
         """Returns the sum of the penalties, and new arrays with `scale` times their gradients."""
         grads = list(map(library_of(self.arrays[0]).zeros_like, self.arrays))
@@ -163,8 +216,12 @@ class CoreGroup(Group):
         for x, grad in zip(self.arrays, grads, strict=True):
             keep_gradient(x, grad)
 
-    def prox(self, step: float) -> None:
-        """Takes the proximal step of each parameter, in place."""
+    def prox(self, step: float, written: Written) -> None:
+        """Takes the proximal step of each parameter, in place; `written` is told of them."""
+        with written.unless(self.before_writing, self.names):
+            self._step(step)
+
+    def _step(self, step: float) -> None:
         _core.batch_prox(self.names, self.kernels(), self.indices, self.arrays, step, *self.sides)
 
     def proximal(self, step: Any) -> list[Any]:

@@ -66,6 +66,14 @@ class NumPy(ArrayLibrary):
             f"define {name}.value_and_grad(x, scale=1.0)"
         )
 
+    def check_gradient(self, name: str, x: Any, grad: Any) -> None:
+        """Raises a TypeError or a ValueError for what could not be added to."""
+        array = _written(grad, "accumulate_grad", name)
+        if not array.flags.writeable:
+            raise ValueError(f"{name}: expected an array that can be written. It is read-only")
+        if not np.can_cast(np.float64, array.dtype, "same_kind"):
+            raise TypeError(f"{name}: expected a gradient of floats. Received: {array.dtype}")
+
     def add_in_place(self, grad: Any, slope: Any) -> None:
         """Adds a gradient to another one."""
         _written(grad, "accumulate_grad", "the gradient")[...] += slope

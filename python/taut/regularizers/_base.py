@@ -79,6 +79,10 @@ class Regularizer(_Root):
         library_of(native(x)).add_in_place(native(grad), slope)
         return total if value else None
 
+    def _derives_accumulate_grad(self) -> bool:
+        """Returns whether `accumulate_grad` adds what `value_and_grad` returns, and no more."""
+        return type(self).accumulate_grad is Regularizer.accumulate_grad
+
     def prox(self, x: Any, step: float) -> None:
         """Replaces `x` by its proximal step, `argmin_y step * penalty(y) + |y - x|**2 / 2`.
 

@@ -112,7 +112,10 @@ class KernelRegularizer(ClosedRegularizer):
         Raises:
             TypeError: If an array has another dtype.
             ValueError: If a factor is negative or not finite, `x` has a wrong rank, or `grad` does
-                not fit. In these cases nothing has been written.
+                not fit.
+            MemoryError: If there is not enough. Nothing has been written in any of these cases.
+            KeyboardInterrupt: Or what else a signal's handler raises during a long call: the
+                gradient may have been added to in part then, and a note on the error says so.
         """
         if type(x) is ndarray and type(grad) is ndarray:
             total = self._compiled_accumulate_grad(x, grad, self._factors(), scale)

@@ -40,6 +40,11 @@ void copy_scaled(const GramMatrix& window, std::size_t begin,
 }
 
 template <typename Storage>
+void copy_panels(const GramMatrix& matrix, std::size_t begin) {
+  copy_scaled<Storage>(matrix, begin, nullptr);
+}
+
+template <typename Storage>
 bool stream_pack(const GramMatrix& matrix, std::size_t begin) {
   using T = ComputeOf<Storage>;
   GroupMeasure<T> measures;

@@ -5,6 +5,8 @@ A kernel differentiates once; a second derivative is taken through JAX's own ope
 
 from __future__ import annotations
 
+import atexit
+import sys
 from functools import partial
 from typing import Any
 
@@ -23,6 +25,14 @@ from taut.kernels import Kernel, Presence
 
 for _name, _handler in _core.jax_handlers.items():
     jax.ffi.register_ffi_target(_name, _handler, platform="cpu")
+
+
+@atexit.register  # after JAX's own function, and so called before that waits for XLA's threads
+def _abandon_calls() -> None:
+    """Ends what XLA still computes where a Ctrl-C ends the process, which would wait for it."""
+    if issubclass(getattr(sys, "last_type", None) or object, KeyboardInterrupt):
+        _core.abandon_jax_calls()
+
 
 _STATIC = (2, 3, 4)  # the kernel, its options, and which terms there are
 

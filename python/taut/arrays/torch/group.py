@@ -138,7 +138,7 @@ class TensorGroup(CoreGroup):
         )
         return total_of(values, self.arrays), grads
 
-    def prox(self, step: float) -> None:
+    def _step(self, step: float) -> None:
         """Takes the proximal step of each tensor, in place and without a graph."""
         check_not_observed("prox")
         views = list(map(view_of, self.arrays))

@@ -147,6 +147,24 @@ class Torch(ArrayLibrary):
             (grad,) = torch.autograd.grad(total * scale, weight, allow_unused=True)
         return total.detach(), torch.zeros_like(weight) if grad is None else grad
 
+    def check_gradient(self, name: str, x: Tensor, grad: Any) -> None:
+        """Raises a TypeError or a ValueError for what could not be added to."""
+        written = _written(grad, "accumulate_grad", name)
+        if written.device != x.device:
+            raise ValueError(
+                f"{name}: the gradient must be where x is, on {x.device}. "
+                f"Received: {written.device}"
+            )
+        if is_observed():
+            return
+        if written._is_zerotensor() or torch._debug_has_internal_overlap(written) == 1:
+            raise ValueError(f"{name}: each element of a gradient must have memory of its own")
+        if written.is_inference() and not torch.is_inference_mode_enabled():
+            raise ValueError(
+                f"{name}: a gradient that was made under torch.inference_mode() can be written "
+                "there alone"
+            )
+
     def add_in_place(self, grad: Any, slope: Tensor) -> None:
         """Adds a gradient to another one, in place and without a graph."""
         written = _written(grad, "accumulate_grad", "the gradient")

@@ -29,6 +29,9 @@ from taut.arrays.torch.sharded.nodes import Total
 class ShardedGroup(CoreGroup):
     """Penalties of DTensors in the CPU's memory, whose sums travel together."""
 
+    # What has an owner is written in turns, and each of them takes memory.
+    before_writing = (TypeError, ValueError)
+
     @cached_property
     def layouts(self) -> list[Layout]:
         """How each tensor lies."""
@@ -100,7 +103,7 @@ class ShardedGroup(CoreGroup):
         total = batch.total(batch.value_and_grad(slopes, scale))
         return total_of([total], self.arrays), list(map(with_layout_of, self.arrays, slopes))
 
-    def prox(self, step: float) -> None:
+    def _step(self, step: float) -> None:
         """Takes the proximal step of what this rank holds, in place and without a graph."""
         check_not_observed("prox")
         batch = self._batch()

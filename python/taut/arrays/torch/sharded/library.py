@@ -32,6 +32,7 @@ from taut.arrays.torch.sharded.group import (
 from taut.arrays.torch.sharded.layout import Layout, local_of, with_layout_of
 from taut.kernels import Kernel, Sides
 from taut.kernels.checks import NEGATIVE_IMPORTANCE
+from taut.written import Written
 
 
 class Sharded(Torch):
@@ -88,7 +89,7 @@ class Sharded(Torch):
                 "prox needs what this rank holds in the CPU's memory. "
                 f"Received: a DTensor on {x.device}: take proximal"
             )
-        self._group(kernel, x, factors).prox(step)
+        self._group(kernel, x, factors).prox(step, Written())
 
     def proximal(self, kernel: Kernel, x: DTensor, factors: Factors, step: Any) -> DTensor:
         """Returns the proximal step of x, differentiable where that is asked for."""

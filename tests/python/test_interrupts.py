@@ -1,0 +1,172 @@
+"""A Ctrl-C ends whatever computes, long before it is done, as an error of the caller's own."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from programs import ENVIRONMENT
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="SIGINT is sent in other ways elsewhere")
+
+# Twenty seconds and more on one thread; interrupts are seen within half a second.
+SHAPE = (40_000, 1000)
+LONG_BEFORE = 10
+
+PROGRAM = """
+from functools import partial
+import numpy as np, taut
+from taut import Penalties
+from taut.regularizers import OrthogonalRegularizer, SoftOrthogonalRegularizer
+taut.set_num_threads(1)
+x = np.random.default_rng(0).random({shape}, np.float32)
+def run(call):
+    print("ready", flush=True)
+    try:
+        call()
+        print("done", flush=True)
+    except KeyboardInterrupt as error:
+        print("interrupted", *getattr(error, "__notes__", ()), flush=True)
+"""
+
+
+@contextlib.contextmanager
+def start(code):
+    """Runs a program, and gives it when it has been in the middle of its call for a while."""
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM.format(shape=SHAPE) + code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+    ) as process:
+        try:
+            assert process.stdout.readline() == "ready\n", process.stderr.read()
+            time.sleep(1.0)
+            yield process
+        finally:
+            process.kill()
+
+
+def interrupt(code):
+    """Returns what a program says to a Ctrl-C in the middle of its call."""
+    with start(code) as process:
+        process.send_signal(signal.SIGINT)
+        begin = time.monotonic()
+        answer = process.stdout.readline()
+        seconds = time.monotonic() - begin
+    assert seconds < LONG_BEFORE
+    return answer.strip()
+
+
+@pytest.mark.parametrize("name", ["OrthogonalRegularizer", "SoftOrthogonalRegularizer"])
+def test_numpy(name, interruptible):
+    assert interrupt(f"run(lambda: {name}().value_and_grad(x))") == "interrupted"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "partial(OrthogonalRegularizer().accumulate_grad, x, x * 0)",
+        "Penalties([('*', OrthogonalRegularizer())]).bind([x], [x * 0]).accumulate_grad",
+    ],
+)
+def test_an_interrupt_says_that_gradients_may_have_been_written(call, interruptible):
+    note = "interrupted taut was interrupted: some of this call's gradients, or parts of them"
+    assert interrupt(f"run({call})").startswith(note)
+
+
+def test_an_interrupt_of_a_batch_names_the_parameters(interruptible):
+    code = """
+penalties = Penalties([("*", OrthogonalRegularizer())])
+grads = {"a": x * 0, "b": x[:9] * 0}
+run(lambda: penalties.accumulate_grad({"a": x, "b": x[:9]}, grads))
+"""
+    assert interrupt(code).endswith("Written before this, at least in part: 'a', 'b'")
+
+
+def test_the_backward_pass_of_torch(interruptible):
+    pytest.importorskip("torch")
+    code = """
+import torch
+weight = torch.from_numpy(x[:30_000]).requires_grad_()
+taut.set_num_threads(2)
+total = Penalties([("*", OrthogonalRegularizer())])({"w": weight})
+taut.set_num_threads(1)
+run(total.backward)
+"""
+    assert interrupt(code) == "interrupted"
+
+
+@pytest.mark.parametrize(
+    "function", ["penalty", "jax.grad(penalty)", "jax.vmap(penalty)", "lambda x: penalty(x @ x.T)"]
+)
+def test_a_call_that_jax_has_compiled(function, interruptible):
+    pytest.importorskip("jax")
+    shape = "(1, *x.shape)" if "vmap" in function else "x.shape"
+    code = f"""
+import jax
+penalty = OrthogonalRegularizer()
+x = jax.numpy.asarray(x).reshape({shape})
+call = jax.jit({function}).lower(x).compile()
+run(lambda: jax.block_until_ready(call(x)))
+"""
+    if "@" in function:
+        code = code.replace("x.T", "x[:2000].T")
+    assert interrupt(code) == "interrupted"
+
+
+@pytest.mark.parametrize("function", ["penalty", "jax.grad(penalty)"])
+def test_a_process_that_computes_by_jax_ends_at_once(function, interruptible):
+    pytest.importorskip("jax")
+    code = f"""
+import jax
+penalty = OrthogonalRegularizer()
+x = jax.numpy.asarray(x)
+call = jax.jit({function}).lower(x).compile()
+print("ready", flush=True)
+jax.block_until_ready(call(x))
+"""
+    with start(code) as process:
+        begin = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        output, error = process.communicate(timeout=120)
+    assert time.monotonic() - begin < LONG_BEFORE
+    assert (process.returncode, output) == (-signal.SIGINT, "")
+    assert error.strip().endswith("KeyboardInterrupt")
+
+
+HOLD = """
+import os, sys
+import taut.inspect.inspection as inspection
+from taut.command.main import main
+measure = inspection.elements.measure
+def said(x):
+    os.write(2, b"ready\\n")
+    return measure(x)
+inspection.elements.measure = said
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("seconds", [0.2, 2.0])  # within its elements, and its rows
+def test_inspect_of_a_large_tensor(seconds, tmp_path, interruptible):
+    pytest.importorskip("rich")
+    path = tmp_path / "large.npy"
+    np.save(path, np.random.default_rng(0).random((25_000, 1500), np.float32))
+    command = [sys.executable, "-c", HOLD, "inspect", str(path)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
+    ) as process:
+        try:
+            assert process.stderr.readline() == "ready\n"
+            time.sleep(seconds)
+            process.send_signal(signal.SIGINT)
+            output, error = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert (process.returncode, output, error) == (130, "", "")
