@@ -15,6 +15,8 @@
 # make lint   what CI checks beside the tests
 # make test-emulated   the core's tests on an older processor and on an Arm one, by qemu-user, and
 #                      on Windows, by Wine
+# make fuzz   looks for an input that breaks a promise, ten minutes in the core and ten in Python; with
+#             TIME=60 a minute each. It needs clang
 # make frameworks   installs the frameworks whose tests are left out without them
 # make test-oldest-jax   runs JAX's tests against the oldest JAX that taut works with
 # All of it goes into .venv and build/, but for Wine's files; `make clean` removes all.
@@ -33,8 +35,8 @@ BUILD_REQUIREMENTS := "scikit-build-core>=0.11" "pybind11>=3.0" cmake ninja
 SOURCES := $(shell find cpp python -type f -not -name '*.pyc') CMakeLists.txt pyproject.toml README.md LICENSE
 
 .PHONY: all demo pictures docs test test-python test-cpp test-quick test-emulated test-aarch64 test-windows
-.PHONY: bench bench-detailed figures test-packaging frameworks test-oldest-jax soak sanitize tsan lint
-.PHONY: format clean
+.PHONY: bench bench-detailed figures test-packaging frameworks test-oldest-jax soak sanitize tsan
+.PHONY: fuzz fuzz-core fuzz-python lint format clean
 all: test
 # One pip at a time in $(VENV); compilers and tests have jobs of their own.
 .NOTPARALLEL:
@@ -199,6 +201,24 @@ sanitize: $(VENV)/tests
 
 tsan: $(VENV)/tests
 	$(call run_cpp_tests,tsan)
+
+# Seconds that each fuzzer has. What one of them finds is told as a test to paste, and lies in
+# build/fuzz/; so do the inputs with which it goes on the next time.
+TIME ?= 600
+FUZZERS := build/cpp/fuzz/tests/cpp/fuzz
+fuzz: fuzz-core fuzz-python
+
+fuzz-core: $(VENV)/tests
+	mkdir -p build/fuzz/corpus && $(BIN)/python tests/cpp/initial_cache.py > build/tests.cmake
+	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --preset fuzz -C build/tests.cmake
+	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build --preset fuzz
+	rm -f build/fuzz/*-*
+	$(FUZZERS)/fuzz_core -max_total_time=$(TIME) -max_len=256 -len_control=0 -timeout=60 -print_final_stats=1 \
+	  -verbosity=0 -print_funcs=0 -artifact_prefix=build/fuzz/ build/fuzz/corpus tests/cpp/fuzz/corpus \
+	  || { $(FUZZERS)/replay --print build/fuzz/*-*; exit 1; }
+
+fuzz-python: $(VENV)/tests
+	$(BIN)/python tests/python/fuzz/run.py $(TIME)
 
 # $(1): a target for another machine; $(2), $(3): the compiler and the emulator that it needs. In CI
 # nothing may be left out.

@@ -46,7 +46,17 @@ def _register_one(name: str, target: Callable[..., Any]) -> None:
 
 
 def _known_to_keras(name: str) -> Any:
-    return _keras().saving.get_registered_object(name)
+    """Returns the class of regularizers that Keras knows by a name.
+
+    Of layers, functions and all else that is registered there, Keras does not say that they are
+    regularizers, and a stranger's config is not to reach them as such. A function that is one is
+    registered with taut.
+    """
+    keras = _keras()
+    found = keras.saving.get_registered_object(name)
+    if inspect.isclass(found) and issubclass(found, keras.regularizers.Regularizer):
+        return found
+    return None
 
 
 def patch() -> None:

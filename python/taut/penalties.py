@@ -8,9 +8,11 @@ from taut.arrays import library_of, native
 from taut.arrays.factors import Factor
 from taut.bound import BoundPenalties, By, FollowingPenalties
 from taut.kernels import Sides
+from taut.kernels.checks import check_option
 from taut.regularizers import deserialize, serialize
 from taut.rules import Plan, Rule, as_rule
 from taut.shares import tell_failure
+from taut.shown import shown
 from taut.sides import look_up
 from taut.tree import Parameters
 
@@ -285,7 +287,7 @@ class Penalties:
 
         It says whether there is a reference and an importance, but does not hold their arrays.
         """
-        rules = [[pattern, serialize(rule) if rule else None] for pattern, rule in self.rules]
+        rules = [[pattern, serialize(rule)] for pattern, rule in self.rules]
         config = {"rules": rules, "allow_unused": self.allow_unused}
         if self.match_all:
             config["match_all"] = True
@@ -309,20 +311,31 @@ class Penalties:
             importance: As in the constructor, if the config says that there is one.
 
         Raises:
-            ValueError: If an array is needed and not given.
+            ValueError: If the config is malformed, names a regularizer that is not known, or says
+                that there is one of these and it is not given.
         """
+        if not isinstance(config, Mapping):
+            raise ValueError(f"A config is a dictionary. Received: {shown(config)}")
+        pairs, flags = config.get("rules"), (False, True)
+        if not isinstance(pairs, list | tuple) or not all(map(_is_pair, pairs)):
+            raise ValueError(
+                "The rules of a config are pairs of a glob and the config of a regularizer. "
+                f"Received: {shown(pairs)}"
+            )
+        allow_unused = check_option("allow_unused", config.get("allow_unused", False), flags)
+        match_all = check_option("match_all", config.get("match_all", False), flags)
         given = {"reference": reference, "importance": importance}
         if missing := [what for what, table in given.items() if config.get(what) and table is None]:
             raise ValueError(
                 f"These penalties need arrays that a config does not hold: give {missing[0]}=, in "
                 "the structure of the parameters"
             )
-        rules = [
-            (pattern, deserialize(rule, custom_objects) if rule else None)
-            for pattern, rule in config["rules"]
-        ]
-        match_all = config.get("match_all", False)
-        return cls(rules, config["allow_unused"], match_all, reference, importance)
+        rules = [(pattern, deserialize(rule, custom_objects)) for pattern, rule in pairs]
+        return cls(rules, allow_unused, match_all, reference, importance)
+
+
+def _is_pair(rule: Any) -> bool:
+    return isinstance(rule, list | tuple) and len(rule) == 2 and isinstance(rule[0], str)
 
 
 def _count(table: Parameters) -> int:

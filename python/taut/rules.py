@@ -10,6 +10,7 @@ from taut.regularizers import get
 from taut.regularizers._base import Regularizer, as_regularizer
 from taut.regularizers._kernel import KernelRegularizer, kernel_of
 from taut.regularizers._registry import builtins
+from taut.shown import shown
 
 Rule = tuple[str, Callable[..., Any] | None]
 
@@ -24,7 +25,7 @@ def as_rule(pair: Any) -> Rule:
     if not (isinstance(pair, tuple | list) and len(pair) == 2 and isinstance(pair[0], str)):
         raise TypeError(
             "expected a list of rules, each a pair of a glob and a regularizer. "
-            f"Received as a rule: {pair!r}"
+            f"Received as a rule: {shown(pair)}"
         )
     return pair[0], get(pair[1])
 
@@ -123,5 +124,17 @@ def _with_prox() -> list[str]:
 
 
 def _matches(name: str, pattern: str) -> bool:
-    """Returns whether a pattern is a name, brackets and all, or a glob that matches it."""
-    return name == pattern or fnmatchcase(name, pattern)
+    """Returns whether a pattern is a name, brackets and all, or a glob that matches it.
+
+    In a time that grows as the product of their lengths, whatever they are.
+    """
+    return name == pattern or fnmatchcase(name, _with_closed_brackets(pattern))
+
+
+def _with_closed_brackets(pattern: str) -> str:
+    """Returns a glob that means the same, and has no bracket that nothing closes.
+
+    Of each of those, fnmatch looks for the end anew. They stand for themselves.
+    """
+    end = pattern.rfind("]") + 1
+    return pattern[:end] + pattern[end:].replace("[", "[[]")

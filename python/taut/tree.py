@@ -37,7 +37,7 @@ def leaves(params: Parameters) -> dict[str, Any]:
 
     Raises:
         TypeError: If `params` are no names and arrays.
-        ValueError: If two leaves have the same name.
+        ValueError: If two leaves have the same name, or containers are nested without an end.
     """
     return look(params)[0]
 
@@ -47,7 +47,10 @@ def look(params: Parameters) -> tuple[dict[str, Any], bool]:
     if type(params) is dict and {*map(type, params.values())} == {ndarray}:
         return params, False  # without asking 200 arrays whether they hold others
     found: dict[str, Any] = {}
-    is_live = _collect(_root(params), "", found)
+    try:
+        is_live = _collect(_root(params), "", found)
+    except RecursionError:
+        raise _too_deep() from None
     if not isinstance(params, Mapping) and any(map(_is_bare, found.values())):
         raise _no_parameters(params)
     return found, is_live
@@ -81,9 +84,16 @@ def replace(params: Parameters, values: Mapping[str, Any]) -> Any:
         pairs = zip(node.children, names, strict=True)
         return node.make([replaced(child, each) for child, each in pairs])
 
-    node = _root(params)
-    pairs = zip(node.children, _names(node, ""), strict=True)
-    return node.make([replaced(child, name) for child, name in pairs])
+    try:
+        node = _root(params)
+        pairs = zip(node.children, _names(node, ""), strict=True)
+        return node.make([replaced(child, name) for child, name in pairs])
+    except RecursionError:
+        raise _too_deep() from None
+
+
+def _too_deep() -> ValueError:
+    return ValueError("The parameters are nested too deeply, or within themselves")
 
 
 def _names(node: _Node, prefix: str) -> list[str]:
@@ -138,7 +148,7 @@ def _node(x: Any) -> _Node | None:
 
 
 def _node_of_sequence(x: Any) -> _Node | None:
-    if x and _holds_numbers(x):
+    if _holds_numbers(x):
         return None  # an array in Python's own words
     if hasattr(x, "_fields"):
         return _Node(x._fields, x, lambda new: type(x)(*new))
@@ -146,10 +156,19 @@ def _node_of_sequence(x: Any) -> _Node | None:
 
 
 def _holds_numbers(x: Any) -> bool:
+    """Returns whether there are numbers in lists, nested or not, and nothing else."""
+    return _holds_numbers_at_most(x) and _holds_any(x)
+
+
+def _holds_numbers_at_most(x: Any) -> bool:
     return all(
-        _holds_numbers(item) if isinstance(item, list | tuple) else isinstance(item, Number)
+        _holds_numbers_at_most(item) if isinstance(item, list | tuple) else isinstance(item, Number)
         for item in x
     )
+
+
+def _holds_any(x: Any) -> bool:
+    return any(_holds_any(item) if isinstance(item, list | tuple) else True for item in x)
 
 
 def _make_mapping(x: Mapping[Any, Any], children: list[Any]) -> Any:

@@ -281,7 +281,7 @@ inline bool is_close(double computed, Real exact, Real tolerance, const Format& 
   if (!std::isfinite(exact)) return static_cast<Real>(computed) == exact;
   if (std::isinf(computed)) {
     const Real overflow = static_cast<Real>(format.largest()) * (1 + format.roundoff() / 2);
-    return std::signbit(computed) == std::signbit(exact) && std::abs(exact) + tolerance >= overflow;
+    return (computed > 0 ? exact : -exact) + tolerance >= overflow;
   }
   return std::abs(static_cast<Real>(computed) - exact) <= tolerance;
 }

@@ -137,3 +137,23 @@ def test_a_scale_that_is_not_a_number(regularizer):
         with pytest.raises(TypeError):
             regularizer.accumulate_grad(np.ones((3, 3)), grad, scale=scale)
     assert (grad == 1).all()
+
+
+def test_what_numpy_cannot_read_is_no_array():
+    class Described:
+        def __init__(self, shape):
+            self.__array_interface__ = {"shape": shape, "typestr": "<f8", "data": (0, False)}
+
+    with pytest.raises(TypeError, match=r"memory that NumPy reads\. Received: Described"):
+        L2()(Described((10**30,)))
+
+
+def test_lists_without_an_end():
+    itself = []
+    itself += [itself, itself]
+    nested = [1.0]
+    for _ in range(5_000):
+        nested = [nested]
+    for x in (itself, nested):
+        with pytest.raises(ValueError, match="at most 64 axes"):
+            L2()(x)

@@ -94,6 +94,19 @@ def test_the_oldest_keras(backend):
     run_cases(backend, QUICK + COMPILED, OLDEST)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", [None, OLDEST], ids=["newest", "oldest"])
+def test_safe_mode(folder):
+    """Which is the same on each backend."""
+    for module in ("keras", "jax", "h5py"):
+        if find_spec(module) is None:
+            require(module)
+    if folder and not folder.exists() and not os.environ.get("CI"):
+        pytest.skip("`make frameworks` installs it")
+    more = {"TAUT_KERAS_IS_OLDEST": "1"} if folder else {}
+    run_cases("jax", [CASES / "safe_mode.py"], folder, **more)
+
+
 def test_kerass_own_test(backend, tmp_path):
     spec = find_spec("keras.src.regularizers.regularizers_test")
     text = Path(spec.origin).read_text(encoding="utf-8")

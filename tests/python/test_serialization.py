@@ -327,3 +327,84 @@ def test_a_config_that_is_nested_too_deeply_is_refused():
         config = {"class_name": "ActivityRegularizer", "config": {"regularizer": config}}
     with pytest.raises(ValueError, match="nested too deeply"):
         deserialize(config)
+
+
+def test_integers_of_many_digits_are_refused_in_few_words():
+    for number in (10**400, -(10**400), 10**5000):
+        with pytest.raises(
+            ValueError, match=r"non-negative float\. Received: l2=<an integer of \d+ bits>"
+        ):
+            L2(number)
+
+
+def test_a_factor_is_no_list_of_any_depth():
+    nested = [0.5]
+    for _ in range(sys.getrecursionlimit()):
+        nested = [nested]
+    itself = []
+    itself += [itself, itself]
+    for factor in (nested, itself, [[1], [1, 2]]):
+        for make in (
+            L2,
+            lambda factor: deserialize({"class_name": "L2", "config": {"l2": factor}}),
+        ):
+            with pytest.raises(ValueError, match="expected a non-negative float") as refusal:
+                make(factor)
+            assert len(str(refusal.value)) < 1000
+        with pytest.raises(ValueError, match="Expected one of"):
+            OrthogonalRegularizer(mode=factor)
+
+
+@pytest.mark.parametrize("name", ["L2", "l2", "taut>L2", "mine>Custom"])
+def test_a_class_is_no_function(name):
+    register_serializable(package="mine", name="Custom")(L2Again)
+    with pytest.raises(ValueError, match=r"names none|Could not interpret"):
+        deserialize({"class_name": "function", "config": name})
+
+
+def test_what_is_not_called_is_no_regularizer():
+    class Settings:
+        def get_config(self):
+            return {}
+
+    for config in (
+        {"class_name": "Settings", "config": {}},
+        {"class_name": "number", "config": {}},
+    ):
+        with pytest.raises(ValueError, match="A config names a class of regularizers"):
+            deserialize(config, custom_objects={"Settings": Settings, "number": 5})
+    with pytest.raises(ValueError, match="names none: 5"):
+        deserialize({"class_name": "function", "config": "number"}, custom_objects={"number": 5})
+
+
+def test_a_class_that_needs_arguments_is_not_made_of_its_name():
+    register_serializable(package="mine", name="Needy")(Needy)
+    with pytest.raises(ValueError, match="Needy does not take this config"):
+        get("mine>Needy")
+
+
+class Needy(Within):
+    def __init__(self, strength):
+        self.strength = strength
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        5,
+        {},
+        {"rules": None},
+        {"rules": "l2"},
+        {"rules": [["*"]]},
+        {"rules": [[1, None]]},
+        {"rules": [["*", {}]]},
+        {"rules": [["*", ""]]},
+        {"rules": [["*", {"class_name": "Typo"}]]},
+        {"rules": [], "allow_unused": "yes"},
+        {"rules": [], "match_all": None},
+        {"rules": [], "reference": True},
+    ],
+)
+def test_a_malformed_config_of_penalties(config):
+    with pytest.raises(ValueError, match=r"config|Invalid|interpret"):
+        Penalties.from_config(config)

@@ -201,7 +201,19 @@ def test_bound_gradients_are_kept():
 
 
 def test_lists_of_numbers_are_arrays_and_empty_ones_are_nothing():
-    params = {"w": [[1.0, 2.0], [3.0, 4.0]], "empty": [], "nested": [[], {}]}
+    params = {"w": [[1.0, 2.0], [3.0, 4.0]], "empty": [], "nested": [[], {}], "lists": [[], [[]]]}
     assert Penalties([("*", L1(1.0))]).breakdown(params) == {"w": 10.0}
     with pytest.raises(ValueError, match="Two parameters"):
         Penalties([("*", L1(1.0))])({"a": [X], "a/0": X})
+
+
+def test_trees_without_an_end_are_refused():
+    within_itself = {"w": X}
+    within_itself["self"] = [within_itself]
+    nested = X
+    for _ in range(5_000):
+        nested = {"a": nested}
+    for params in (within_itself, nested, [1.0, [within_itself]]):
+        for call in (Penalties([("*", L1())]), Penalties([("*", L1())]).value_and_grad):
+            with pytest.raises(ValueError, match="nested too deeply, or within themselves"):
+                call(params)

@@ -50,8 +50,8 @@ TAUT_API double value_and_grad(const Regularizer& regularizer, const ConstView& 
 // 1 / (1 + 2 * step * l2); L1L2 does one after the other; group lasso multiplies each group w by
 // max(0, 1 - step * factor * √g / |w|). In float64, rounded once. NaN stays NaN.
 // Throws InvalidArgument, before anything is written, for a step that is negative or not finite or
-// whose product with a factor is not, for the orthogonal penalties, which have no such step in
-// closed form, and for an x that overlaps itself.
+// whose product with a factor is not (with l2: twice the product), for the orthogonal penalties,
+// which have no such step in closed form, and for an x that overlaps itself.
 TAUT_API void prox(const Regularizer& regularizer, const View& x, double step);
 
 }  // namespace taut

@@ -1,6 +1,6 @@
 #include "taut/pair_share.hpp"
 
-#include <cstring>
+#include <algorithm>
 #include <span>
 #include <string>
 
@@ -22,8 +22,10 @@ bool has_no_pairs(const OrthogonalRegularizer& regularizer, const ConstView& x) 
 }
 
 void clear(const PairSigns& signs, std::size_t vectors, PairShare share, DType dtype) {
-  std::memset(signs.words, 0, vectors * pair_words(vectors, share.count, dtype) * sizeof(PairWord));
-  std::memset(signs.measures, 0, vectors * kPairMeasures * sizeof(double));
+  // Of no vectors there may be no memory either.
+  const std::size_t words = vectors * pair_words(vectors, share.count, dtype);
+  std::fill_n(signs.words, words * sizeof(PairWord), std::byte{0});
+  std::fill_n(signs.measures, vectors * kPairMeasures, 0.0);
 }
 
 void check_share(PairShare share) {

@@ -1,6 +1,7 @@
 #include "views/layout.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 
@@ -67,10 +68,15 @@ class LayoutBuilder {
     std::size_t deciding = 0;
     while (deciding + 1 < kArrays && strides_[deciding][axis] == 0) ++deciding;
     if (strides_[deciding][axis] >= 0) return;
-    const auto last = static_cast<std::ptrdiff_t>(x_.extent(axis) - 1);
+    // In unsigned numbers, which may leave the range: an array that reaches beyond memory is
+    // refused where its range is looked at.
+    const std::uintptr_t last = x_.extent(axis) - 1;
     for (std::size_t array = 0; array < kArrays; ++array) {
-      layout_.arrays[array].origin += last * strides_[array][axis];
-      strides_[array][axis] = -strides_[array][axis];
+      const std::byte*& origin = layout_.arrays[array].origin;
+      const auto stride = static_cast<std::uintptr_t>(strides_[array][axis]);
+      origin = reinterpret_cast<const std::byte*>(reinterpret_cast<std::uintptr_t>(origin) +
+                                                  last * stride);
+      strides_[array][axis] = static_cast<std::ptrdiff_t>(0 - stride);
     }
   }
 
@@ -86,7 +92,10 @@ class LayoutBuilder {
       bool merges = true;
       for (std::size_t array = 0; array < kArrays; ++array) {
         const auto inner_extent = static_cast<std::ptrdiff_t>(extents_[inner]);
-        merges &= strides_[array][axis] == kept_strides_[array][inner] * inner_extent;
+        std::ptrdiff_t reach;
+        const bool overflows =
+            __builtin_mul_overflow(kept_strides_[array][inner], inner_extent, &reach);
+        merges &= !overflows && strides_[array][axis] == reach;
       }
       if (merges) {
         extents_[inner] *= extent;

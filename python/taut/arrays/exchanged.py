@@ -8,7 +8,7 @@ the way, and where there is no protocol, nothing is guessed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from numbers import Number
 from typing import Any, NoReturn
@@ -68,7 +68,7 @@ class Exchanged(WrappedLibrary):
 
     def native(self, x: Any) -> NDArray[Any]:
         """Returns what NumPy makes of x."""
-        array = np.asarray(x)
+        array = _read(np.asarray, x)
         if array.dtype == object:
             raise TypeError(
                 "expected an array of float64, float32, float16 or bfloat16. "
@@ -97,7 +97,7 @@ class _DLPack(Exchanged):
     """Objects that only DLPack reads."""
 
     def native(self, x: Any) -> NDArray[Any]:
-        return np.from_dlpack(x)
+        return _read(np.from_dlpack, x)
 
 
 class _JAXArrays(WrappedLibrary):
@@ -112,18 +112,38 @@ class _JAXArrays(WrappedLibrary):
         return x.__jax_array__()
 
 
+def _read(function: Callable[[Any], NDArray[Any]], x: Any) -> NDArray[Any]:
+    """Returns an array that x describes; a TypeError where NumPy finds that it is none of its."""
+    try:
+        return function(x)
+    except (BufferError, OverflowError, RuntimeError) as error:
+        raise TypeError(
+            f"expected an array in memory that NumPy reads. Received: {type(x).__name__}: {error}"
+        ) from error
+
+
 _ARRAYS, _LISTS, _DLPACK, _JAX_ARRAYS = Exchanged(), _Lists(), _DLPack(), _JAXArrays()
+_MOST_AXES = 64  # of NumPy's arrays
 
 
 def _check_items(items: Any) -> None:
-    for cls in {*map(type, items)}:
-        if issubclass(cls, list | tuple):
-            for item in items:
-                if isinstance(item, list | tuple):
-                    _check_items(item)
-        elif not (issubclass(cls, Number | np.generic | np.ndarray) and not hasattr(cls, "mask")):
-            raise TypeError(
-                "expected an array, or a list of numbers. Received: a list of "
-                f"{cls.__module__}.{cls.__qualname__}: stack them with their own library, or give "
-                "them to taut.Penalties, each under its name"
-            )
+    level = [items]
+    for _ in range(_MOST_AXES):
+        for cls in {type(item) for each in level for item in each}:
+            if not issubclass(cls, list | tuple):
+                _check_item(cls)
+        # Each list once, also where it is within itself.
+        inner = {id(x): x for each in level for x in each if isinstance(x, list | tuple)}
+        if not inner:
+            return
+        level = list(inner.values())
+    raise ValueError(f"expected an array of at most {_MOST_AXES} axes. Received: lists in lists")
+
+
+def _check_item(cls: type) -> None:
+    if not issubclass(cls, Number | np.generic | np.ndarray) or hasattr(cls, "mask"):
+        raise TypeError(
+            "expected an array, or a list of numbers. Received: a list of "
+            f"{cls.__module__}.{cls.__qualname__}: stack them with their own library, or give "
+            "them to taut.Penalties, each under its name"
+        )

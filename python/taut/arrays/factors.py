@@ -16,6 +16,7 @@ from taut.arrays import library_of
 from taut.arrays.library import ArrayLibrary, Factors
 from taut.kernels import Kernel
 from taut.kernels.checks import check_factor, check_option, dtype_name, refuse_factor
+from taut.shown import shown
 
 Factor = SupportsFloat  # a number, or a 0-d array or variable of one
 
@@ -152,8 +153,8 @@ def _read(name: str, factor: Any) -> Any:
     try:
         array = _array(factor)
         library = library_of(array)
-    except TypeError:
-        refuse_factor(name, factor)
+    except (TypeError, ValueError):
+        refuse_factor(name, shown(factor))
     dtype = dtype_name(array)
     if array.shape != () or not dtype.startswith(_REAL_DTYPES):
         refuse_factor(name, f"an array of dtype {dtype} and shape {array.shape}")

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from numbers import Real
 from typing import Any, NoReturn, TypeVar
 
+from taut.shown import shown
+
 _Option = TypeVar("_Option", bound=str | bool)
 
 NEGATIVE_IMPORTANCE = "an importance must not be negative. Received one with a negative element"
@@ -25,11 +27,12 @@ def check_factor(name: str, factor: Any) -> float:
             number = math.inf
         if 0 <= number <= sys.float_info.max:
             return number
-    refuse_factor(name, repr(factor) if isinstance(factor, str) else factor)
+        refuse_factor(name, shown(factor) if isinstance(factor, int) else f"{number}")
+    refuse_factor(name, shown(factor))
 
 
-def refuse_factor(name: str, received: Any) -> NoReturn:
-    """Raises the ValueError for what is no factor."""
+def refuse_factor(name: str, received: str) -> NoReturn:
+    """Raises the ValueError for what is no factor, and is called so."""
     raise ValueError(
         f"Invalid value for argument `{name}`: expected a non-negative float. "
         f"Received: {name}={received}"
@@ -48,7 +51,7 @@ def check_option(name: str, option: Any, allowed: Sequence[_Option]) -> _Option:
     expected = ", ".join(f'"{each}"' if isinstance(each, str) else f"{each}" for each in allowed)
     raise ValueError(
         f"Invalid value for argument `{name}`. Expected one of {{{expected}}}. "
-        f"Received: {name}={option}"
+        f"Received: {name}={option if isinstance(option, str) else shown(option)}"
     )
 
 

@@ -8,6 +8,7 @@ A config is a dictionary that JSON can hold:
 Only "class_name" and "config" must be there.
 """
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
@@ -16,6 +17,7 @@ from typing import Any, TypeVar, overload
 from taut.regularizers import _registry
 from taut.regularizers._base import Regularizer
 from taut.regularizers._registry import PACKAGE, builtins, identifiers
+from taut.shown import shown
 
 _T = TypeVar("_T")
 
@@ -72,6 +74,10 @@ def serialize(regularizer: Any) -> dict[str, Any] | None:
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """Returns the regularizer that a config describes.
 
+    Nothing is imported, and no code runs but that of the classes that the config names: taut's own,
+    what was registered with taut, what is in `custom_objects`, and, of all that is registered with
+    Keras, the classes of regularizers.
+
     Args:
         config: The return value of `serialize`, here or in Keras; or a dictionary with only
             "class_name" and "config". None gives None.
@@ -89,35 +95,34 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
         return None
     if not isinstance(config, Mapping) or not isinstance(config.get("class_name"), str):
         raise ValueError(
-            f'A config is a dictionary with "class_name" and "config". Received: {config!r}'
+            f'A config is a dictionary with "class_name" and "config". Received: {shown(config)}'
         )
+    class_name = _plain(config["class_name"])
     arguments = config.get("config", {})
-    is_function = config["class_name"] == "function"
-    if is_function and not isinstance(arguments, str):
-        raise ValueError(f"The config of a function is its name. Received: {config!r}")
-    name = config.get("registered_name")
-    if not isinstance(name, str | None):
-        raise ValueError(f"The registered name in a config is a string. Received: {config!r}")
+    registered_name = config.get("registered_name")
+    if not isinstance(registered_name, str | None):
+        raise ValueError(f"The registered name in a config is a string. Received: {shown(config)}")
     known = {**(_custom_objects.get() or {}), **(custom_objects or {})}
-    found = _find(
-        arguments if is_function else config["class_name"], name, config.get("module"), known
+    look_up = functools.partial(
+        _find,
+        registered_name=None if registered_name is None else _plain(registered_name),
+        module=config.get("module"),
+        custom_objects=known,
     )
-    if is_function:
+    if class_name == "function":
+        if not isinstance(arguments, str):
+            raise ValueError(f"The config of a function is its name. Received: {shown(config)}")
+        found = look_up(_plain(arguments))
+        if inspect.isclass(found) or not callable(found):
+            raise ValueError(f"The config of a function names none: {shown(found)}")
         return found
-    if not isinstance(arguments, Mapping) or not inspect.isclass(found):
+    if not isinstance(arguments, Mapping):
         raise ValueError(
-            f"The config of a class is a dictionary of arguments. Received: {config!r}"
+            f"The config of a class is a dictionary of arguments. Received: {shown(config)}"
         )
     scope = _custom_objects.set(known)
     try:
-        from_config = getattr(found, "from_config", None)
-        return found(**arguments) if from_config is None else from_config(dict(arguments))
-    except TypeError as error:
-        raise ValueError(
-            f"{found.__name__} does not take this config: {config!r}: {error}"
-        ) from error
-    except RecursionError:
-        raise ValueError("The config is nested too deeply") from None
+        return _make(look_up(class_name), arguments)
     finally:
         _custom_objects.reset(scope)
 
@@ -156,15 +161,40 @@ def get(identifier: Any) -> Any:
     if isinstance(identifier, Mapping):
         return deserialize(identifier)
     if isinstance(identifier, str):
-        if identifier in identifiers:
-            return identifiers[identifier]()
-        found = _find(identifier, identifier, None, _custom_objects.get() or {})
-        return found() if inspect.isclass(found) else found
+        name = _plain(identifier)
+        if name in identifiers:
+            return identifiers[name]()
+        found = _find(name, name, None, _custom_objects.get() or {})
+        return _make(found, {}) if inspect.isclass(found) else found
     if inspect.isclass(identifier):
         identifier = identifier()
     if callable(identifier):
         return identifier
-    raise ValueError(f"Could not interpret regularizer identifier: {identifier}")
+    raise ValueError(f"Could not interpret regularizer identifier: {shown(identifier)}")
+
+
+def _plain(text: str) -> str:
+    """Returns a string of Python's own, which has no methods of a subclass."""
+    return str.__str__(text)
+
+
+def _make(cls: Any, arguments: Mapping[str, Any]) -> Any:
+    """Returns a regularizer of a class that a config names.
+
+    Raises:
+        ValueError: If it is no class of regularizers, or does not take the arguments.
+    """
+    if not inspect.isclass(cls) or not any("__call__" in vars(base) for base in cls.__mro__):
+        raise ValueError(f"A config names a class of regularizers, which {shown(cls)} is not")
+    try:
+        from_config = getattr(cls, "from_config", None)
+        return cls(**arguments) if from_config is None else from_config(dict(arguments))
+    except TypeError as error:
+        raise ValueError(
+            f"{cls.__name__} does not take this config: {shown(arguments)}: {error}"
+        ) from error
+    except RecursionError:
+        raise ValueError("The config is nested too deeply") from None
 
 
 def _find(

@@ -15,6 +15,7 @@ from taut.regularizers import (
     L1,
     L1L2,
     L2,
+    ActivityRegularizer,
     GroupLasso,
     OrthogonalRegularizer,
     SoftOrthogonalRegularizer,
@@ -221,3 +222,46 @@ def test_what_is_registered_with_one_is_known_to_the_other():
             return {}
 
     assert type(regularizers.deserialize(keras.regularizers.serialize(Theirs()))) is Theirs
+
+
+class NoRegularizer:
+    """Serializable, callable, and registered; and no regularizer."""
+
+    def __call__(self, x):
+        raise AssertionError("it is not to be called")
+
+    def get_config(self):
+        return {}
+
+
+def test_what_is_registered_with_keras_and_no_regularizer_is_refused():
+    def penalty(x):
+        raise AssertionError("it is not to be called")
+
+    strangers = {
+        "Layer": type("OwnLayer", (layers.Dense,), {}),
+        "Loss": type("OwnLoss", (keras.losses.MeanSquaredError,), {}),
+        "Model": type("OwnModel", (keras.Model,), {}),
+        "NoRegularizer": NoRegularizer,
+        "penalty": penalty,
+    }
+    for name, stranger in strangers.items():
+        keras.saving.register_keras_serializable("strangers", name)(stranger)
+        registered = f"strangers>{name}"
+        for config in (
+            {"class_name": name, "config": {}, "registered_name": registered},
+            {"class_name": registered, "config": {}},
+            {"class_name": name, "config": {"units": 3}, "registered_name": registered},
+            {"class_name": "function", "config": registered},
+            {"class_name": "function", "config": name, "registered_name": registered},
+        ):
+            within = {"class_name": "ActivityRegularizer", "config": {"regularizer": config}}
+            for each in (config, within):
+                with pytest.raises(ValueError, match=r"Could not interpret|names"):
+                    regularizers.deserialize(each)
+        for find in (regularizers.get, ActivityRegularizer):
+            with pytest.raises(ValueError, match="Could not interpret"):
+                find(registered)
+    # Who means a function as a regularizer says so to taut.
+    regularizers.register_serializable("strangers", "penalty")(penalty)
+    assert regularizers.deserialize(regularizers.serialize(penalty)) is penalty

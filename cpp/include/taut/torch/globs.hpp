@@ -50,6 +50,9 @@ inline bool matches_glob(std::u32string_view name, std::u32string_view glob) {
   std::size_t next = 0;   // in the glob
   std::size_t star = std::u32string_view::npos;
   std::size_t retry = 0;  // where the rest after that star is tried next
+  // Nothing closes a bracket behind the last one that could; else each would look for it anew.
+  const std::size_t last = glob.rfind(U']');
+  const std::size_t end_of_brackets = last == std::u32string_view::npos ? 0 : last;
   while (place < name.size() || next < glob.size()) {
     if (next < glob.size() && glob[next] == U'*') {
       star = next++;
@@ -59,7 +62,7 @@ inline bool matches_glob(std::u32string_view name, std::u32string_view glob) {
     if (next < glob.size() && place < name.size()) {
       bool fits = glob[next] == U'?' || glob[next] == name[place];
       std::size_t after = next + 1;
-      if (glob[next] == U'[') {
+      if (glob[next] == U'[' && next < end_of_brackets) {
         const std::size_t end = end_of_bracket(glob, next);
         if (end != std::u32string_view::npos) {
           const bool is_negated = glob[next + 1] == U'!';
