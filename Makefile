@@ -5,6 +5,8 @@
 #              QUICK=1 in minutes; KINDS="l2 memory", JSON=FILE, CHARTS=FOLDER
 # make figures   writes the pages' figures from benchmarks/results/
 # make docs   builds the documentation's site in build/docs, and fails on a warning
+# make mutants   makes taut wrong in many places, one at a time, and runs the tests that must notice;
+#              with QUICK=1 in a few; ONLY="name", JOBS=2
 # make test-packaging   builds the sdist and the wheel, and checks what they hold
 # make lint   what CI checks beside the tests
 # make test-emulated   the core's tests on an older processor and on an Arm one, by qemu-user, and
@@ -27,7 +29,7 @@ BUILD_REQUIREMENTS := "scikit-build-core>=0.11" "pybind11>=3.0" cmake ninja
 SOURCES := $(shell find cpp python -type f -not -name '*.pyc') CMakeLists.txt pyproject.toml README.md LICENSE
 
 .PHONY: all demo pictures docs test test-python test-cpp test-quick test-emulated test-aarch64 test-windows
-.PHONY: bench figures test-packaging frameworks test-oldest-jax sanitize tsan lint format clean
+.PHONY: bench figures test-packaging frameworks test-oldest-jax sanitize tsan mutants lint format clean
 all: test
 # One pip at a time in $(VENV); compilers and tests have jobs of their own.
 .NOTPARALLEL:
@@ -156,12 +158,16 @@ test-oldest-jax: $(VENV)/installed
 	  "$$($(OLDEST)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 	CI=true $(OLDEST)/bin/python -m pytest tests/python/test_jax.py tests/python/test_jax_use.py
 
-# $(1): the preset to configure and build the core with; $(2): the one to test it with, the same
-# unless given.
-define run_cpp_tests
+# $(1): the preset to configure and build the core with.
+define build_core
 	mkdir -p build && $(BIN)/python tests/cpp/initial_cache.py > build/tests.cmake
 	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --preset $(1) -C build/tests.cmake
 	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build --preset $(1)
+endef
+
+# $(1): likewise; $(2): the preset to test it with, the same unless given.
+define run_cpp_tests
+	$(call build_core,$(1))
 	PATH="$(CURDIR)/$(BIN):$$PATH" ctest --preset $(or $(2),$(1)) $(3)
 endef
 
@@ -180,6 +186,11 @@ sanitize: $(VENV)/tests
 
 tsan: $(VENV)/tests
 	$(call run_cpp_tests,tsan)
+
+mutants: $(VENV)/frameworks
+	$(call build_core,release)
+	$(BIN)/python tests/mutants $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) \
+	  $(if $(JOBS),--jobs $(JOBS))
 
 # $(1): a target for another machine; $(2), $(3): the compiler and the emulator that it needs. In CI
 # nothing may be left out.

@@ -58,7 +58,11 @@ def test_other_names():
 
 @pytest.mark.parametrize(("cls", "name"), FACTORS)
 @pytest.mark.parametrize(
-    "factor", [0, 1, 0.25, np.float32(0.5), np.int64(2), np.float16(0.5), fractions.Fraction(1, 4)]
+    "factor",
+    [
+        *(0, 1, 0.25, np.float32(0.5), np.int64(2), np.float16(0.5), fractions.Fraction(1, 4)),
+        sys.float_info.max,
+    ],
 )
 def test_any_real_number_is_a_factor(cls, name, factor):
     regularizer = cls(**{name: factor})
