@@ -3,10 +3,10 @@
     python tests/mutants [--quick] [--only NAME...] [--jobs N] [--list]
 
 Each mutation in `changes/` is an error that somebody could make: a sign, a bound, a lane, a tail, a
-rounding, a clamp, a default. It is made in a copy of the repository; what depends on it is compiled,
-and the tests that it names are run, of which one must fail. If none does, the mutation survives: a
-test is missing, and the exit status is 1. It is 2 where a mutation cannot be tried, since its text
-stands no longer where it was, or where its tests fail without it.
+rounding, a clamp, a default. It is made in a copy of the repository; what depends on it is
+compiled, and the tests that it names are run, of which one must fail. If none does, the mutation
+survives: a test is missing, and the exit status is 1. It is 2 where a mutation cannot be tried,
+since its text stands no longer where it was, or where its tests fail without it.
 
 The mutations are a list, and not what mutmut or cosmic-ray make of Python's source: half of what
 counts is C++, every change of a kernel takes a compiler most of a minute, and so each must be worth

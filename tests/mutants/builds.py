@@ -2,9 +2,11 @@
 
 CMake and Ninja have built everything once; they say how each unit was compiled, which headers it
 included, and how each program was linked. Here only what depends on the changed file is compiled,
-from a copy of the sources, and linked before the library that has the other units. So nothing of the
-build is touched, several changes can be tried at once, and a kernel, whose levels are compiled from
-one source, is compiled for one of them: the linker lets the others' tables be that one's.
+from a copy of the sources, and linked before the library that has the other units. So nothing of
+the build is touched, and several changes can be tried at once.
+
+The kernels are compiled from one source for each level. Here that is done for one level, which the
+linker lets the others be, too: so no test notices a change by comparing levels, which all have it.
 """
 
 import json

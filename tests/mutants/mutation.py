@@ -53,8 +53,8 @@ class Mutation:
 
 def problems(mutations: Sequence[Mutation]) -> list[str]:
     """Returns what is wrong with some mutations; it takes a moment for all of them."""
-    names = Counter(mutation.name for mutation in mutations)
-    twice = [f"{name}: {count} mutations have this name" for name, count in names.items() if count > 1]
+    counts = Counter(mutation.name for mutation in mutations)
+    twice = [f"{name}: {n} mutations have this name" for name, n in counts.items() if n > 1]
     return twice + [
         f"{mutation.name}: {problem}"
         for mutation in mutations
@@ -75,7 +75,8 @@ def _problems_of_change(mutation: Mutation) -> Iterator[str]:
 
 def _problems_of_tests(mutation: Mutation) -> Iterator[str]:
     tests = ROOT / "tests"
-    files = [tests / "cpp" / f"test_{name.removesuffix('_large')}.cpp" for name in mutation.cpp.split()]
+    programs = [name.removesuffix("_large") for name in mutation.cpp.split()]
+    files = [tests / "cpp" / f"test_{name}.cpp" for name in programs]
     files += [tests / "python" / name for name in re.findall(r"\S+\.py\b", mutation.python)]
     if not files:
         yield "it names no test"

@@ -112,8 +112,13 @@ class Workshop:
         output = self._run(
             [sys.executable, "-m", "pytest", *options, *shlex.split(mutation.python)],
             self._tree / "tests" / "python",
-            # Without what Python keeps of modules: two changes of a second look alike to it.
-            {"PYTHONPATH": str(self._tree / "python"), "PYTHONDONTWRITEBYTECODE": "1"},
+            {
+                "PYTHONPATH": str(self._tree / "python"),
+                # To what Python keeps of modules, two changes of one second look alike.
+                "PYTHONDONTWRITEBYTECODE": "1",
+                # Whose compiled steps hold what they were traced with.
+                "KERAS_BACKEND": "jax",
+            },
         )
         if output is None:
             return None

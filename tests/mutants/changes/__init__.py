@@ -1,9 +1,9 @@
 """All mutations, by the part of taut that they change."""
 
-from changes import bindings, core, frameworks, kernels, python
+from changes import bindings, core, elementwise, frameworks, python, vectors
 
 ALL = {
-    "kernels": kernels.MUTATIONS,
+    "kernels": elementwise.MUTATIONS + vectors.MUTATIONS,
     "core": core.MUTATIONS,
     "bindings": bindings.MUTATIONS,
     "python": python.MUTATIONS,

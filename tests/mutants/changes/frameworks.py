@@ -5,7 +5,7 @@ from mutation import Mutation
 _ARRAYS = "python/taut/arrays/"
 _TORCH = _ARRAYS + "torch/"
 _KERAS = "--rootdir keras_cases -o filterwarnings= keras_cases/"
-_TWO_RANKS = "test_torch_sharded.py -k 'in_a_world_of and 2'"
+_TWO_RANKS = "test_torch_sharded.py::test_in_a_world_of[2]"
 
 MUTATIONS = [
     Mutation(
@@ -125,7 +125,7 @@ MUTATIONS = [
         _ARRAYS + "jax/operations.py",
         "return x * lax.stop_gradient(sign(x))",
         "return jnp.abs(x)",
-        python="test_live_jax.py -k test_derivatives",
+        python="test_towards_libraries.py",
     ),
     Mutation(
         "jax-sums-in-its-inputs-dtype",
