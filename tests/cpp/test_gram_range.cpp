@@ -111,9 +111,8 @@ TEMPLATE_LIST_TEST_CASE("the largest number of a dtype is a number", "", EveryDt
   const Numbers numbers{largest, largest, largest, -largest / 2, 1, largest};
   const std::vector<T> x = store<T>(numbers);
   const Reference reference = gram(numbers, 3, 2, taut::Mode::kRows, taut::DTypeOf<T>::value);
-  at_every_level([&] {
-    check_penalty<G>(taut::OrthogonalRegularizer{.factor = 1}, matrix(x, 3), reference);
-  });
+  at_every_level(
+      [&] { check_penalty<G>(taut::OrthogonalRegularizer{.factor = 1}, matrix(x, 3), reference); });
 }
 
 TEST_CASE("huge and tiny rows of float64") {

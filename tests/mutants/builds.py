@@ -30,7 +30,7 @@ _MAIN = "tests/cpp/CMakeFiles/taut_test_main.dir/"
 _KERNELS = "cpp/CMakeFiles/taut_kernels_"
 
 
-class DoesNotCompile(Exception):
+class CompilerError(Exception):
     """A change that is no program any more, and so shows nothing of the tests."""
 
 
@@ -83,7 +83,7 @@ class Build:
             program: What is linked.
 
         Raises:
-            DoesNotCompile: If the compiler or the linker refuses it.
+            CompilerError: If the compiler or the linker refuses it.
         """
         command = self._link_command(target)
         given = [argument for argument in command if argument.endswith(".o")]
@@ -138,7 +138,7 @@ class Build:
     def _run(self, command: Sequence[str]) -> None:
         result = subprocess.run(command, cwd=self.folder, capture_output=True, text=True)
         if result.returncode != 0:
-            raise DoesNotCompile(result.stderr[-2000:])
+            raise CompilerError(result.stderr[-2000:])
 
     @cached_property
     def _tests(self) -> dict[str, Test]:

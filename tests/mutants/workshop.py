@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from builds import Build, DoesNotCompile, Test
+from builds import Build, CompilerError, Test
 from mutation import ROOT, Mutation
 
 _SECONDS = 300  # after which tests have ended that would never end: they have noticed
@@ -68,7 +68,7 @@ class Workshop:
         try:
             with self._changed(mutation):
                 killer = self._find_killer(mutation)
-        except (DoesNotCompile, KeyError) as problem:
+        except (CompilerError, KeyError) as problem:
             error = f"{type(problem).__name__}: {problem}"
         return Verdict(mutation, killer, error, time.monotonic() - begin)
 
