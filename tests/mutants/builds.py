@@ -21,8 +21,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from mutation import ROOT
-
 # Where pip puts programs: cmake and ninja among them.
 PATH = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)])
 _LIBRARY = "cpp/CMakeFiles/taut.dir/"
@@ -55,6 +53,8 @@ class Build:
     def __init__(self, folder: Path, level: str) -> None:
         self.folder = folder.resolve()
         self.level = level
+        cache = (self.folder / "CMakeCache.txt").read_text(encoding="utf-8")
+        self._source = re.search(r"^CMAKE_HOME_DIRECTORY:INTERNAL=(.*)$", cache, re.MULTILINE)[1]
 
     @cached_property
     def _commands(self) -> dict[str, str]:
@@ -101,7 +101,7 @@ class Build:
     def _units(self, changed: str, given: Sequence[str]) -> list[str]:
         """Returns the objects of a program that depend on a file."""
         parts = (_LIBRARY, _MAIN, f"{_KERNELS}{_namespace(self.level)}.dir/")
-        path = str(ROOT / changed)
+        path = os.path.join(self._source, changed)
         return [
             name
             for name, sources in self._sources.items()
@@ -110,9 +110,7 @@ class Build:
 
     def _compile(self, name: str, tree: Path, output: str) -> None:
         command = [
-            argument.replace(f"{ROOT}/cpp/", f"{tree}/cpp/").replace(
-                f"{ROOT}/tests/", f"{tree}/tests/"
-            )
+            re.sub(rf"{re.escape(self._source)}/(cpp|tests)/", rf"{tree}/\1/", argument)
             for argument in shlex.split(self._commands[name])
         ]
         command[command.index("-o") + 1] = output
