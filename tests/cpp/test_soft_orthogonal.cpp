@@ -310,7 +310,7 @@ TEST_CASE("a scale is no limit to the gradient's range") {
 }
 
 TEST_CASE("the largest number of float64 is a number, whose penalty is beyond the range") {
-  const Numbers x{std::numeric_limits<double>::max(), 0, 1, 1};
+  const Numbers x(4, std::numeric_limits<double>::max());
   at_every_level([&] {
     for (const SoftOrthogonalRegularizer& regularizer : kEvery) {
       const double value = taut::value(regularizer, matrix(x, {2, 2}));

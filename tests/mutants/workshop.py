@@ -51,6 +51,7 @@ class Workshop:
 
     def __init__(self, folder: Path, core: Build, extension: Build) -> None:
         self._core, self._extension = core, extension
+        folder = folder.resolve()
         self._tree, self._objects = folder / "tree", folder / "objects"
         self._temporary = folder / "tmp"
         (self._module,) = extension.folder.glob("cpp/_core.*")
@@ -60,6 +61,8 @@ class Workshop:
             to = self._tree / name
             to.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, to)
+        self._temporary.mkdir()
+        self._check_that_python_finds_it()
 
     def attempt(self, mutation: Mutation) -> Verdict:
         """Makes the change and runs its tests, until one fails."""
@@ -109,21 +112,33 @@ class Workshop:
         else:
             self._own_module.symlink_to(self._module)
         options = ["-x", "-q", "-p", "no:cacheprovider"]
-        output = self._run(
-            [sys.executable, "-m", "pytest", *options, *shlex.split(mutation.python)],
-            self._tree / "tests" / "python",
-            {
-                "PYTHONPATH": str(self._tree / "python"),
-                # To what Python keeps of modules, two changes of one second look alike.
-                "PYTHONDONTWRITEBYTECODE": "1",
-                # Whose compiled steps hold what they were traced with.
-                "KERAS_BACKEND": "jax",
-            },
-        )
+        output = self._run_python("-m", "pytest", *options, *shlex.split(mutation.python))
         if output is None:
             return None
-        failed = re.search(r"^(?:FAILED|ERROR) (?:\S*/)?([^\s\[]+)", output, re.MULTILINE)
-        return failed[1] if failed else mutation.python
+        failed = re.search(r"^(?:FAILED|ERROR) ([^\s\[]+)", output, re.MULTILINE)
+        return failed[1].rpartition("/")[2] if failed else mutation.python
+
+    def _check_that_python_finds_it(self) -> None:
+        """Raises a RuntimeError if tests would import a taut that stays as it is."""
+        code = (
+            "import importlib.util as u, sys; sys.exit(u.find_spec('taut').origin != sys.argv[1])"
+        )
+        if (
+            self._run_python("-c", code, str(self._tree / "python" / "taut" / "__init__.py"))
+            is not None
+        ):
+            raise RuntimeError(f"Python does not import taut from {self._tree}")
+
+    def _run_python(self, *arguments: str) -> str | None:
+        environment = {
+            "PYTHONPATH": str(self._tree / "python"),
+            # To what Python keeps of modules, two changes of one second look alike.
+            "PYTHONDONTWRITEBYTECODE": "1",
+            # Whose compiled steps hold what they were traced with.
+            "KERAS_BACKEND": "jax",
+        }
+        command = [sys.executable, *arguments]
+        return self._run(command, self._tree / "tests" / "python", environment)
 
     def _run(
         self, command: Sequence[str], folder: Path, environment: Mapping[str, str]
