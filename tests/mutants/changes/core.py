@@ -99,10 +99,10 @@ MUTATIONS = [
         cpp="soft_orthogonal",
     ),
     Mutation(
-        "a-piece-that-was-taken-is-given-again",
-        _RUN + "rounds.cpp",
-        "shares[worker].set(piece + 1, end);",
-        "shares[worker].set(piece, end);",
+        "scratch-lies-in-a-plans-own-memory",
+        _RUN + "executor.cpp",
+        "std::byte* scratch = memory + merged_.whole_size;",
+        "std::byte* scratch = memory;",
         cpp="executor",
     ),
     Mutation(

@@ -32,7 +32,7 @@ MUTATIONS = [
         _REGULARIZERS + "_elementwise.py",
         'return {"l2": number_of("l2", self.l2)}',
         'return {"l2": round(number_of("l2", self.l2), 6)}',
-        python="test_serialization.py -k survives_json",
+        python="test_regularizers.py -k any_real_number",
     ),
     Mutation(
         "configs-forget-to-flatten",
