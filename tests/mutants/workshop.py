@@ -100,7 +100,7 @@ class Workshop:
         program = self._objects / os.path.basename(test.target)
         if not program.exists():
             self._core.link(test.target, mutation.file, self._tree, self._objects, program)
-        command = [str(program), *test.arguments]
+        command = [str(program), *test.arguments, "--abort"]  # at the first failure
         return self._run(command, self._objects, test.environment) is not None
 
     def _killer_in_python(self, mutation: Mutation) -> str | None:

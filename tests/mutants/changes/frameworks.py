@@ -48,7 +48,7 @@ MUTATIONS = [
         _TORCH + "memory.py",
         "return is_traced() or forward_ad._current_level >= 0 or are_transforms_active()",
         "return is_traced()",
-        python="test_torch_kinds.py test_torch_penalties.py test_torch.py",
+        python="test_torch_kinds.py -k transforms",
     ),
     Mutation(
         "torchs-float64-penalties-are-float32",
