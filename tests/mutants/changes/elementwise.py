@@ -55,13 +55,6 @@ MUTATIONS = [
         cpp="elementwise",
     ),
     Mutation(
-        "a-tail-does-not-move-on",
-        _ELEMENTWISE + "pass.hpp",
-        "x += tail;",
-        "x += 0;",
-        cpp="elementwise",
-    ),
-    Mutation(
         "gradients-have-the-gaps-of-x",
         _ELEMENTWISE + "pass.hpp",
         "gradient = skip(gradient, rows.gradient_gap);",
