@@ -12,11 +12,13 @@
 #              among them; then 100,000 calls of every entry, some five minutes, which must leave no memory
 #              behind. Shorter with SECONDS=30 CALLS=2000; another time of it with SEED=2
 # make tsan   the tests of threads, and a short soak of Python's module, under the thread sanitizer
+# make fuzz   looks for an input that breaks a promise, ten minutes in the core and ten in Python; with
+#              SECONDS=60 a minute each. It needs clang
+# make mutants   makes taut wrong in many places, one at a time, and runs the tests that must notice;
+#              with QUICK=1 in a few; ONLY="name", JOBS=2
 # make lint   what CI checks beside the tests
 # make test-emulated   the core's tests on an older processor and on an Arm one, by qemu-user, and
 #                      on Windows, by Wine
-# make fuzz   looks for an input that breaks a promise, ten minutes in the core and ten in Python; with
-#             TIME=60 a minute each. It needs clang
 # make frameworks   installs the frameworks whose tests are left out without them
 # make test-oldest-jax   runs JAX's tests against the oldest JAX that taut works with
 # All of it goes into .venv and build/, but for Wine's files; `make clean` removes all.
@@ -36,7 +38,7 @@ SOURCES := $(shell find cpp python -type f -not -name '*.pyc') CMakeLists.txt py
 
 .PHONY: all demo pictures docs test test-python test-cpp test-quick test-emulated test-aarch64 test-windows
 .PHONY: bench bench-detailed figures test-packaging frameworks test-oldest-jax soak sanitize tsan
-.PHONY: fuzz fuzz-core fuzz-python lint format clean
+.PHONY: fuzz fuzz-core fuzz-python mutants lint format clean
 all: test
 # One pip at a time in $(VENV); compilers and tests have jobs of their own.
 .NOTPARALLEL:
@@ -170,12 +172,16 @@ test-oldest-jax: $(VENV)/installed
 	  "$$($(OLDEST)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 	CI=true $(OLDEST)/bin/python -m pytest tests/python/test_jax.py tests/python/test_jax_use.py
 
-# $(1): the preset to configure and build the core with; $(2): the one to test it with, the same
-# unless given.
-define run_cpp_tests
+# $(1): the preset to configure and build the core with.
+define build_core
 	mkdir -p build && $(BIN)/python tests/cpp/initial_cache.py > build/tests.cmake
 	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --preset $(1) -C build/tests.cmake
 	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build --preset $(1)
+endef
+
+# $(1): likewise; $(2): the preset to test it with, the same unless given.
+define run_cpp_tests
+	$(call build_core,$(1))
 	PATH="$(CURDIR)/$(BIN):$$PATH" ctest --preset $(or $(2),$(1)) $(3)
 endef
 
@@ -189,7 +195,7 @@ $(VENV)/packaging: $(VENV)/created pyproject.toml
 test-packaging: $(VENV)/packaging
 	$(BIN)/python -m pytest tests/packaging
 
-SECONDS ?= 300
+soak: SECONDS ?= 300
 CALLS ?= 100000
 SEED ?= 1
 soak: $(VENV)/tests
@@ -204,21 +210,25 @@ tsan: $(VENV)/tests
 
 # Seconds that each fuzzer has. What one of them finds is told as a test to paste, and lies in
 # build/fuzz/; so do the inputs with which it goes on the next time.
-TIME ?= 600
+fuzz-core fuzz-python: SECONDS ?= 600
 FUZZERS := build/cpp/fuzz/tests/cpp/fuzz
 fuzz: fuzz-core fuzz-python
 
 fuzz-core: $(VENV)/tests
-	mkdir -p build/fuzz/corpus && $(BIN)/python tests/cpp/initial_cache.py > build/tests.cmake
-	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --preset fuzz -C build/tests.cmake
-	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build --preset fuzz
+	$(call build_core,fuzz)
+	mkdir -p build/fuzz/corpus
 	rm -f build/fuzz/*-*
-	$(FUZZERS)/fuzz_core -max_total_time=$(TIME) -max_len=256 -len_control=0 -timeout=60 -print_final_stats=1 \
+	$(FUZZERS)/fuzz_core -max_total_time=$(SECONDS) -max_len=256 -len_control=0 -timeout=60 -print_final_stats=1 \
 	  -verbosity=0 -print_funcs=0 -artifact_prefix=build/fuzz/ build/fuzz/corpus tests/cpp/fuzz/corpus \
 	  || { $(FUZZERS)/replay --print build/fuzz/*-*; exit 1; }
 
 fuzz-python: $(VENV)/tests
-	$(BIN)/python tests/python/fuzz/run.py $(TIME)
+	$(BIN)/python tests/python/fuzz/run.py $(SECONDS)
+
+mutants: $(VENV)/frameworks
+	$(call build_core,release)
+	$(BIN)/python tests/mutants $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) \
+	  $(if $(JOBS),--jobs $(JOBS))
 
 # $(1): a target for another machine; $(2), $(3): the compiler and the emulator that it needs. In CI
 # nothing may be left out.

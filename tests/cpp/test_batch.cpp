@@ -1,6 +1,7 @@
 // Many tensors in one call are what calls for one tensor after another would be.
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <numeric>
 
@@ -220,6 +221,21 @@ TEST_CASE("a term with a factor of 0 is skipped, NaN or not") {
   row.terms[3].regularizer = taut::L1L2{0, 0};
   for (const std::size_t i : {0u, 2u, 3u}) row.x(i)[7] = kNan;
   check_counted(row, {1, 4});
+}
+
+TEST_CASE("what is overwritten for a term that adds nothing is overwritten with zeros") {
+  Row row;
+  row.terms[0].regularizer = taut::L1{0};
+  row.terms[1].regularizer = taut::SoftOrthogonalRegularizer{.factor = 0};
+  row.terms[2].regularizer = taut::OrthogonalRegularizer{.factor = 0};
+  row.terms[4].x = row.terms[3].x;  // and so counts under that term
+  for (std::size_t i = 0; i < 5; ++i) std::fill_n(row.g(i), 20, kNan);
+  taut::value_and_grad(row.terms);
+  for (const std::size_t i : {0u, 1u, 2u, 4u}) {
+    INFO("term " << i);
+    CHECK(std::vector<double>(row.g(i), row.g(i) + 20) == std::vector<double>(20, 0.0));
+  }
+  for (std::size_t i = 0; i < 20; ++i) CHECK(std::abs(row.g(3)[i]) == 1);
 }
 
 // Puts `wrong` in the place of the fourth term, for which that or another one is blamed.

@@ -69,6 +69,52 @@ TEMPLATE_LIST_TEST_CASE("the largest rows do not overflow", "", EveryDtype) {
   check_rows<T, G>({1, largest, 1});
 }
 
+// Powers of two are exact, so that the bits tell nobody which vectors are multiplied as they are,
+// and which are scaled before: from 2^32 on, and below 2^-32. All numbers have one sign, so that
+// dot products are as large as may be.
+TEMPLATE_TEST_CASE("a power of two changes no digit of a penalty", "", double, float, BFloat16) {
+  using T = TestType;
+  constexpr std::size_t kRows = 3;
+  Numbers numbers = random_numbers<T>(kRows * 1000);
+  for (double& number : numbers) number = round_to(kFormat<T>, 0.5 + std::abs(number) / 5);
+  const auto penalty_of = [&](int exponent, int scale_exponent) {
+    Numbers scaled = numbers;
+    for (double& number : scaled) number = std::ldexp(number, exponent);
+    const std::vector<T> x = store<T>(scaled);
+    return value_and_grad<T>(taut::OrthogonalRegularizer{.factor = 1}, matrix(x, kRows),
+                             std::ldexp(1.0, scale_exponent));
+  };
+  at_every_level([&] {
+    const Result<T> plain = penalty_of(0, 0);
+    for (int exponent = -27; exponent <= 100; ++exponent) {
+      INFO("times 2^" << exponent);
+      const Result<T> scaled = penalty_of(exponent, exponent);
+      CHECK(same_bits(scaled.value, plain.value));
+      CHECK(same_bits(scaled.gradient, plain.gradient));
+    }
+    // From here on all norms are below the smallest one, by which vectors are divided then.
+    constexpr int kClamped = -28;
+    const Result<T> clamped = penalty_of(kClamped, 0);
+    for (int exponent = kClamped; exponent >= -100; --exponent) {
+      INFO("times 2^" << exponent);
+      const Result<T> scaled = penalty_of(exponent, kClamped - exponent);
+      CHECK(same_bits(scaled.value, std::ldexp(clamped.value, 2 * (exponent - kClamped))));
+      CHECK(same_bits(scaled.gradient, clamped.gradient));
+    }
+  });
+}
+
+TEMPLATE_LIST_TEST_CASE("the largest number of a dtype is a number", "", EveryDtype) {
+  using T = typename TestType::Element;
+  using G = typename TestType::Gradient;
+  const double largest = kFormat<T>.largest();
+  const Numbers numbers{largest, largest, largest, -largest / 2, 1, largest};
+  const std::vector<T> x = store<T>(numbers);
+  const Reference reference = gram(numbers, 3, 2, taut::Mode::kRows, taut::DTypeOf<T>::value);
+  at_every_level(
+      [&] { check_penalty<G>(taut::OrthogonalRegularizer{.factor = 1}, matrix(x, 3), reference); });
+}
+
 TEST_CASE("huge and tiny rows of float64") {
   check_rows<double, double>({1e300, 1e300, 1e300, 1e300});
   check_rows<double, double>({1e300, 1, 1e-300, 1e-5, 1e200});

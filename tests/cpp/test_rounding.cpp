@@ -125,7 +125,7 @@ TEMPLATE_LIST_TEST_CASE("slopes are rounded as the float64 expression is", "", H
   const taut::ConstView view(x.data(), x.size());
   const std::vector<taut::L1L2> factors{{0, 0.5}, {1, 0}, {1, 0.5}, {3e-5, 0.7}};
   for (const taut::L1L2& regularizer : factors) {
-    for (const double scale : {1.0, 0.1, -3e-5, 12345.678, 1e-45, 1e-60, -1e40}) {
+    for (const double scale : {1.0, 0.1, -3e-5, 12345.678, 1e-40, 1e-45, 1e-60, -1e40}) {
       const double sign = scale * regularizer.l1;
       const double linear = 2 * (scale * regularizer.l2);
       std::vector<double> slopes;

@@ -309,6 +309,16 @@ TEST_CASE("a scale is no limit to the gradient's range") {
   });
 }
 
+TEST_CASE("the largest number of float64 is a number, whose penalty is beyond the range") {
+  const Numbers x(4, std::numeric_limits<double>::max());
+  at_every_level([&] {
+    for (const SoftOrthogonalRegularizer& regularizer : kEvery) {
+      const double value = taut::value(regularizer, matrix(x, {2, 2}));
+      CHECK(value == std::numeric_limits<double>::infinity());
+    }
+  });
+}
+
 TEMPLATE_LIST_TEST_CASE("one number that is not finite makes soft orthogonality NaN", "",
                         EveryDtype) {
   using T = typename TestType::Element;

@@ -34,9 +34,13 @@ TEST_CASE("large calls do run on the threads that were asked for, and small ones
   constexpr std::size_t kOthers = 1;  // the system decides how many they are
 #endif
   const std::size_t before = threads_of_process().size();
+  const taut::Term few[] = {{taut::L1{1}, std::span(x).first(900)},
+                            {taut::L2{1}, std::span(x).last(900)}};
   const UsedThreads threads(4);
   for (int repeat = 0; repeat < 100; ++repeat) {
     taut::value(taut::L1{1}, std::span(x).first(1'000));
+    taut::value(taut::OrthogonalRegularizer{}, taut::ConstView::matrix(x.data(), 8, 8, 8));
+    taut::value(few);
   }
   CHECK(threads_of_process().size() == before);
   CHECK(grows_by(kOthers, before, [&] { taut::value(taut::L1{1}, x); }));

@@ -57,6 +57,13 @@ def test_elements_of_many_blocks():
     assert math.isnan(found.l2)
 
 
+def test_zeros_are_near_zero_beside_nothing_and_beside_infinity():
+    for x, near in (([0.0, 0.0], 2), ([0.0, np.inf], 1), ([np.nan, np.inf], 0), ([1.0, 5e-3], 1)):
+        for infinite in (0, 99):  # which count in no mean
+            found = elements.measure(np.array(x + [np.inf] * infinite))
+            assert found.near_zero == near
+
+
 @pytest.mark.parametrize("scale", [1e-320, 1e-200, 1e200, 1e308])
 def test_norms_do_not_overflow_where_the_result_does_not(scale):
     found = elements.measure(np.array([0.3, -0.4, 0.0, 1e-4]) * scale)

@@ -58,12 +58,18 @@ def test_other_names():
 
 @pytest.mark.parametrize(("cls", "name"), FACTORS)
 @pytest.mark.parametrize(
-    "factor", [0, 1, 0.25, np.float32(0.5), np.int64(2), np.float16(0.5), fractions.Fraction(1, 4)]
+    "factor",
+    [
+        *(0, 1, 0.25, np.float32(0.5), np.int64(2), np.float16(0.5), fractions.Fraction(1, 4)),
+        *(1 / 3, 1e-300, sys.float_info.max),
+    ],
 )
 def test_any_real_number_is_a_factor(cls, name, factor):
     regularizer = cls(**{name: factor})
     assert getattr(regularizer, name) == float(factor)
-    assert type(regularizer.get_config()[name]) is float
+    in_config = regularizer.get_config()[name]
+    assert type(in_config) is float
+    assert in_config == float(factor)
 
 
 @pytest.mark.parametrize(("cls", "name"), FACTORS)

@@ -60,6 +60,22 @@ def test_one_node_for_a_whole_model():
     assert kinds == ["AccumulateGrad"] * 3
 
 
+def test_a_factor_of_0_has_a_gradient_of_0():
+    # With this, torch fills memory that is not initialized with NaN.
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True)
+    try:
+        params = {name: torch.ones(3, 4, requires_grad=True) for name in "abcd"}
+        rules = [("a", L1(0.0)), ("b", OrthogonalRegularizer(0.0)), ("c", L2(0.0)), ("d", L2(0.5))]
+        Penalties(rules)(params).backward()
+        _, grads = Penalties(rules).value_and_grad(params)
+    finally:
+        torch.use_deterministic_algorithms(before)
+    for name, x in params.items():
+        assert (x.grad == (name == "d")).all()
+        assert (grads[name] == (name == "d")).all()
+
+
 def test_breakdown_and_nothing_without_a_graph():
     model = make_model()
     values = Penalties(RULES).breakdown(model.named_parameters())

@@ -96,11 +96,14 @@ def test_a_built_model_changes_sides_and_back():
     assert model.layers[0].kernel_regularizer is model.layers[1].bias_regularizer
     assert model.evaluate(x, y, verbose=0) == pytest.approx(before, rel=1e-5)
     model.fit(x, y, verbose=0)
-    # The next step uses them: a factor that is changed changes the loss.
     after = model.evaluate(x, y, verbose=0)
     taut_keras.to_keras(model)
     assert kinds(model) == {"keras"}
     assert model.evaluate(x, y, verbose=0) == pytest.approx(after, rel=1e-5)
+    # The next step uses them: a factor that is changed changes the loss.
+    taut_keras.to_taut(model)
+    model.layers[0].kernel_regularizer.l2 = 0.5
+    assert model.evaluate(x, y, verbose=0) > after + 0.01
 
 
 def test_what_keras_has_not_stays():

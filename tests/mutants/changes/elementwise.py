@@ -1,0 +1,148 @@
+"""Mutations of the kernels of L1 and L2, and of how numbers are stored."""
+
+from mutation import Mutation
+
+_ELEMENTWISE = "cpp/src/kernels/elementwise/"
+
+MUTATIONS = [
+    Mutation(
+        "l1-has-a-slope-at-0",
+        _ELEMENTWISE + "pass.hpp",
+        "const Int64s nonzero = (Int64s)(x != 0);",
+        "const Int64s nonzero = (Int64s)(x == x);",
+        cpp="elementwise",
+    ),
+    Mutation(
+        "l1-hides-nan",
+        _ELEMENTWISE + "pass.hpp",
+        "const Int64s is_nan = (Int64s)(x != x);",
+        "const Int64s is_nan = (Int64s)(x < x);",
+        cpp="elementwise",
+    ),
+    Mutation(
+        "l2-slope-with-another-sign",
+        _ELEMENTWISE + "pass.hpp",
+        "return value * slopes.linear;",
+        "return -value * slopes.linear;",
+        cpp="elementwise",
+    ),
+    Mutation(
+        "l1l2-subtracts-l1",
+        _ELEMENTWISE + "pass.hpp",
+        "return value * slopes.linear + signed_slope(value, slopes.sign);",
+        "return value * slopes.linear - signed_slope(value, slopes.sign);",
+        cpp="elementwise",
+    ),
+    Mutation(
+        "sums-share-a-lane",
+        _ELEMENTWISE + "pass.hpp",
+        "add(values.second, part + 1);",
+        "add(values.second, part);",
+        cpp="recorded_bits",
+    ),
+    Mutation(
+        "float64-squares-are-fused",
+        _ELEMENTWISE + "pass.hpp",
+        "sizeof(T) < sizeof(double) ? multiply_add(value, value, square) : square + value * value",
+        "multiply_add(value, value, square)",
+        cpp="recorded_bits",
+    ),
+    Mutation(
+        "a-tail-of-one-is-left-out",
+        _ELEMENTWISE + "pass.hpp",
+        "if (tail > 0) {",
+        "if (tail > 1) {",
+        cpp="elementwise",
+    ),
+    Mutation(
+        "gradients-have-the-gaps-of-x",
+        _ELEMENTWISE + "pass.hpp",
+        "gradient = skip(gradient, rows.gradient_gap);",
+        "gradient = skip(gradient, rows.x_gap);",
+        cpp="layout",
+    ),
+    Mutation(
+        "shrinking-leaves-a-negative-zero",
+        _ELEMENTWISE + "pass.hpp",
+        "(Int64s)(left <= 0) & (shrinkage.threshold > 0 ? -1 : 0)",
+        "(Int64s)(left < 0) & (shrinkage.threshold > 0 ? -1 : 0)",
+        cpp="prox",
+    ),
+    Mutation(
+        "shrinking-loses-the-sign",
+        _ELEMENTWISE + "pass.hpp",
+        "(~is_gone & ((Int64s)left | sign)) * shrinkage.factor",
+        "(~is_gone & ((Int64s)left | (sign & 0))) * shrinkage.factor",
+        cpp="prox",
+    ),
+    Mutation(
+        "half-types-in-float32-where-a-factor-is-subnormal",
+        _ELEMENTWISE + "half_slope.hpp",
+        "(magnitude >= 0x1p-126 && magnitude < 0x1p127)",
+        "(magnitude >= 0x1p-149 && magnitude < 0x1p127)",
+        cpp="rounding",
+    ),
+    Mutation(
+        "half-types-with-too-narrow-an-interval",
+        _ELEMENTWISE + "half_slope.hpp",
+        "kHalfSlopeError = 0x1p-21f",
+        "kHalfSlopeError = 0x1p-26f",
+        cpp="rounding",
+    ),
+    Mutation(
+        "bfloat16-ends-two-apart-are-the-same",
+        _ELEMENTWISE + "half_slope.hpp",
+        "(low_bits ^ high_bits) < 0x10000",
+        "(low_bits ^ high_bits) < 0x20000",
+        cpp="rounding",
+    ),
+    Mutation(
+        "half-types-hide-nan",
+        _ELEMENTWISE + "half_slope.hpp",
+        "is_certain &= (Int32s)(x == x);",
+        "is_certain &= (Int32s)(x == x) | -1;",
+        cpp="rounding elementwise",
+    ),
+    Mutation(
+        "half-types-are-rounded-twice",
+        "cpp/src/kernels/storage.hpp",
+        "((bits & kDropped) + kDropped) & (kDropped + 1);",
+        "((bits & kDropped) + kDropped) & 0;",
+        cpp="rounding",
+    ),
+    Mutation(
+        "ties-are-not-rounded-to-even",
+        "cpp/src/kernels/storage.hpp",
+        "(bits + 0x7fff + ((bits >> 16) & 1)) >> 16",
+        "(bits + 0x8000) >> 16",
+        cpp="rounding",
+    ),
+    Mutation(
+        "half-a-vector-away-from-the-reference",
+        _ELEMENTWISE + "towards.hpp",
+        "sums.add(values.second - reference.second, importance.second, part + 1);",
+        "sums.add(values.second + reference.second, importance.second, part + 1);",
+        cpp="towards",
+    ),
+    Mutation(
+        "an-importance-of-0-times-an-infinite-square",
+        _ELEMENTWISE + "towards.hpp",
+        "square_lanes.parts[part] += importance * difference * difference;",
+        "square_lanes.parts[part] += importance * (difference * difference);",
+        cpp="towards",
+    ),
+    Mutation(
+        "importances-of-a-tail-stand-still",
+        _ELEMENTWISE + "towards.hpp",
+        "Side{importance, ~std::size_t{0}, 0}};",
+        "Side{importance, std::size_t{0}, 0}};",
+        cpp="towards",
+    ),
+    Mutation(
+        "what-was-there-counts-where-it-is-overwritten",
+        _ELEMENTWISE + "towards.hpp",
+        "accumulates ? -1 : 0;",
+        "accumulates ? -1 : -1;",
+        cpp="towards",
+    ),
+]
