@@ -173,6 +173,19 @@ TEMPLATE_TEST_CASE("a proximal step of group lasso is what the formula says in e
   }
 }
 
+TEMPLATE_LIST_TEST_CASE("a scale of 0 makes slopes of 0, of groups of zeros too", "", EveryDtype) {
+  using T = typename TestType::Element;
+  using G = typename TestType::Gradient;
+  const std::vector<T> x = store<T>({0.0, 0.0, 3.0, 4.0});
+  at_every_level([&] {
+    for (const taut::Mode mode : {taut::Mode::kRows, taut::Mode::kColumns}) {
+      const auto view = taut::ConstView::matrix(x.data(), 2, 2, 2);
+      const auto result = value_and_grad<G>(taut::GroupLasso{0.5, mode}, view, 0);
+      CHECK(to_doubles(result.gradient) == std::vector<double>(4, 0.0));
+    }
+  });
+}
+
 TEST_CASE("groups of one element are L1's") {
   const std::vector<double> x{0.5, -2, 0, kInfinity, kNan, -kInfinity, 3};
   for (const Mode mode : kModes) {

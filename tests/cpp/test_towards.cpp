@@ -183,7 +183,7 @@ TEST_CASE("sums and slopes towards a reference whose intermediates leave float64
         Case{1e200, 1e-300, {0, 1e-10}, 1e90}, Case{1e-120, 1e-100, {0, 1e300}, 1e-40},
         Case{1e-200, 1e300, {0, 1e50}, 1e-50}, Case{1e300, 1e200, {1e-300, 0}, 1e200},
         Case{1e200, 1e200, {1e-200, 0}, 1e200}, Case{1e-200, 1e-200, {1e300, 0}, 1e-100},
-        Case{1e-200, 0, {1e300, 1e300}, 0}, Case{1e200, 0, {1e300, 1e300}, 0},
+        Case{1e-200, 0, {1e300, 1e300}, 0}, Case{1e200, 0, {0, 1e300}, 0},
         Case{0, 1e300, {1e300, 1e300}, 0}}) {
     for (const std::size_t count : Sizes{1, 40'000}) {
       INFO("difference " << difference << ", importance " << importance);
