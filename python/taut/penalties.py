@@ -80,6 +80,11 @@ class Penalties:
         reference: Parameters | None = None,
         importance: Parameters | None = None,
     ) -> None:
+        if isinstance(rules, Mapping):
+            raise TypeError(
+                "expected a list of rules, each a pair of a glob and a regularizer. "
+                "Received a mapping: give list(rules.items())"
+            )
         self.rules: list[Rule] = [as_rule(rule) for rule in rules]
         self.allow_unused = allow_unused
         self.match_all = match_all

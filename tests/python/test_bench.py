@@ -143,9 +143,12 @@ def test_an_interrupt_keeps_what_was_measured(numpy_alone, monkeypatch, tmp_path
     assert "interrupted" in output.err
 
 
-def test_noise_is_said(capsys):
+@pytest.mark.parametrize(
+    "again", [spread(1.2), {"median": 1.0, "lower": 0.9, "upper": 1.4}], ids=["median", "quartiles"]
+)
+def test_noise_is_said(again, capsys):
     found = document()
-    found["cases"][0]["again"] = spread(1.2)
+    found["cases"][0]["again"] = again
     console = program.Console(width=200)
     assert not tables.show_end(console, found)
     assert f"noisy: in 1 of {len(found['cases'])} cases" in capsys.readouterr().out

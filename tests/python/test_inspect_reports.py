@@ -200,6 +200,7 @@ def test_the_page_is_whole_and_needs_no_other_file(path, tmp_path, capsys):
     require("matplotlib")
     page = tmp_path / "page.html"
     assert main(["inspect", str(path), str(path), "--json", "--html", str(page)]) == 0
+    assert f"The page is {page}" in capsys.readouterr().err
     text = page.read_text(encoding="utf-8")
     outline = Outline()
     outline.feed(text)

@@ -68,6 +68,11 @@ def test_every_parameter_gets_what_its_rule_alone_would_give(level, dtype, threa
         assert grads[name].tobytes() == expected.tobytes()
 
 
+def test_a_mapping_is_no_list_of_rules():
+    with pytest.raises(TypeError, match=r"give list\(rules.items\(\)\)"):
+        taut.Penalties({"*": L2()})
+
+
 def test_the_first_rule_that_matches_wins():
     params = {"a/kernel": np.ones(3), "b/kernel": np.ones(3)}
     rules = [("a/*", None), ("*/kernel", L1(1.0)), ("b/*", L2(5.0))]

@@ -87,8 +87,9 @@ def spread(numbers: Sequence[float]) -> Spread:
 
 
 def is_noisy(case: Case) -> bool:
-    """Returns whether the counterpart differed from itself by more than a tenth."""
-    return not 0.9 <= case["again"]["median"] <= 1.1
+    """Returns whether the counterpart differed from itself: by more than a tenth, or ± a fifth."""
+    again = case["again"]
+    return not 0.9 <= again["median"] <= 1.1 or again["upper"] - again["lower"] > 0.4
 
 
 def write(document: Document, path: Path) -> None:

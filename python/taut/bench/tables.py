@@ -62,7 +62,7 @@ def show_end(console: Console, document: Document) -> bool:
     if noisy:
         said[
             f"noisy: in {len(noisy)} of {len(document['cases'])} cases (marked ~) taut differs "
-            "from itself by more than a tenth; let nothing else run beside it"
+            "from itself by more than a tenth, or ± a fifth; let nothing else run beside it"
         ] = None
     wrong = [text for case in document["cases"] for text in _wrong(case)]
     said.update(dict.fromkeys(wrong))

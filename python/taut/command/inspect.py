@@ -92,6 +92,8 @@ def run(options: argparse.Namespace) -> int:
             options.html.write_text(page.html(inspections, options.sort), encoding="utf-8")
         except OSError as error:
             errors.append(f"{options.html}: {error.strerror}")
+        else:
+            print(f"The page is {words.printable(str(options.html))}", file=sys.stderr)
     sys.stdout.flush()
     if errors:
         raise CommandError("\ntaut: error: ".join(errors))

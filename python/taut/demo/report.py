@@ -139,6 +139,7 @@ def _weights_caption(results: Sequence[Result]) -> str:
             f"|cos| units: mean over pairs of the {units} columns, which can all be orthogonal",
             f"|cos| pixels: of the {pixels} rows; in {units} dimensions it is at least {least:.3f}",
             "mean output: of the hidden layer, over the test images",
+            "columns are units here, as in Keras's layers; in a torch layer, units are rows",
         )
     )
 

@@ -21,10 +21,11 @@ h1 { font-size: 1.5rem; } h2 { font-size: 1.25rem; margin-top: 2.5rem; overflow-
 .faint { color: var(--faint); } .alarm { color: var(--alarm); font-weight: 600; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 0.875rem; font-variant-numeric: tabular-nums; }
-th, td { padding: 0.25rem 0.6rem; text-align: right; border-bottom: 1px solid var(--grid);
+th, td { padding: 0.25rem 0.45rem; text-align: right; border-bottom: 1px solid var(--grid);
   vertical-align: top; white-space: nowrap; }
+th { white-space: normal; vertical-align: bottom; }
 th:first-child, td:first-child { text-align: left; white-space: normal; overflow-wrap: anywhere;
-  min-width: 14rem; }
+  min-width: 10rem; }
 svg { max-width: 100%; height: auto; } svg text { font-family: system-ui, sans-serif; }
 """
 
@@ -49,10 +50,10 @@ def html(inspections: Sequence[Inspection], by: str) -> str:
             "<h1>taut inspect</h1>",
             *(line for inspection in inspections for line in _file(inspection, by)),
             f'<p class="faint">Near zero: |x| at most {NEAR_ZERO:.0%} of the tensor\'s root mean '
-            "square. L1: the sum of |x|. L2: the norm. |cos|: between rows, and between columns; "
-            "of more axes than two, rows are the first axis by the rest, columns the rest by the "
-            f"last. Nearly the same: |cos| of {NEAR_DUPLICATE} or more. A star: of a random "
-            f"sample. taut {_core.__version__}.</p>",
+            "square. L1: the sum of |x|. L2: the norm. |cos|: between rows, and between columns. "
+            "Rows are slices along the first axis, as the units of a torch layer; columns along "
+            "the last, as those of a Keras layer. Nearly the same: |cos| of "
+            f"{NEAR_DUPLICATE} or more. A star: of a random sample. taut {_core.__version__}.</p>",
             "</body>\n</html>\n",
         ]
     )
