@@ -136,5 +136,12 @@ def _with_closed_brackets(pattern: str) -> str:
 
     Of each of those, fnmatch looks for the end anew. They stand for themselves.
     """
-    end = pattern.rfind("]") + 1
-    return pattern[:end] + pattern[end:].replace("[", "[[]")
+    at = 0
+    while (begin := pattern.find("[", at)) >= 0:
+        first = begin + 1 + pattern.startswith("!", begin + 1)
+        # A bracket that closes, where it stands first, is one of those that match.
+        end = pattern.find("]", first + pattern.startswith("]", first))
+        if end < 0:  # nor does anything close those that follow
+            return pattern[:begin] + pattern[begin:].replace("[", "[[]")
+        at = end + 1
+    return pattern

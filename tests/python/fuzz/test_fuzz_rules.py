@@ -52,7 +52,8 @@ HARD = {
     "stars and brackets": ("*[ab]" * 2_000 + "c", "ab" * 2_000),
     "brackets that nothing closes": ("[" * 1_000_000, "a"),
     "negated ones": ("[!" * 500_000, "a"),
-    "behind one that is closed": ("[]" + "[a-" * 300_000, "a"),
+    "behind one that is closed": ("[a]" + "[a-" * 300_000, "a"),
+    "behind one that a bracket of its own does not close": ("[]" + "[a-" * 300_000, "a"),
     "ranges": ("[" + "a-z" * 100_000 + "]", "b"),
     "reversed ranges": ("[" + "z-a" * 10_000 + "]", "b"),
 }
