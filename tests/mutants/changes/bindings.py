@@ -43,8 +43,8 @@ MUTATIONS = [
     Mutation(
         "long-calls-keep-the-gil",
         _BINDINGS + "kernels.hpp",
-        "return work < kWorthReleasing ? call() : without_gil(call);",
-        "return work + 1 > 0 ? call() : without_gil(call);",
+        "return work < kWorthReleasing ? call() : without_gil(call, note);",
+        "return work + 1 > 0 ? call() : without_gil(call, note);",
         python="test_runtime.py -k other_threads_run_meanwhile",
     ),
     Mutation(

@@ -65,9 +65,9 @@ MUTATIONS = [
     ),
     Mutation(
         "vectors-of-another-block-count-whole",
-        _PLANS + "gram.cpp",
-        "total_ += sum + towards_others / 2;",
-        "total_ += sum + towards_others;",
+        _PLANS + "gram_plan.hpp",
+        "total_ += sum_ + towards_others / 2;",
+        "total_ += sum_ + towards_others;",
         cpp="gram_rows",
     ),
     Mutation(
@@ -93,7 +93,7 @@ MUTATIONS = [
     ),
     Mutation(
         "the-largest-float64-is-not-finite-to-soft-orthogonality",
-        _PLANS + "soft_orthogonal.cpp",
+        _PLANS + "soft_orthogonal_plan.hpp",
         "return largest_ <= DBL_MAX;",
         "return largest_ < DBL_MAX;",
         cpp="soft_orthogonal",
@@ -220,15 +220,15 @@ MUTATIONS = [
     Mutation(
         "a-reversed-axis-begins-one-further",
         _VIEWS + "layout.cpp",
-        "static_cast<std::ptrdiff_t>(x_.extent(axis) - 1);",
-        "static_cast<std::ptrdiff_t>(x_.extent(axis));",
+        "const std::uintptr_t last = x_.extent(axis) - 1;",
+        "const std::uintptr_t last = x_.extent(axis);",
         cpp="layout",
     ),
     Mutation(
         "axes-merge-if-those-of-one-array-do",
         _VIEWS + "layout.cpp",
-        "merges &= strides_[array][axis] == kept_strides_[array][inner] * inner_extent;",
-        "merges = strides_[array][axis] == kept_strides_[array][inner] * inner_extent;",
+        "merges &= !overflows && strides_[array][axis] == reach;",
+        "merges = !overflows && strides_[array][axis] == reach;",
         cpp="layout",
     ),
     Mutation(

@@ -93,8 +93,8 @@ MUTATIONS = [
     Mutation(
         "a-name-with-brackets-is-a-glob-alone",
         _TAUT + "rules.py",
-        "return name == pattern or fnmatchcase(name, pattern)",
-        "return fnmatchcase(name, pattern)",
+        "return name == pattern or fnmatchcase(name, _with_closed_brackets(pattern))",
+        "return fnmatchcase(name, _with_closed_brackets(pattern))",
         python="test_trees.py -k exact_names",
     ),
     Mutation(
