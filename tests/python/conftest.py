@@ -1,16 +1,28 @@
 """What every test may use, and nothing that a test could leave switched."""
 
+import os
 import signal
 from collections.abc import Iterator
 
 import pytest
 import taut
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from taut import _core
 
 # Deterministic runs: an example that fails once fails always, and is then written down as a test.
 settings.register_profile("taut", derandomize=True, deadline=None, database=None)
 settings.load_profile("taut")
+# As many as there is time for, and others each time: fuzz/run.py.
+if examples := os.environ.get("TAUT_FUZZ_EXAMPLES"):
+    settings.register_profile(
+        "fuzz",
+        settings.get_profile("taut"),
+        derandomize=False,
+        max_examples=int(examples),
+        print_blob=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    settings.load_profile("fuzz")
 
 # test_keras.py, test_jax_sharded.py and test_torch_sharded.py run them, in processes of their own.
 collect_ignore = ["jax_cases", "keras_cases", "sharded_cases"]
