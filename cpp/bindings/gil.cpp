@@ -25,7 +25,12 @@ void return_to_python() {
 
 namespace {
 
-std::atomic<bool> are_abandoned{false};
+// How often calls were abandoned, and how often it was when this thread's call began.
+std::atomic<unsigned> abandonments{0};
+thread_local unsigned abandonments_before = 0;
+
+// Of Python's main thread, which alone runs the handlers of signals.
+std::atomic<unsigned long> main_thread{0};
 
 // A pending call's function.
 int raise_kept(void* kept) {
@@ -35,14 +40,11 @@ int raise_kept(void* kept) {
   return -1;
 }
 
-}  // namespace
-
-void abandon_calls() { are_abandoned = true; }
-
 bool has_pending_exception_for_later() {
-  if (are_abandoned) return true;
-  // Python runs handlers on its main thread alone; threads that are not Python's know nothing.
-  if (PyGILState_GetThisThreadState() == nullptr) return false;
+  if (abandonments != abandonments_before) return true;
+  // Another thread has no handler to run, and may not ask: where Python ends, a thread that waits
+  // for the GIL is ended, which no frame of C++ between survives.
+  if (PyThread_get_thread_ident() != main_thread) return false;
   const pybind11::gil_scoped_acquire in_python;
   if (PyErr_CheckSignals() == 0) return false;
   auto error = std::make_unique<pybind11::error_already_set>();
@@ -52,6 +54,20 @@ bool has_pending_exception_for_later() {
     PyErr_SetInterrupt();
   }
   return true;
+}
+
+}  // namespace
+
+void remember_main_thread() {
+  const auto threading = pybind11::module_::import("threading");
+  main_thread = threading.attr("main_thread")().attr("ident").cast<unsigned long>();
+}
+
+void abandon_calls() { ++abandonments; }
+
+StopCheck stop_check_for_later() {
+  abandonments_before = abandonments;
+  return StopCheck(has_pending_exception_for_later);
 }
 
 void raise_interrupt(const char* note) {

@@ -27,11 +27,14 @@ void return_to_python();
 // by leave_python.
 bool has_pending_exception();
 
-// The same for who was called by code that left Python, on whichever thread that is, and can tell
-// it nothing but that it failed. What a handler raised is raised again as soon as Python goes on.
-bool has_pending_exception_for_later();
-// Makes that true on all threads from now on: Python ends, and nobody asks for results.
+// A StopCheck for a call that begins here, of code that left Python, on whichever thread that is,
+// and can be told nothing but that it failed. What a handler raised is raised again as soon as
+// Python goes on.
+StopCheck stop_check_for_later();
+// Stops the calls that have begun with such a check: the process is about to end.
 void abandon_calls();
+// To be called on import, before such a check is made.
+void remember_main_thread();
 
 // Throws what a signal's handler raised, with a note unless that is null.
 [[noreturn]] void raise_interrupt(const char* note);

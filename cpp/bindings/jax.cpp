@@ -133,7 +133,7 @@ class Tensors {
 template <typename Compute>
 ffi::Error error_of(Compute compute) {
   try {
-    const StopCheck stop_check(has_pending_exception_for_later);
+    const StopCheck stop_check = stop_check_for_later();
     compute();
     return ffi::Error::Success();
   } catch (const Stopped&) {
@@ -331,6 +331,7 @@ void add_share_handlers(py::dict& handlers) {
 }  // namespace
 
 void register_jax(py::module_& module) {
+  remember_main_thread();
   py::dict handlers;
   add_handlers<gram_of>(kGram.name, handlers);
   add_share_handlers(handlers);

@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+from frameworks import require
 from programs import ENVIRONMENT
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="SIGINT is sent in other ways elsewhere")
@@ -90,7 +91,7 @@ run(lambda: penalties.accumulate_grad({"a": x, "b": x[:9]}, grads))
 
 
 def test_the_backward_pass_of_torch(interruptible):
-    pytest.importorskip("torch")
+    require("torch")
     code = """
 import torch
 weight = torch.from_numpy(x[:30_000]).requires_grad_()
@@ -106,7 +107,7 @@ run(total.backward)
     "function", ["penalty", "jax.grad(penalty)", "jax.vmap(penalty)", "lambda x: penalty(x @ x.T)"]
 )
 def test_a_call_that_jax_has_compiled(function, interruptible):
-    pytest.importorskip("jax")
+    require("jax")
     shape = "(1, *x.shape)" if "vmap" in function else "x.shape"
     code = f"""
 import jax
@@ -122,7 +123,7 @@ run(lambda: jax.block_until_ready(call(x)))
 
 @pytest.mark.parametrize("function", ["penalty", "jax.grad(penalty)"])
 def test_a_process_that_computes_by_jax_ends_at_once(function, interruptible):
-    pytest.importorskip("jax")
+    require("jax")
     code = f"""
 import jax
 penalty = OrthogonalRegularizer()
@@ -140,6 +141,51 @@ jax.block_until_ready(call(x))
     assert error.strip().endswith("KeyboardInterrupt")
 
 
+def end(code):
+    """Returns how a program has ended."""
+    command = [sys.executable, "-c", PROGRAM.format(shape=(10_000, 1000)) + code]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=120, env=ENVIRONMENT, check=False
+    )
+
+
+DAEMON = """
+import sys, threading, time
+import jax
+# Asks between its pieces whether to stop, on a thread that has no handler to run.
+x = jax.numpy.asarray(x)
+call = jax.jit(jax.value_and_grad(OrthogonalRegularizer())).lower(x).compile()
+threading.Thread(target=call, args=[x], daemon=True).start()
+time.sleep(0.5)
+sys.exit(7)
+"""
+
+
+def test_a_process_ends_with_its_exit_code_while_a_daemon_computes_by_jax():
+    require("jax")
+    result = end(DAEMON)
+    assert (result.returncode, result.stderr) == (7, "")
+
+
+SAVED = """
+import atexit
+
+@atexit.register  # before JAX's own functions, and so called after them
+def save():
+    print("saved" if jax.block_until_ready(call(x))[0] > 0 else "lost")
+
+import jax
+x = jax.numpy.asarray(x)
+call = jax.jit(jax.value_and_grad(OrthogonalRegularizer())).lower(x).compile()
+raise KeyboardInterrupt
+"""
+
+
+def test_what_is_computed_by_jax_after_an_interrupt_has_ended_the_process():
+    require("jax")
+    assert end(SAVED).stdout == "saved\n"
+
+
 HOLD = """
 import os, sys
 import taut.inspect.inspection as inspection
@@ -155,12 +201,16 @@ sys.exit(main(sys.argv[1:]))
 
 @pytest.mark.parametrize("seconds", [0.2, 2.0])  # within its elements, and its rows
 def test_inspect_of_a_large_tensor(seconds, tmp_path, interruptible):
-    pytest.importorskip("rich")
+    require("rich")
     path = tmp_path / "large.npy"
     np.save(path, np.random.default_rng(0).random((25_000, 1500), np.float32))
     command = [sys.executable, "-c", HOLD, "inspect", str(path)]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT | {"OMP_NUM_THREADS": "1"},
     ) as process:
         try:
             assert process.stderr.readline() == "ready\n"
