@@ -175,11 +175,14 @@ class GramPlan final : public Plan {
     const auto vectors = static_cast<double>(own_ + kGramSmallTile);
     const auto length = static_cast<double>(length_ + kGramCoordinates);
     if (vectors * (3 * sizeof(double) * length + vectors) <= static_cast<double>(most)) return;
-    if (count_memory() <= most || own_ > kMostVectors) return;
-    keeps_signs_ = true;
-    const std::size_t of_all_signs = count_memory();
-    if (of_all_signs <= most) return;
-    keeps_signs_ = false;
+    if (count_memory() <= most) return;
+    std::size_t of_all_signs = std::numeric_limits<std::size_t>::max();
+    if (own_ <= kMostVectors) {
+      keeps_signs_ = true;
+      of_all_signs = count_memory();
+      if (of_all_signs <= most) return;
+      keeps_signs_ = false;
+    }
     has_parts_ = true;
     std::size_t of_strips = count_memory();
     for (const std::size_t height : kStripHeights) {
@@ -187,7 +190,10 @@ class GramPlan final : public Plan {
       height_ = height;
       of_strips = count_memory();
     }
-    keeps_signs_ = of_all_signs < of_strips;
+    if (of_all_signs >= of_strips) return;
+    keeps_signs_ = true;
+    has_parts_ = false;
+    height_ = kGramStrip;
   }
 
   std::size_t groups(const VectorBlock& block) const {

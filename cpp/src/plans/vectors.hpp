@@ -58,7 +58,8 @@ Plan& make_vector_plan(const Problem& problem, Mode mode, VectorRange range, con
 
 // In bytes, what a plan may work in, beside what each thread has for itself, so that with the
 // copies it is no more than three times what x takes, and 48 MB for a smaller x. A plan that would
-// take more by its quickest way has another one, with the same bits.
+// take more by its quickest way has another one, with the same bits, or takes the least that it
+// can.
 std::size_t most_memory(const ConstView& x, const Vectors& vectors);
 // For tests, which so send small matrices the other ways: that is 0 while this is set.
 extern std::atomic<bool> saves_all_memory;
