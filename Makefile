@@ -256,6 +256,7 @@ test-windows: export WINEPREFIX := $(WINEPREFIX_OF_TESTS)
 test-windows: export WINEDEBUG := -all
 test-windows: $(VENV)/tests
 	mkdir -p "$(WINEPREFIX)"
+	-$(WINESERVER) --kill >/dev/null 2>&1
 	$(WINESERVER) --persistent=600 >/dev/null 2>&1
 	$(WINE) wineboot --init
 	$(call run_cpp_tests,windows)
