@@ -7,6 +7,7 @@ enough.
 import sys
 
 import pytest
+from frameworks import require
 from programs import run
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the limit is counted by Linux")
@@ -131,5 +132,5 @@ fail_until_it_succeeds(
 @pytest.mark.parametrize("case", CASES)
 def test_no_gradient_is_touched(case):
     if case == "torch":
-        pytest.importorskip("torch")
+        require("torch")
     assert "failures" in run(sys.executable, "-c", PROGRAM + CASES[case])

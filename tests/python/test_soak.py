@@ -59,7 +59,8 @@ def test_every_entry_is_called(entries):
 
 
 def test_a_soak_passes():
-    result = run("soak", *SHORT)
+    # Rounds are too short here for the first ones to have had every call: memory is make soak's.
+    result = run("soak", *SHORT, "--no-memory")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "every result had the bits of the serial ones" in result.stdout
     *_, forks, interrupts = map(int, result.stdout.splitlines()[-2].replace(",", "").split()[1:4])
