@@ -29,11 +29,21 @@ namespace {
 std::atomic<unsigned> abandonments{0};
 thread_local unsigned abandonments_before = 0;
 
+}  // namespace
+
+bool is_abandoned() { return abandonments != abandonments_before; }
+
+namespace {
+
 // Of Python's main thread, which alone runs the handlers of signals.
 std::atomic<unsigned long> main_thread{0};
 
+// Whether a handler has raised what Python has not yet seen.
+std::atomic<bool> is_kept{false};
+
 // A pending call's function.
 int raise_kept(void* kept) {
+  is_kept = false;
   const std::unique_ptr<pybind11::error_already_set> error(
       static_cast<pybind11::error_already_set*>(kept));
   error->restore();
@@ -41,16 +51,18 @@ int raise_kept(void* kept) {
 }
 
 bool has_pending_exception_for_later() {
-  if (abandonments != abandonments_before) return true;
+  if (is_abandoned()) return true;
   // Another thread has no handler to run, and may not ask: where Python ends, a thread that waits
   // for the GIL is ended, which no frame of C++ between survives.
   if (PyThread_get_thread_ident() != main_thread) return false;
+  if (is_kept) return true;
   const pybind11::gil_scoped_acquire in_python;
   if (PyErr_CheckSignals() == 0) return false;
   auto error = std::make_unique<pybind11::error_already_set>();
   if (Py_AddPendingCall(raise_kept, error.get()) == 0) {
     error.release();  // raise_kept has it
-  } else {            // too many calls are pending
+    is_kept = true;
+  } else {  // too many calls are pending
     PyErr_SetInterrupt();
   }
   return true;

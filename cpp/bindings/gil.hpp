@@ -27,12 +27,14 @@ void return_to_python();
 // by leave_python.
 bool has_pending_exception();
 
-// A StopCheck for a call that begins here, of code that left Python, on whichever thread that is,
-// and can be told nothing but that it failed. What a handler raised is raised again as soon as
-// Python goes on.
+// A StopCheck for a call that begins here, of code that left Python, on whichever thread that is.
+// What a handler raised is raised again as soon as that code has come back to Python, if it tells
+// of no error of its own.
 StopCheck stop_check_for_later();
 // Stops the calls that have begun with such a check: the process is about to end.
 void abandon_calls();
+// Whether that has stopped this thread's call.
+bool is_abandoned();
 // To be called on import, before such a check is made.
 void remember_main_thread();
 

@@ -128,8 +128,9 @@ class Tensors {
 };
 
 // Calls compute, and returns what it throws as XLA's error. Where XLA computes on Python's main
-// thread, as it does what it takes for little work, a Ctrl-C is seen here: the caller gets XLA's
-// error, and in its place, as soon as Python goes on, what the signal's handler raised.
+// thread, as it does what it takes for little work, a Ctrl-C is seen here. What the signal's
+// handler raised must reach the caller as it is, so that this tells of no error, which would come
+// first: nobody gets to see the results, since the call ends in that exception.
 template <typename Compute>
 ffi::Error error_of(Compute compute) {
   try {
@@ -137,7 +138,8 @@ ffi::Error error_of(Compute compute) {
     compute();
     return ffi::Error::Success();
   } catch (const Stopped&) {
-    return ffi::Error(ffi::ErrorCode::kCancelled, "taut was interrupted");
+    if (!is_abandoned()) return ffi::Error::Success();
+    return ffi::Error(ffi::ErrorCode::kCancelled, "the process ends");
   } catch (const InvalidArgument& error) {
     return ffi::Error(ffi::ErrorCode::kInvalidArgument, error.what());
   } catch (const std::bad_alloc&) {

@@ -121,6 +121,19 @@ run(lambda: jax.block_until_ready(call(x)))
     assert interrupt(code) == "interrupted"
 
 
+@pytest.mark.parametrize("calls", ["[step(x) for _ in range(99)]", "list(map(step, [x] * 99))"])
+def test_a_call_that_jax_has_made_before(calls, interruptible):
+    require("jax")  # which calls XLA without a frame of Python from the second time on
+    code = f"""
+import jax
+x = jax.numpy.asarray(x[:8000])
+step = jax.jit(jax.grad(OrthogonalRegularizer()))
+jax.block_until_ready(step(x))
+run(lambda: {calls})
+"""
+    assert interrupt(code) == "interrupted"
+
+
 @pytest.mark.parametrize("function", ["penalty", "jax.grad(penalty)"])
 def test_a_process_that_computes_by_jax_ends_at_once(function, interruptible):
     require("jax")
