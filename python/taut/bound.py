@@ -33,7 +33,7 @@ from taut.shares import (
     total_of,
 )
 from taut.tree import Parameters
-from taut.written import Written
+from taut.written import Written, has_notes
 
 By = Literal["name", "rule"]
 _P = ParamSpec("_P")
@@ -49,8 +49,9 @@ def _explained(
     def explained(self: BoundPenalties, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
         try:
             return method(self, *args, **kwargs)
-        except ValueError:
-            self._check_ranks()
+        except ValueError as error:
+            if not has_notes(error):  # which an error in its place would not have
+                self._check_ranks()
             raise
 
     return explained

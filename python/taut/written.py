@@ -45,9 +45,18 @@ class _Unless(AbstractContextManager[None]):
     def __enter__(self) -> None:
         self._names += self._own
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None and issubclass(kind, self._before_writing):
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> None:
+        if kind is None or error is None or has_notes(error):
+            return
+        if issubclass(kind, self._before_writing):
             del self._names[self._count :]
+
+
+def has_notes(error: BaseException) -> bool:
+    """Returns whether an error says that something was written, as any interrupt does."""
+    return bool(getattr(error, "__notes__", ()))
 
 
 def _add_note(error: BaseException, note: str) -> None:

@@ -90,6 +90,25 @@ run(lambda: penalties.accumulate_grad({"a": x, "b": x[:9]}, grads))
     assert interrupt(code).endswith("Written before this, at least in part: 'a', 'b'")
 
 
+@pytest.mark.parametrize("cls", ["ValueError", "RuntimeError"])
+def test_what_a_handler_raises_is_no_mistake_of_the_call(cls, interruptible):
+    require("torch")
+    code = f"""
+import signal, torch
+class Late({cls}): pass
+def stop(*_): raise Late
+signal.signal(signal.SIGALRM, stop)
+params = {{"small": torch.ones(50, 50), "large": torch.from_numpy(x)}}
+grads = {{name: torch.zeros_like(each) for name, each in params.items()}}
+signal.setitimer(signal.ITIMER_REAL, 0.5)
+try:
+    Penalties([("large", OrthogonalRegularizer()), ("*", "l2")]).accumulate_grad(params, grads)
+except Late as error:
+    print(error.__notes__[-1], [each._version for each in grads.values()])
+"""
+    assert end(code).stdout == ("Written before this, at least in part: 'small', 'large' [1, 1]\n")
+
+
 def test_the_backward_pass_of_torch(interruptible):
     require("torch")
     code = """

@@ -13,6 +13,7 @@ from torch.autograd import forward_ad
 from taut import _core
 from taut.arrays.torch.modules import check_whole
 from taut.kernels.checks import check_dtype
+from taut.written import has_notes
 
 _PLAIN = (Tensor, torch.nn.Parameter)
 _DTYPE_NAMES = {
@@ -144,7 +145,8 @@ def is_target(x: Any) -> bool:
 class CountingWrites:
     """Tells autograd that tensors are written in a block, be it interrupted on its way.
 
-    Mistakes, which are TypeErrors and ValueErrors, are found before anything is written.
+    Mistakes, which are TypeErrors and ValueErrors, are found before anything is written. What a
+    signal's handler has raised, of whatever class, comes with a note.
     """
 
     def __init__(self, tensors: Tensor | Sequence[Tensor]) -> None:
@@ -153,8 +155,11 @@ class CountingWrites:
     def __enter__(self) -> None:
         pass
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None or not issubclass(kind, (TypeError, ValueError)):
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> None:
+        is_mistake = isinstance(error, (TypeError, ValueError)) and not has_notes(error)
+        if not is_mistake:
             torch.autograd.graph.increment_version(self._tensors)
 
 
