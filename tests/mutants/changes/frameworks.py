@@ -32,8 +32,8 @@ MUTATIONS = [
     Mutation(
         "autograd-is-not-told-of-interrupted-writes",
         _TORCH + "memory.py",
-        "if kind is None or not issubclass(kind, (TypeError, ValueError)):",
-        "if kind is None:",
+        "        if not is_mistake:",
+        "        if error is None:",
         python="test_torch_penalties.py -k interrupted",
     ),
     Mutation(
