@@ -45,13 +45,16 @@ class _Unless(AbstractContextManager[None]):
     def __enter__(self) -> None:
         self._names += self._own
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: object
-    ) -> None:
-        if kind is None or error is None or has_notes(error):
-            return
-        if issubclass(kind, self._before_writing):
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if has_written_nothing(error, self._before_writing):
             del self._names[self._count :]
+
+
+def has_written_nothing(
+    error: BaseException | None, before_writing: tuple[type[Exception], ...]
+) -> bool:
+    """Returns whether such an error ended a block that writes, before it did."""
+    return isinstance(error, before_writing) and not has_notes(error)
 
 
 def has_notes(error: BaseException) -> bool:

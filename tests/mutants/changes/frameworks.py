@@ -32,7 +32,7 @@ MUTATIONS = [
     Mutation(
         "autograd-is-not-told-of-interrupted-writes",
         _TORCH + "memory.py",
-        "        if not is_mistake:",
+        "        if not has_written_nothing(error, (TypeError, ValueError)):",
         "        if error is None:",
         python="test_torch_penalties.py -k interrupted",
     ),

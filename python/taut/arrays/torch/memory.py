@@ -13,7 +13,7 @@ from torch.autograd import forward_ad
 from taut import _core
 from taut.arrays.torch.modules import check_whole
 from taut.kernels.checks import check_dtype
-from taut.written import has_notes
+from taut.written import has_written_nothing
 
 _PLAIN = (Tensor, torch.nn.Parameter)
 _DTYPE_NAMES = {
@@ -155,11 +155,8 @@ class CountingWrites:
     def __enter__(self) -> None:
         pass
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: object
-    ) -> None:
-        is_mistake = isinstance(error, (TypeError, ValueError)) and not has_notes(error)
-        if not is_mistake:
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if not has_written_nothing(error, (TypeError, ValueError)):
             torch.autograd.graph.increment_version(self._tensors)
 
 
