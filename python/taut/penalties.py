@@ -10,7 +10,7 @@ from taut.bound import BoundPenalties, By, FollowingPenalties
 from taut.kernels import Sides
 from taut.kernels.checks import check_option
 from taut.regularizers import deserialize, serialize
-from taut.rules import Plan, Rule, as_rule
+from taut.rules import Plan, Rule, as_rules, is_pair
 from taut.shares import tell_failure
 from taut.shown import shown
 from taut.sides import look_up
@@ -80,12 +80,7 @@ class Penalties:
         reference: Parameters | None = None,
         importance: Parameters | None = None,
     ) -> None:
-        if isinstance(rules, Mapping):
-            raise TypeError(
-                "expected a list of rules, each a pair of a glob and a regularizer. "
-                "Received a mapping: give list(rules.items())"
-            )
-        self.rules: list[Rule] = [as_rule(rule) for rule in rules]
+        self.rules: list[Rule] = as_rules(rules)
         self.allow_unused = allow_unused
         self.match_all = match_all
         self.reference = _kept(reference)
@@ -322,7 +317,7 @@ class Penalties:
         if not isinstance(config, Mapping):
             raise ValueError(f"A config is a dictionary. Received: {shown(config)}")
         pairs, flags = config.get("rules"), (False, True)
-        if not isinstance(pairs, list | tuple) or not all(map(_is_pair, pairs)):
+        if not isinstance(pairs, list | tuple) or not all(map(is_pair, pairs)):
             raise ValueError(
                 "The rules of a config are pairs of a glob and the config of a regularizer. "
                 f"Received: {shown(pairs)}"
@@ -337,10 +332,6 @@ class Penalties:
             )
         rules = [(pattern, deserialize(rule, custom_objects)) for pattern, rule in pairs]
         return cls(rules, allow_unused, match_all, reference, importance)
-
-
-def _is_pair(rule: Any) -> bool:
-    return isinstance(rule, list | tuple) and len(rule) == 2 and isinstance(rule[0], str)
 
 
 def _count(table: Parameters) -> int:

@@ -1,6 +1,6 @@
 """Which parameter gets which penalty."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -15,19 +15,33 @@ from taut.shown import shown
 Rule = tuple[str, Callable[..., Any] | None]
 
 
-def as_rule(pair: Any) -> Rule:
-    """Returns a rule whose regularizer may be given by its identifier.
+def as_rules(pairs: Iterable[Any]) -> list[Rule]:
+    """Returns rules whose regularizers may be given by their identifiers.
 
     Raises:
-        TypeError: If `pair` is no pair of a string and something.
-        ValueError: If the identifier is unknown.
+        TypeError: If one is no pair of a string and something.
+        ValueError: If an identifier is unknown.
     """
-    if not (isinstance(pair, tuple | list) and len(pair) == 2 and isinstance(pair[0], str)):
-        raise TypeError(
-            "expected a list of rules, each a pair of a glob and a regularizer. "
-            f"Received as a rule: {shown(pair)}"
-        )
+    if isinstance(pairs, Mapping):
+        raise _no_rules("Received a mapping: give list(rules.items())")
+    return [_as_rule(pair) for pair in pairs]
+
+
+def _as_rule(pair: Any) -> Rule:
+    if not is_pair(pair):
+        raise _no_rules(f"Received as a rule: {shown(pair)}")
     return pair[0], get(pair[1])
+
+
+def is_pair(rule: Any) -> bool:
+    """Returns whether it is a pair of a glob and something."""
+    return isinstance(rule, list | tuple) and len(rule) == 2 and isinstance(rule[0], str)
+
+
+def _no_rules(received: str) -> TypeError:
+    return TypeError(
+        f"expected a list of rules, each a pair of a glob and a regularizer. {received}"
+    )
 
 
 class Plan:
