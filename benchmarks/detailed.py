@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import reports
-from taut.bench import machine
+from taut.bench import machine, results
 
 HERE = Path(__file__).parent
 TWO_PROCESSES = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
@@ -77,7 +77,7 @@ def main() -> int:
             "machine": machine.describe(2),
             "programs": printed | {name: []},
         }
-        reports.write(document, arguments.json)
+        results.write(document, arguments.json)
         failed += [[name, *each] for each in programs[name] if start(name, each, arguments.json)]
     for each in failed:
         print(f"failed: {' '.join(each)}", file=sys.stderr)

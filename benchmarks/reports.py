@@ -4,12 +4,13 @@
 """
 
 import itertools
-import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
+
+from taut.bench import results
 
 FILE = "TAUT_BENCHMARKS_JSON"
 SCHEMA = "detailed 1"
@@ -46,24 +47,16 @@ def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> N
     if file := os.environ.get(FILE):
         document = read(Path(file))
         document["programs"].setdefault(Path(sys.argv[0]).stem, []).append(report)
-        write(document, Path(file))
-
-
-def write(document: Document, path: Path) -> None:
-    """Writes a document as JSON."""
-    text = json.dumps(document, indent=1, ensure_ascii=False)
-    path.write_text(text + "\n", encoding="utf-8")
+        results.write(document, Path(file))
 
 
 def read(path: Path) -> Document:
     """Reads a document.
 
     Raises:
-        ValueError: If it is none, or of another version.
+        UnknownSchemaError: If it is none, or of another version.
     """
-    document: Document = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        raise ValueError(f"{path} is not what benchmarks/detailed.py has written")
+    document: Document = results.read_json(path, SCHEMA)
     return document
 
 

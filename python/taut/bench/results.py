@@ -2,7 +2,7 @@
 
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -92,7 +92,7 @@ def is_noisy(case: Case) -> bool:
     return not 0.9 <= again["median"] <= 1.1 or again["upper"] - again["lower"] > 0.4
 
 
-def write(document: Document, path: Path) -> None:
+def write(document: Mapping[str, Any], path: Path) -> None:
     """Writes a document as JSON."""
     path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
@@ -103,7 +103,17 @@ def read(path: Path) -> Document:
     Raises:
         UnknownSchemaError: If it is none, or of another version.
     """
-    document: Document = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        raise UnknownSchemaError(f"{path} is not what this taut bench has written")
+    document: Document = read_json(path, SCHEMA)
+    return document
+
+
+def read_json(path: Path, schema: object) -> Any:
+    """Reads a document of any kind whose "schema" is this.
+
+    Raises:
+        UnknownSchemaError: If it is none, or of another version.
+    """
+    document = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(document, dict) or document.get("schema") != schema:
+        raise UnknownSchemaError(f"{path} is no document of the schema {schema!r}")
     return document
