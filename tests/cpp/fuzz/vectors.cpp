@@ -37,11 +37,15 @@ Shape shape_of_slice(const Array& x, Mode mode, std::size_t vectors) {
   return shape;
 }
 
+VectorRange read_allowed_range(Reader& reader, std::size_t vectors) {
+  const std::size_t begin = reader.below(vectors + 1);
+  return {begin, vectors - reader.below(vectors - begin + 1)};
+}
+
 VectorRange read_range(Reader& reader, std::size_t vectors) {
   constexpr std::size_t kMost = std::numeric_limits<std::size_t>::max();
   if (reader.rarely(16)) return {reader.flag() ? kMost : vectors + 1, reader.flag() ? kMost : 0};
-  const std::size_t begin = reader.below(vectors + 1);
-  return {begin, vectors - reader.below(vectors - begin + 1)};
+  return read_allowed_range(reader, vectors);
 }
 
 std::string range_text(VectorRange range) {
@@ -49,15 +53,34 @@ std::string range_text(VectorRange range) {
          "U}";
 }
 
-struct RangeCase {
+// What cases of a part of a matrix's vectors have in common.
+struct PartCase {
   std::vector<Block> blocks;
   OrthogonalRegularizer regularizer;
   Array x;
-  Array gradient;
+  Array gradient;  // of the range
   VectorRange range;
+  Setting setting;
+};
+
+// Reads all but the gradient and the range, and returns the dtype.
+taut::DType read_matrix(Reader& reader, PartCase& read) {
+  read.setting = read_setting(reader);
+  read.regularizer = read_orthogonal(reader);
+  const taut::DType dtype = read_dtype(reader);
+  read.x = read_array(reader, dtype, read_shape(reader, false), read.blocks);
+  return dtype;
+}
+
+std::string statements_of_arrays(const PartCase& of) {
+  std::string text;
+  for (std::size_t i = 0; i < of.blocks.size(); ++i) text += text_of(of.blocks[i], i);
+  return text + of.x.text("x") + of.gradient.text("gradient") + of.setting.text();
+}
+
+struct RangeCase : PartCase {
   bool accumulates;
   double scale;
-  Setting setting;
 };
 
 struct Outcome {
@@ -69,10 +92,7 @@ struct Outcome {
 
 RangeCase read_range_case(Reader& reader) {
   RangeCase read{};
-  read.setting = read_setting(reader);
-  read.regularizer = read_orthogonal(reader);
-  const taut::DType dtype = read_dtype(reader);
-  read.x = read_array(reader, dtype, read_shape(reader, false), read.blocks);
+  const taut::DType dtype = read_matrix(reader, read);
   const std::size_t vectors = vectors_of(read.x, read.regularizer.mode);
   read.range = read_range(reader, vectors);
   const bool is_a_range = read.range.begin <= read.range.end && read.range.end <= vectors;
@@ -87,9 +107,7 @@ RangeCase read_range_case(Reader& reader) {
 }
 
 std::string statements_of(const RangeCase& of) {
-  std::string text;
-  for (std::size_t i = 0; i < of.blocks.size(); ++i) text += text_of(of.blocks[i], i);
-  return text + of.x.text("x") + of.gradient.text("gradient") + of.setting.text() +
+  return statements_of_arrays(of) +
          "  taut::" + (of.accumulates ? "accumulate_grad" : "value_and_grad") + "(" +
          text_of(taut::Regularizer(of.regularizer)) + ", x, " + range_text(of.range) +
          ", gradient, " + text_of(of.scale) + ");\n";
@@ -166,28 +184,17 @@ void check(const RangeCase& of) {
   require(error.empty(), "of the gradient, " + error);
 }
 
-struct SharesCase {
-  std::vector<Block> blocks;
-  OrthogonalRegularizer regularizer;
-  Array x;
-  Array gradient;
-  VectorRange range;
+struct SharesCase : PartCase {
   std::size_t count;
   std::size_t stranger;  // a share that is none of them, or 0
   std::size_t gap;       // words between the shares' rows
   std::size_t flips;     // bits that are wrong in what was received
-  Setting setting;
 };
 
 SharesCase read_shares_case(Reader& reader) {
   SharesCase read{};
-  read.setting = read_setting(reader);
-  read.regularizer = read_orthogonal(reader);
-  const taut::DType dtype = read_dtype(reader);
-  read.x = read_array(reader, dtype, read_shape(reader, false), read.blocks);
-  const std::size_t vectors = vectors_of(read.x, read.regularizer.mode);
-  const std::size_t begin = reader.below(vectors + 1);
-  read.range = {begin, vectors - reader.below(vectors - begin + 1)};
+  const taut::DType dtype = read_matrix(reader, read);
+  read.range = read_allowed_range(reader, vectors_of(read.x, read.regularizer.mode));
   const Shape shape =
       shape_of_slice(read.x, read.regularizer.mode, read.range.end - read.range.begin);
   read.gradient = read_array(reader, dtype, shape, read.blocks);
@@ -199,9 +206,7 @@ SharesCase read_shares_case(Reader& reader) {
 }
 
 std::string statements_of(const SharesCase& of) {
-  std::string text;
-  for (std::size_t i = 0; i < of.blocks.size(); ++i) text += text_of(of.blocks[i], i);
-  return text + of.x.text("x") + of.gradient.text("gradient") + of.setting.text() +
+  return statements_of_arrays(of) +
          "  const auto regularizer = " + text_of(taut::Regularizer(of.regularizer)) + ";\n  // " +
          std::to_string(of.count) + " shares, " + range_text(of.range) +
          ", as in check_shares of " + "test_pair_share.cpp; " + std::to_string(of.flips) +
