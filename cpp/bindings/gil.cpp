@@ -29,12 +29,6 @@ namespace {
 std::atomic<unsigned> abandonments{0};
 thread_local unsigned abandonments_before = 0;
 
-}  // namespace
-
-bool is_abandoned() { return abandonments != abandonments_before; }
-
-namespace {
-
 // Of Python's main thread, which alone runs the handlers of signals.
 std::atomic<unsigned long> main_thread{0};
 
@@ -76,6 +70,7 @@ void remember_main_thread() {
 }
 
 void abandon_calls() { ++abandonments; }
+bool is_abandoned() { return abandonments != abandonments_before; }
 
 StopCheck stop_check_for_later() {
   abandonments_before = abandonments;
