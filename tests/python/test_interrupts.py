@@ -35,11 +35,15 @@ def run(call):
 """
 
 
+def command(code, shape=SHAPE):
+    return [sys.executable, "-c", PROGRAM.format(shape=shape) + code]
+
+
 @contextlib.contextmanager
 def start(code):
     """Runs a program, and gives it when it has been in the middle of its call for a while."""
     with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM.format(shape=SHAPE) + code],
+        command(code),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -175,9 +179,13 @@ jax.block_until_ready(call(x))
 
 def end(code):
     """Returns how a program has ended."""
-    command = [sys.executable, "-c", PROGRAM.format(shape=(10_000, 1000)) + code]
     return subprocess.run(
-        command, capture_output=True, text=True, timeout=120, env=ENVIRONMENT, check=False
+        command(code, (10_000, 1000)),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=ENVIRONMENT,
+        check=False,
     )
 
 
@@ -236,9 +244,8 @@ def test_inspect_of_a_large_tensor(seconds, tmp_path, interruptible):
     require("rich")
     path = tmp_path / "large.npy"
     np.save(path, np.random.default_rng(0).random((25_000, 1500), np.float32))
-    command = [sys.executable, "-c", HOLD, "inspect", str(path)]
     with subprocess.Popen(
-        command,
+        [sys.executable, "-c", HOLD, "inspect", "--all-pairs", str(path)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
