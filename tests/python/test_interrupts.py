@@ -177,10 +177,10 @@ jax.block_until_ready(call(x))
     assert error.strip().endswith("KeyboardInterrupt")
 
 
-def end(code):
+def end(code, shape):
     """Returns how a program has ended."""
     return subprocess.run(
-        command(code, (10_000, 1000)),
+        command(code, shape),
         capture_output=True,
         text=True,
         timeout=120,
@@ -192,7 +192,9 @@ def end(code):
 DAEMON = """
 import sys, threading, time
 import jax
-# Asks between its pieces whether to stop, on a thread that has no handler to run.
+# Asks between its pieces whether to stop, on a thread that has no handler to run. It must compute
+# until the process is gone: JAX comes back to Python when it is done, and while that is being
+# finalized CPython ends its thread, which no frame of JAX's survives, whatever it computed.
 x = jax.numpy.asarray(x)
 call = jax.jit(jax.value_and_grad(OrthogonalRegularizer())).lower(x).compile()
 threading.Thread(target=call, args=[x], daemon=True).start()
@@ -203,7 +205,7 @@ sys.exit(7)
 
 def test_a_process_ends_with_its_exit_code_while_a_daemon_computes_by_jax():
     require("jax")
-    result = end(DAEMON)
+    result = end(DAEMON, SHAPE)
     assert (result.returncode, result.stderr) == (7, "")
 
 
@@ -223,7 +225,7 @@ raise KeyboardInterrupt
 
 def test_what_is_computed_by_jax_after_an_interrupt_has_ended_the_process():
     require("jax")
-    assert end(SAVED).stdout == "saved\n"
+    assert end(SAVED, (10_000, 1000)).stdout == "saved\n"
 
 
 HOLD = """
