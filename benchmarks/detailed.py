@@ -37,6 +37,7 @@ PROGRAMS: Mapping[str, list[list[str]]] = {
     "keras_training": [[]],
     "libtorch_step": [[]],
     "neighbours": [[]],
+    "working_memory": [[]],
 }
 
 

@@ -93,6 +93,15 @@ def start(processors: int, *arguments: str, group: Path | None = None) -> subpro
     )
 
 
+def is_limited(file: Path, processors: int) -> bool:
+    """Whether a control group's file has taken three quarters of their time as its quota."""
+    try:
+        file.write_text(f"{processors * PERIOD * 3 // 4}")
+    except OSError:  # there is no such file, or it may not be written
+        return False
+    return True
+
+
 @contextmanager
 def quota(processors: int) -> Iterator[Path | None]:
     """Makes a control group with three quarters of their time; None where that is not allowed."""
@@ -103,8 +112,7 @@ def quota(processors: int) -> Iterator[Path | None]:
         except OSError:
             continue
         try:
-            if (group / file).exists():
-                (group / file).write_text(f"{processors * PERIOD * 3 // 4}")
+            if is_limited(group / file, processors):
                 yield group
                 return
         finally:

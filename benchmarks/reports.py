@@ -3,7 +3,6 @@
 `benchmarks/detailed.py` sets it, and `benchmarks/figures.py` puts the tables into pages.
 """
 
-import itertools
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -63,13 +62,15 @@ def read(path: Path) -> Document:
 def markdown(reports: Iterable[Report]) -> str:
     """Returns the tables for a page.
 
-    Tables of ratios that follow each other and compare the same contestants become one, with a row
-    for each of them: the time of the first contestant, and the ratios of the others to it.
+    Tables of ratios that compare the same contestants become one, with a row for each of them: the
+    time of the first contestant, and the ratios of the others to it. Any other stands as it is.
     """
-    groups = itertools.groupby(reports, _contestants)
+    groups: dict[object, list[Report]] = {}
+    for report in reports:
+        groups.setdefault(_contestants(report) or report["title"], []).append(report)
     return "\n\n".join(
-        "\n\n".join(map(_as_it_is, group)) if names is None else _side_by_side([*group])
-        for names, group in groups
+        _side_by_side(group) if _contestants(group[0]) else "\n\n".join(map(_as_it_is, group))
+        for group in groups.values()
     )
 
 

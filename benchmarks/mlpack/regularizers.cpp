@@ -168,7 +168,7 @@ double median(std::vector<double> numbers) {
 
 void report(std::vector<Contestant>& all, const Data& data) {
   const double none = median(all.front().seconds);
-  std::printf("  %-22s %12s %14s %10s %10s %12s\n", "", "step, us", "of that, reg.", "accuracy",
+  std::printf("  %-22s %12s %14s %10s %12s %12s\n", "", "step, us", "of that, reg.", "accuracy",
               "mean |cos|", "near zero");
   for (Contestant& one : all) {
     const double step = median(one.seconds);
@@ -182,7 +182,7 @@ void report(std::vector<Contestant>& all, const Data& data) {
     const double cosine = taut::value(taut::OrthogonalRegularizer{1}, taut::view(weight));
     const double near_zero = arma::mean(arma::conv_to<arma::vec>::from(
         arma::abs(arma::vectorise(weight)) < 0.01 * arma::abs(weight).max()));
-    std::printf(" %9.1f%% %10.4f %11.1f%%\n", accuracy, cosine, 100 * near_zero);
+    std::printf(" %9.1f%% %12.4f %11.1f%%\n", accuracy, cosine, 100 * near_zero);
   }
 }
 

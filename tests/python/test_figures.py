@@ -39,15 +39,16 @@ taut takes <!-- figure: lab-detailed cell products "8 x 8" taut "over torch.mm" 
 
 
 COLUMNS = ["", "median", "over torch.mm"]
-PRINTED = [
+EIGHT, NINE = (
     {
         "title": title,
         "columns": COLUMNS,
         "rows": [["torch.mm", time, "1.00"], ["taut", "1 ms", ratio]],
     }
     for title, time, ratio in [("8 x 8", "2 ms", "0.50"), ("9 x 9", "4 ms", "0.25")]
-] + [{"title": "y_*", "columns": ["threads", "1", "2"], "rows": [["L2", "1.00", "1.90"]]}]
-DETAILED = {"schema": "detailed 1", "machine": {}, "programs": {"products": PRINTED}}
+)
+THREADS = {"title": "y_*", "columns": ["threads", "1", "2"], "rows": [["L2", "1.00", "1.90"]]}
+DETAILED = {"schema": "detailed 1", "machine": {}, "programs": {"products": [EIGHT, THREADS, NINE]}}
 
 
 @pytest.fixture

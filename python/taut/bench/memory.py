@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -33,10 +33,14 @@ def peak(library: Library, name: str, size: int) -> int:
     makes counts.
     """
     _contestant(library, name, MEMORY_OF.shapes(_WARM_UP)).call()
-    contestant = _contestant(library, name, MEMORY_OF.shapes(size))
+    return peak_of(_contestant(library, name, MEMORY_OF.shapes(size)).call)
+
+
+def peak_of(call: Callable[[], object]) -> int:
+    """Returns how many bytes more than before the process held during a call."""
     _forget_peak()
     before = _peak()
-    contestant.call()
+    call()
     return max(0, _peak() - before)
 
 
