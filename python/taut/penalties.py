@@ -140,13 +140,13 @@ class Penalties:
         Returns:
             The sum of all penalties, not scaled; None without `value`.
 
+        Where it raises an error, no gradient has been touched, unless the error's `__notes__` name
+        those that were written, at least in part: after an interrupt in the middle of writing, and
+        of regularizers of yours that have an `accumulate_grad` of their own.
+
         Raises:
             TypeError, ValueError: As a call does, and if a gradient is missing or does not fit.
             MemoryError: If there is not enough, or what a framework raises then.
-
-            No gradient has been touched then, unless the error's `__notes__` name those that were
-            written, at least in part: after an interrupt in the middle of writing, and of
-            regularizers of yours that have an `accumulate_grad` of their own.
         """
         return self.bind(params).accumulate_grad(grads, scale, value)
 
@@ -180,13 +180,13 @@ class Penalties:
     def prox(self, params: Parameters, step: float) -> None:
         """Replaces each parameter that has a penalty by its proximal step, in place.
 
+        Where it raises an error, nothing has been written, unless the error's `__notes__` say what:
+        after an interrupt, and of regularizers of yours.
+
         Raises:
             NotImplementedError: If a regularizer has no proximal step.
             TypeError, ValueError: As a call does, for a parameter that is read-only, and for a step
                 that is negative or not finite.
-
-            Nothing has been written then, unless the error's `__notes__` say what: after an
-            interrupt, and of regularizers of yours.
         """
         self.bind(params).prox(step)
 
