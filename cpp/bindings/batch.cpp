@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -183,14 +184,27 @@ std::vector<double> batch_gradient(const py::list& names, const py::list& regula
   return values;
 }
 
+Terms<ProxTerm> prox_terms(const py::list& names, const py::list& regularizers,
+                           const py::list& indices, const py::list& arrays,
+                           const SideLists& sides) {
+  return make_terms<ProxTerm>(names, regularizers, indices, {arrays}, sides,
+                              [&](const Regularizer& regularizer, std::size_t i) {
+                                return ProxTerm{regularizer, write_view(arrays[i], "an array")};
+                              });
+}
+
+void batch_check_prox(const py::list& names, const py::list& regularizers, const py::list& indices,
+                      const py::list& arrays, double step, py::list references,
+                      py::list importances) {
+  const SideLists sides{SideList(std::move(references)), SideList(std::move(importances))};
+  const auto [terms, work] = prox_terms(names, regularizers, indices, arrays, sides);
+  call_batch(names, work, [&, &terms = terms] { check_prox(terms, step); });
+}
+
 void batch_prox(const py::list& names, const py::list& regularizers, const py::list& indices,
                 const py::list& arrays, double step, py::list references, py::list importances) {
   const SideLists sides{SideList(std::move(references)), SideList(std::move(importances))};
-  const auto [terms, work] =
-      make_terms<ProxTerm>(names, regularizers, indices, {arrays}, sides,
-                           [&](const Regularizer& regularizer, std::size_t i) {
-                             return ProxTerm{regularizer, write_view(arrays[i], "an array")};
-                           });
+  const auto [terms, work] = prox_terms(names, regularizers, indices, arrays, sides);
   call_batch(names, work, [&, &terms = terms] { prox(terms, step); }, kSteppedInPart);
 }
 
@@ -202,6 +216,28 @@ py::object memory_key_of(std::size_t pointer, std::size_t element_size, const py
   const auto key = memory_key(reinterpret_cast<const void*>(pointer), element_size, extents, steps);
   if (key.empty()) return py::none();
   return py::bytes(reinterpret_cast<const char*>(key.data()), key.size() * sizeof(key[0]));
+}
+
+// Of each array where it is, as memory_key_of takes it, and whether it is written.
+void check_arrays_apart(const py::list& names, const py::list& memories,
+                        const py::list& are_written) {
+  using Extents = std::vector<std::ptrdiff_t>;
+  check_as_many(names, are_written, {memories}, {SideList(py::list()), SideList(py::list())});
+  std::vector<std::tuple<std::size_t, std::size_t, Extents, Extents>> described;
+  for (const py::handle memory : memories) {
+    described.push_back(memory.cast<decltype(described)::value_type>());
+  }
+  std::vector<Memory> arrays;
+  std::size_t elements = 0;
+  for (std::size_t i = 0; i < described.size(); ++i) {
+    const auto& [pointer, element_size, shape, strides] = described[i];
+    arrays.push_back({reinterpret_cast<const void*>(pointer), element_size, shape, strides,
+                      are_written[i].cast<bool>()});
+    std::size_t size = 1;
+    for (const std::ptrdiff_t extent : shape) size *= static_cast<std::size_t>(extent);
+    elements += size;
+  }
+  call_batch(names, elements, [&] { check_apart(arrays); });
 }
 
 // Arrays and gradients that are looked up once, and kept alive: a call reads the factors alone.
@@ -262,6 +298,8 @@ class BoundBatch {
 void register_batch(py::module_& module) {
   module.def("memory_key", memory_key_of, py::arg("pointer"), py::arg("itemsize"), py::arg("shape"),
              py::arg("strides"));
+  module.def("check_apart", check_arrays_apart, py::arg("names"), py::arg("memories"),
+             py::arg("are_written"));
   module.def("batch_value", batch_value, py::arg("names"), py::arg("regularizers"),
              py::arg("indices"), py::arg("arrays"), py::arg("references") = py::list(),
              py::arg("importances") = py::list());
@@ -277,6 +315,9 @@ void register_batch(py::module_& module) {
              py::arg("regularizers"), py::arg("indices"), py::arg("arrays"), py::arg("grads"),
              py::arg("scale"), py::arg("references") = py::list(),
              py::arg("importances") = py::list());
+  module.def("batch_check_prox", batch_check_prox, py::arg("names"), py::arg("regularizers"),
+             py::arg("indices"), py::arg("arrays"), py::arg("step"),
+             py::arg("references") = py::list(), py::arg("importances") = py::list());
   module.def("batch_prox", batch_prox, py::arg("names"), py::arg("regularizers"),
              py::arg("indices"), py::arg("arrays"), py::arg("step"),
              py::arg("references") = py::list(), py::arg("importances") = py::list());

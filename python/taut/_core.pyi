@@ -111,6 +111,15 @@ def batch_value_and_grad(
     references: _Sides = ...,
     importances: _Sides = ...,
 ) -> list[float]: ...
+def batch_check_prox(
+    names: list[str],
+    regularizers: _Regularizers,
+    indices: list[int],
+    arrays: Sequence[_Array],
+    step: float,
+    references: _Sides = ...,
+    importances: _Sides = ...,
+) -> None: ...
 def batch_prox(
     names: list[str],
     regularizers: _Regularizers,
@@ -140,6 +149,11 @@ def trim_memory() -> None: ...
 def memory_key(
     pointer: int, itemsize: int, shape: tuple[int, ...], strides: tuple[int, ...]
 ) -> bytes | None: ...
+def check_apart(
+    names: list[str],
+    memories: Sequence[tuple[int, int, tuple[int, ...], tuple[int, ...]]],
+    are_written: list[bool],
+) -> None: ...
 def get_num_threads() -> int: ...
 def num_threads_origin() -> str: ...
 def level() -> str: ...

@@ -1,7 +1,9 @@
 // Many tensors in one call are what calls for one tensor after another would be.
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstddef>
 #include <limits>
 #include <numeric>
 
@@ -299,12 +301,53 @@ TEST_CASE("a batch of another size than its values, and wrong steps, are refused
   const auto check_step = [&](const taut::Regularizer& regularizer, const View& x, double step) {
     const taut::ProxTerm terms[] = {{taut::L1{1}, matrix(row.x(0))}, {regularizer, x}};
     CHECK_THROWS_AS(taut::prox(terms, step), taut::InvalidTerm);
+    CHECK_THROWS_AS(taut::check_prox(terms, step), taut::InvalidTerm);
   };
   CHECK_THROWS_AS(taut::prox({}, -1), taut::InvalidArgument);
+  CHECK_THROWS_AS(taut::check_prox({}, -1), taut::InvalidArgument);
+  const taut::ProxTerm right[] = {{taut::L1{1}, matrix(row.x(0))}, {taut::L2{1}, matrix(row.x(1))}};
+  taut::check_prox(right, 1);
   check_step(taut::OrthogonalRegularizer{}, matrix(row.x(1)), 1);
   check_step(taut::L2{-1}, matrix(row.x(1)), 1);
   check_step(taut::L2{1}, matrix(row.x(0) + 19), 1);
   CHECK(row.memory == before);
+}
+
+// The index that is blamed, or as many as there are.
+std::size_t blamed_of(std::span<const taut::Memory> arrays) {
+  try {
+    taut::check_apart(arrays);
+  } catch (const taut::InvalidTerm& error) {
+    return error.term();
+  }
+  return arrays.size();
+}
+
+TEST_CASE("what is written overlaps neither itself nor what is read beside it") {
+  const std::array<std::byte, 48> memory{};
+  const std::array<std::ptrdiff_t, 2> shape{2, 3};
+  const std::array<std::ptrdiff_t, 2> dense{12, 4};
+  const std::array<std::ptrdiff_t, 2> spread{24, 8};
+  const std::array<std::ptrdiff_t, 2> dotted{4, 4};
+  const auto at = [&](std::size_t offset, const auto& strides, bool is_written) {
+    return taut::Memory{memory.data() + offset, 4, shape, strides, is_written};
+  };
+  using Arrays = std::vector<taut::Memory>;
+  CHECK(blamed_of({}) == 0);
+  CHECK(blamed_of(Arrays{at(0, dense, true), at(24, dense, true)}) == 2);
+  CHECK(blamed_of(Arrays{at(0, spread, true), at(4, spread, true)}) == 2);
+  CHECK(blamed_of(Arrays{at(0, dense, false), at(20, dense, false), at(0, dotted, false)}) == 3);
+  CHECK(blamed_of(Arrays{at(0, dense, false), at(20, dense, true)}) == 1);
+  CHECK(blamed_of(Arrays{at(20, dense, true), at(0, dense, false)}) == 0);
+  CHECK(blamed_of(Arrays{at(20, dense, true), at(0, dense, true)}) == 1);
+  CHECK(blamed_of(Arrays{at(0, spread, true), at(1, spread, true)}) == 1);  // one byte is enough
+  CHECK(blamed_of(Arrays{at(0, dense, false), at(24, dotted, true)}) == 1);
+  const std::array<std::ptrdiff_t, 2> empty{0, 3};
+  CHECK(blamed_of(Arrays{at(0, dense, true), {memory.data(), 4, empty, dense, true}}) == 2);
+  const std::array<std::ptrdiff_t, 1> fewer{4};
+  CHECK(blamed_of(Arrays{{memory.data(), 4, shape, fewer, false}}) == 0);
+  const std::array<std::ptrdiff_t, 2> negative{2, -1};
+  CHECK(blamed_of(Arrays{at(0, dense, false), {memory.data(), 4, negative, dense, false}}) == 1);
 }
 
 TEST_CASE("a batch of nothing is 0") {

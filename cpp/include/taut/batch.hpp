@@ -84,6 +84,20 @@ TAUT_API void check_accumulate_grad(std::span<const GradientTerm> terms, double 
 TAUT_API double value_and_grad(std::span<const GradientTerm> terms, double scale = 1.0,
                                std::span<double> values = {}, Workspace* workspace = nullptr);
 
+// Elements of any kind in memory, which are read, or read and written. Strides are in bytes.
+struct Memory {
+  const void* data;
+  std::size_t element_size;
+  std::span<const std::ptrdiff_t> shape;
+  std::span<const std::ptrdiff_t> strides;
+  bool is_written;
+};
+
+// Throws an InvalidTerm, which has its index, for an array that is written and overlaps another
+// one or itself: for what several batches read and write in one go. Throws what memory_key throws,
+// too.
+TAUT_API void check_apart(std::span<const Memory> arrays);
+
 // What tells the elements of an array from all others: the numbers are equal for two arrays exactly
 // if both have elements of one size at the same places in memory, each as often in the one as in
 // the other, whatever their order, shape and direction. So a weight and its transpose have the same
@@ -96,6 +110,9 @@ TAUT_API std::vector<std::uint64_t> memory_key(const void* data, std::size_t ele
 
 // The proximal step of every term.
 TAUT_API void prox(std::span<const ProxTerm> terms, double step, Workspace* workspace = nullptr);
+
+// Throws what prox would, and writes nothing: as check_accumulate_grad.
+TAUT_API void check_prox(std::span<const ProxTerm> terms, double step);
 
 }  // namespace taut
 

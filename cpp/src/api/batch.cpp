@@ -100,6 +100,20 @@ void check_apart(std::span<const Use> uses, Effort& effort) {
       "gradient, reference or importance: they share memory");
 }
 
+// An array as callers describe it. `extents` has room for those that are allowed.
+Strided strided_of(const void* data, std::size_t element_size,
+                   std::span<const std::ptrdiff_t> shape, std::span<const std::ptrdiff_t> strides,
+                   std::span<std::size_t> extents) {
+  if (shape.size() != strides.size() || shape.size() > kMaxRank) {
+    throw InvalidArgument("an array has as many strides as extents, and at most 64");
+  }
+  for (std::size_t axis = 0; axis < shape.size(); ++axis) {
+    if (shape[axis] < 0) throw InvalidArgument("the extents of an array are not negative");
+    extents[axis] = static_cast<std::size_t>(shape[axis]);
+  }
+  return {static_cast<const std::byte*>(data), element_size, extents.first(shape.size()), strides};
+}
+
 struct Checked {
   std::span<Problem> problems;
   std::span<const bool> counted;
@@ -181,19 +195,36 @@ void prox(std::span<const ProxTerm> terms, double step, Workspace* workspace) {
   run(terms, Task::kProx, step, {}, workspace);
 }
 
+void check_prox(std::span<const ProxTerm> terms, double step) {
+  check_step(step);
+  const Call call(nullptr);
+  check(terms, Task::kProx, step, call);
+}
+
+void check_apart(std::span<const Memory> arrays) {
+  const Call call(nullptr);
+  CallEffort effort(call);
+  const auto uses = call.arena().take<Use>(arrays.size());
+  for (std::size_t i = 0; i < arrays.size(); ++i) {
+    check_term(i, [&] {
+      const Memory& array = arrays[i];
+      const auto extents = call.arena().take<std::size_t>(array.shape.size());
+      uses[i] = {strided_of(array.data, array.element_size, array.shape, array.strides, extents), i,
+                 array.is_written};
+      if (array.is_written && overlaps_itself(uses[i].array, effort)) {
+        throw InvalidArgument(
+            "What is written must not overlap itself: some of its elements share memory");
+      }
+    });
+  }
+  if (!are_ranges_apart(uses, effort)) check_apart(uses, effort);
+}
+
 std::vector<std::uint64_t> memory_key(const void* data, std::size_t element_size,
                                       std::span<const std::ptrdiff_t> shape,
                                       std::span<const std::ptrdiff_t> strides) {
-  if (shape.size() != strides.size() || shape.size() > kMaxRank) {
-    throw InvalidArgument("an array has as many strides as extents, and at most 64");
-  }
   std::array<std::size_t, kMaxRank> extents;
-  for (std::size_t axis = 0; axis < shape.size(); ++axis) {
-    if (shape[axis] < 0) throw InvalidArgument("the extents of an array are not negative");
-    extents[axis] = static_cast<std::size_t>(shape[axis]);
-  }
-  return key_of_memory({static_cast<const std::byte*>(data), element_size,
-                        std::span(extents).first(shape.size()), strides});
+  return key_of_memory(strided_of(data, element_size, shape, strides, extents));
 }
 
 }  // namespace taut

@@ -148,7 +148,19 @@ double call_batch(const Case& of, const Memory& memory, std::span<double> values
       terms.push_back({term.regularizer, term.x.view(memory), view_of(term.reference, memory),
                        view_of(term.importance, memory)});
     }
-    taut::prox(terms, of.scale, workspace);
+    bool is_refused = false;
+    try {
+      taut::check_prox(terms, of.scale);
+    } catch (const taut::InvalidArgument&) {
+      is_refused = true;
+    }
+    try {
+      taut::prox(terms, of.scale, workspace);
+    } catch (const taut::InvalidArgument&) {
+      require(is_refused, "what is refused is refused by check_prox");
+      throw;
+    }
+    require(!is_refused, "what check_prox refuses is refused");
     return 0;
   }
   std::vector<taut::GradientTerm> terms;

@@ -29,6 +29,13 @@ MUTATIONS = [
         cpp="batch",
     ),
     Mutation(
+        "what-is-written-may-overlap-itself",
+        "cpp/src/api/batch.cpp",
+        "if (array.is_written && overlaps_itself(uses[i].array, effort))",
+        "if (!array.is_written && overlaps_itself(uses[i].array, effort))",
+        cpp="batch",
+    ),
+    Mutation(
         "l2-has-half-its-slope",
         _PLANS + "elementwise_range.cpp",
         "const double linear = 2 * (scale * factors.l2);",
