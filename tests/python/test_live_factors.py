@@ -126,7 +126,7 @@ def test_what_is_no_factor(library, cls, wrong):
 
 
 def test_what_is_no_array():
-    for wrong in ("0.1", [0.1], (), {}, object(), Box(np.ones(2)), 1j, np.ma.array(0.5)):
+    for wrong in ("0.1", [0.1], (), {}, object(), Box(np.ones(2)), Box(True), 1j, np.ma.array(0.5)):
         with pytest.raises(ValueError, match=REFUSED):
             L2(wrong)
 

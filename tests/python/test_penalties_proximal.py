@@ -248,7 +248,7 @@ def test_regularizers_of_your_own():
 @pytest.mark.parametrize("library", ["numpy", "torch", "jax", "tensorflow"])
 def test_bad_input(library):
     params = {"a": LIBRARIES[library](np.ones(3, np.float32))}
-    for step in (-1.0, float("nan"), "1"):
+    for step in (-1.0, float("nan"), "1", True):
         with pytest.raises(ValueError, match="argument `step`"):
             Penalties([("*", L1())]).proximal(params, step)
     with pytest.raises(ValueError, match="match no parameter"):

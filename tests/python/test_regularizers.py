@@ -74,7 +74,11 @@ def test_any_real_number_is_a_factor(cls, name, factor):
 
 @pytest.mark.parametrize(("cls", "name"), FACTORS)
 @pytest.mark.parametrize(
-    "factor", [-1, -0.5, float("nan"), float("inf"), "0.1", [0.1], 1j, np.array([0.1])]
+    "factor",
+    [
+        *(-1, -0.5, float("nan"), float("inf"), "0.1", [0.1], 1j, np.array([0.1])),
+        *(True, False, np.True_, np.array(True)),
+    ],
 )
 def test_anything_else_is_not(cls, name, factor):
     with pytest.raises(ValueError, match="expected a non-negative float"):

@@ -137,6 +137,8 @@ def test_an_unknown_class_lists_the_known_ones():
         {"class_name": "L2", "config": None},
         {"class_name": "L2", "config": {"l3": 0.1}},
         {"class_name": "L2", "config": {"l2": "a"}},
+        {"class_name": "L2", "config": {"l2": True}},
+        {"class_name": "GroupLasso", "config": {"factor": False}},
         {"class_name": "function", "config": {}},
     ],
 )

@@ -20,7 +20,7 @@ def check_factor(name: str, factor: Any) -> float:
     Raises:
         ValueError: If it is not a real number, not finite, or negative.
     """
-    if type(factor) is float or isinstance(factor, Real):
+    if type(factor) is float or (isinstance(factor, Real) and not isinstance(factor, bool)):
         try:
             number = float(factor)
         except OverflowError:  # of 10**400

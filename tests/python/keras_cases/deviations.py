@@ -90,6 +90,12 @@ def test_integers():
     assert IS_OLDEST or theirs == 0, MENDED  # 3.6 computes it, or fails, by its backend
 
 
+def test_bools():
+    with pytest.raises(ValueError, match="non-negative float"):
+        regularizers.L1(True)
+    assert keras.regularizers.L1(True).get_config() == {"l1": 1.0}, MENDED
+
+
 def test_exact_configs():
     assert regularizers.L1(0.1).get_config() == {"l1": 0.1}
     assert keras.regularizers.L1(0.1).get_config() != {"l1": 0.1}, MENDED
