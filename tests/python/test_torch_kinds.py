@@ -1,9 +1,12 @@
 """torch tensors that are no plain memory, and code that is traced or transformed."""
 
+import sys
+
 import pytest
 import taut
 from arrays import random_array
 from penalty_checks import REGULARIZERS
+from programs import run
 from taut.regularizers import L1, L2, OrthogonalRegularizer, Regularizer
 from tensors import to_tensor, torch
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -184,3 +187,61 @@ def test_bound_penalties_within_a_transform_of_something_else():
     bound = taut.Penalties([("*", L2(1.0))]).bind({"w": weight})
     scaled = torch.vmap(lambda scale: scale * bound())(torch.tensor([1.0, 2.0]))
     assert scaled.tolist() == [12, 24]
+
+
+REPLACED = """
+import itertools
+import torch
+from taut import Penalties
+from taut.regularizers import L1
+
+FAR = 1 << 40
+LIES = [lambda *_, lie=lie, **__: lie for lie in (0, 8, FAR, (FAR, FAR), None)]
+ADDRESSES = {"data_ptr", "stride", "numel", "element_size", "storage_offset", "untyped_storage"}
+methods = {
+    name
+    for name in dir(torch.nn.Parameter)
+    if callable(getattr(torch.nn.Parameter, name)) and not name.startswith("__")
+}
+assert methods >= ADDRESSES
+penalty = L1(0.5)
+penalties = Penalties([("*", penalty)])
+calls = [
+    lambda x, y: penalty(x),
+    lambda x, y: penalty.value_and_grad(x),
+    lambda x, y: penalty.accumulate_grad(x, y),
+    lambda x, y: penalty.accumulate_grad(y, x),
+    lambda x, y: penalty.prox(x, 0.1),
+    lambda x, y: penalty.proximal(x, 0.1),
+    lambda x, y: penalties({"x": x, "y": y}).backward(),
+    lambda x, y: penalties.accumulate_grad({"w": x}, {"w": y}),
+    lambda x, y: penalties.accumulate_grad({"w": y}, {"w": x}),
+    lambda x, y: penalties.prox({"w": x}, 0.1),
+    lambda x, y: penalties.proximal({"w": x, "v": x.detach()}, 0.1),
+]
+
+
+def made(name, lie):
+    x = torch.nn.Parameter(torch.eye(2))
+    setattr(x, name, lie)
+    return x
+
+
+for name, lie, call in itertools.product(methods, LIES, calls):
+    try:
+        call(made(name, lie), torch.eye(2))
+    except Exception:
+        pass  # but not the end of the process
+for name, lie in itertools.product(ADDRESSES, LIES):
+    x, y = made(name, lie), torch.eye(2)
+    assert penalty(x) == penalties({"w": x}) == penalties({"w": x, "v": x}) == 1
+    assert penalties.accumulate_grad({"w": x}, {"w": y}) == 1
+    assert y.tolist() == [[1.5, 0], [0, 1.5]]
+    penalties.prox({"w": x}, 1.0)
+    assert x.tolist() == [[0.5, 0], [0, 0.5]]
+print("it goes on")
+"""
+
+
+def test_what_stands_in_the_place_of_a_tensors_methods_is_no_address():
+    assert "it goes on" in run(sys.executable, "-c", REPLACED)

@@ -22,12 +22,14 @@ from taut.arrays.torch.memory import (
     check_not_observed,
     check_tensor,
     check_written,
+    data_ptr,
     is_memory,
     is_observed,
     is_target,
     is_traced,
     is_tracing,
     scalar,
+    strides_of,
     tensor_of,
     view_of,
 )
@@ -255,9 +257,9 @@ class Torch(ArrayLibrary):
         """Returns what only tensors of the very same elements have in common."""
         if not _is_in_group(x) or is_tracing():  # to torch.jit.trace, extents are tensors
             return id(x)
-        size = x.element_size()
-        strides = [stride * size for stride in x.stride()]
-        return memory_key(x.data_ptr(), x.shape, strides, size, str(x.dtype))
+        size = x.dtype.itemsize
+        strides = [stride * size for stride in strides_of(x)]
+        return memory_key(data_ptr(x), x.shape, strides, size, str(x.dtype))
 
     def copy(self, x: Tensor) -> Tensor:
         """Returns a copy of x without its graph."""
@@ -265,11 +267,11 @@ class Torch(ArrayLibrary):
 
     def tied(self, stepped: Tensor, x: Tensor, others: Sequence[Tensor]) -> list[Tensor]:
         """Returns x after its proximal step, and others that hold the very elements of x."""
-        if all(y is x or (y.shape, y.stride()) == (x.shape, x.stride()) for y in others):
+        if all(y is x or (y.shape, strides_of(y)) == (x.shape, strides_of(x)) for y in others):
             return [stepped, *([stepped] * len(others))]
-        own = torch.empty_strided(x.shape, x.stride(), dtype=x.dtype, device=x.device)
+        own = torch.empty_strided(x.shape, strides_of(x), dtype=x.dtype, device=x.device)
         own.copy_(stepped)
-        return [own, *(own.as_strided(y.shape, y.stride()) for y in others)]
+        return [own, *(own.as_strided(y.shape, strides_of(y)) for y in others)]
 
     def own_gradient(self, x: Tensor) -> Tensor:
         """Returns the tensor's gradient, or zeros that `keep_gradient` makes its gradient."""

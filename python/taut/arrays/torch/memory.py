@@ -25,6 +25,10 @@ _DTYPE_NAMES = {
 
 is_tracing: Callable[[], bool] = torch._C._is_tracing
 _length_of_dispatch_stack: Callable[[], int] = torch._C._len_torch_dispatch_stack
+# What becomes an address is asked of torch: on a tensor, anything may stand in a method's place.
+data_ptr: Callable[[Tensor], int] = Tensor.data_ptr
+strides_of: Callable[[Tensor], tuple[int, ...]] = Tensor.stride
+_count: Callable[[Tensor], int] = Tensor.numel
 # Transforms of torch.func ask for more than a plain node has, which costs it three times as much.
 are_transforms_active: Callable[[], bool] = getattr(
     torch._C, "_are_functorch_transforms_active", lambda: True
@@ -81,10 +85,10 @@ def view_of(x: Tensor) -> _core.View:
         ValueError: If it is not the CPU's, as of one that was moved, or is there no longer, as of
             one that was sharded.
     """
-    pointer, name = x.data_ptr(), _DTYPE_NAMES.get(x.dtype)
+    pointer, name = data_ptr(x), _DTYPE_NAMES.get(x.dtype)
     if name is None or not (pointer and x.is_cpu):
         name = _check_memory(x)
-    return _core.View(pointer, name, x.shape, x.stride())
+    return _core.View(pointer, name, x.shape, strides_of(x))
 
 
 def tensor_of(array: NDArray[Any]) -> Tensor:
@@ -114,7 +118,7 @@ def _check_memory(x: Tensor) -> str:
             f"expected a tensor in the CPU's memory. Received one on {x.device}: bind penalties "
             "after a model has been moved"
         )
-    if x.numel() != 0:
+    if _count(x) != 0:
         raise ValueError("expected a tensor that has memory of its own. Received one without")
     return _DTYPE_NAMES[x.dtype]
 
