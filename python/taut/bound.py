@@ -11,6 +11,7 @@ from numpy import ndarray
 
 from taut import tree
 from taut._core import BoundBatch
+from taut.apart import check_apart
 from taut.arrays import library_of, native
 from taut.arrays.factors import Factor
 from taut.arrays.group import CoreGroup, Group
@@ -85,7 +86,7 @@ class BoundPenalties:
         self._grads = grads
         groups = self._shares.groups
         group = groups[0] if len(groups) == 1 and not self._freezable else None
-        if not isinstance(group, CoreGroup):
+        if not isinstance(group, CoreGroup) or self.group is not None:
             return
         own = pick_gradients(groups, tree.leaves(grads))[0]
         if all(type(array) is ndarray for array in (*group.arrays, *own)):
@@ -183,17 +184,18 @@ class BoundPenalties:
             for group, own in zip(shares.groups, targets, strict=True):
                 check_gradients(group.names, own)
         terms = list(zip(shares.groups, targets, strict=True))
-        for group, own in terms:
-            if len(terms) > 1 or not isinstance(group, CoreGroup):  # else its own call does so
+        if not shares.is_one_batch:
+            for group, own in terms:
                 group.check_gradients(own, scale)
+            check_apart(shares.groups, targets, self._sides())
         with Written() as written:
             finishes = [group.begin(own, scale, value, written) for group, own in terms]
             # Those of the core first, who take memory yet.
             totals = [finish() for finish in reversed(finishes)][::-1]
-        if given is None:
-            for group, own in terms:
-                group.keep_gradients(own)
-        return self._over_group(total_of(totals, shares)) if value else None
+            if given is None:
+                for group, own in terms:
+                    group.keep_gradients(own)
+            return self._over_group(total_of(totals, shares)) if value else None
 
     @_explained
     def value_and_grad(self, scale: float = 1.0) -> tuple[Any, dict[str, Any]]:
@@ -221,6 +223,10 @@ class BoundPenalties:
         for term in self._terms:
             if term.name not in shares.left_out:
                 library_of(term.given).check_writable([term.name], [term.given])
+        if not shares.is_one_batch:
+            for group in shares.groups:
+                group.check_prox(step)
+            check_apart(shares.groups, None, self._sides())
         with Written() as written:
             for group in shares.groups:
                 group.prox(step, written)
@@ -243,6 +249,9 @@ class BoundPenalties:
                     all_of_them = library_of(x).tied(stepped[name], x, list(map(native, others)))
                     stepped.update(zip((name, *tied), all_of_them, strict=True))
         return {name: stepped[name] for name in self._plan.patterns}
+
+    def _sides(self) -> dict[str, Sides]:
+        return {term.name: term.sides for term in self._terms if term.sides is not None}
 
     def _shares_with_ties(self) -> Shares:
         """Returns who computes what, of NumPy's arrays alone too, whose ties the core finds."""

@@ -39,6 +39,11 @@ class Shares(NamedTuple):
     left_out: dict[str, Any]  # frozen, or counted under another name
     ties: dict[str, list[str]]  # by that name: those that are left out since it counts
 
+    @property
+    def is_one_batch(self) -> bool:
+        """Whether one call of the core does all, and checks by itself what it is given."""
+        return len(self.groups) == 1 and isinstance(self.groups[0], CoreGroup)
+
 
 def term_of(
     name: str,

@@ -402,9 +402,9 @@ def test_gradients_of_custom_ones_are_checked_before_one_is_written():
     assert not grads["a"].any()
 
 
-@pytest.mark.parametrize("wrong", ["read-only", "int64", "list"])
+@pytest.mark.parametrize("wrong", ["read-only", "int64", "complex64", "object", "list"])
 def test_gradients_of_custom_ones_that_cannot_be_added_to_are_errors_first(wrong):
-    bad = {"read-only": np.zeros(3), "int64": np.zeros(3, np.int64), "list": [0.0, 0.0, 0.0]}[wrong]
+    bad = [0.0, 0.0, 0.0] if wrong == "list" else np.zeros(3, wrong.replace("read-only", "f8"))
     if wrong == "read-only":
         bad.flags.writeable = False
     params, grads = {name: np.ones(3) for name in "abc"}, {"a": np.zeros(3), "c": np.zeros(3)}
@@ -413,6 +413,105 @@ def test_gradients_of_custom_ones_that_cannot_be_added_to_are_errors_first(wrong
         penalties.accumulate_grad(params, grads | {"b": bad})
     assert not grads["a"].any()
     assert not grads["c"].any()
+
+
+class Returning(Regularizer):
+    """Returns what it was made with."""
+
+    def __init__(self, returned):
+        self.returned = returned
+
+    def __call__(self, x):
+        return 1.0
+
+    def value_and_grad(self, x, scale=1.0):
+        return self.returned
+
+
+NO_PENALTIES = {
+    "None": None,
+    "text": "1",
+    "complex": 1j,
+    "complex scalar": np.complex64(1),
+    "list": [1.0],
+    "two": np.ones(2),
+    "none": np.ones(0),
+}
+NO_GRADIENTS = {
+    "None": None,
+    "text": "1",
+    "number": 1.0,
+    "longer": np.ones(4),
+    "wider": np.ones((1, 3)),
+    "one": np.ones(1),
+    "complex": np.full(3, 1j),
+    "objects": np.full(3, None),
+    "texts": np.full(3, "1"),
+    "masked": np.ma.ones(3),
+    "list of texts": ["1", "1", "1"],
+}
+NO_PAIRS = {"None": None, "number": 1.0, "gradient": np.ones(3), "three": (1.0, np.ones(3), 0)}
+RETURNED = {
+    **{f"penalty: {name}": (value, np.ones(3)) for name, value in NO_PENALTIES.items()},
+    **{f"gradient: {name}": (1.0, slope) for name, slope in NO_GRADIENTS.items()},
+    **{f"pair: {name}": both for name, both in NO_PAIRS.items()},
+}
+
+
+@pytest.mark.parametrize("name", RETURNED)
+def test_what_a_custom_one_returns_is_looked_at_before_one_is_written(name):
+    params, grads = {name: np.ones(3) for name in "abcd"}, {name: np.zeros(3) for name in "abcd"}
+    rules = [("a", Custom()), ("b", Returning(RETURNED[name])), ("c", Doubled(1.0)), ("d", L2(1.0))]
+    with pytest.raises((TypeError, ValueError), match=r"^b: (Returning|expected)") as raised:
+        Penalties(rules).accumulate_grad(params, grads)
+    assert not any(grad.any() for grad in grads.values())
+    assert not hasattr(raised.value, "__notes__")
+
+
+@pytest.mark.parametrize("name", [name for name in RETURNED if "penalty" not in name])
+def test_what_a_single_custom_one_returns_is_looked_at(name):
+    grad = np.zeros(3)
+    with pytest.raises((TypeError, ValueError), match=r"^(Returning|expected)"):
+        Returning(RETURNED[name]).accumulate_grad(np.ones(3), grad)
+    assert not grad.any()
+
+
+@pytest.mark.parametrize(
+    "slope", [np.ones(3), np.ones(3, np.float16), np.ones(3, int), np.ones(3, bool), [1, 1.0, True]]
+)
+@pytest.mark.parametrize("value", [1, True, 1.0, np.float32(1), np.ones(()), np.ones(1)])
+def test_what_a_custom_one_may_return(value, slope):
+    grads = {"a": np.zeros(3, np.float32), "b": np.zeros(3)}
+    penalties = Penalties([("a", Returning((value, slope))), ("b", L2(1.0))])
+    assert penalties.accumulate_grad({"a": np.ones(3), "b": np.ones(3)}, grads) == 4
+    assert (grads["a"] == 1).all()
+
+
+def test_a_penalty_that_nobody_asks_for_is_not_looked_at():
+    grads = {"a": np.zeros(3), "b": np.zeros(3)}
+    penalties = Penalties([("*", Returning((None, np.ones(3))))])
+    assert penalties.accumulate_grad({"a": np.ones(3), "b": np.ones(3)}, grads, value=False) is None
+    assert all((grad == 1).all() for grad in grads.values())
+
+
+def test_a_complex_parameter_of_a_custom_one_has_a_complex_gradient():
+    params, grads = {"a": np.full(3, 1j)}, {"a": np.zeros(3, complex)}
+    Penalties([("a", Returning((1.0, np.full(3, 2j))))]).accumulate_grad(params, grads)
+    assert (grads["a"] == 2j).all()
+
+
+class AddingNothing(Custom):
+    def accumulate_grad(self, x, grad, scale=1.0):
+        grad += 1
+
+
+def test_what_a_custom_one_that_writes_returns_is_an_error_that_names_it():
+    params, grads = {name: np.ones(3) for name in "ab"}, {name: np.zeros(3) for name in "ab"}
+    penalties = Penalties([("a", AddingNothing()), ("b", L2(1.0))])
+    with pytest.raises(TypeError, match=r"^a: AddingNothing must return .*None") as raised:
+        penalties.accumulate_grad(params, grads)
+    assert raised.value.__notes__ == ["Written before this, at least in part: 'a'"]
+    assert not grads["b"].any()
 
 
 class Failing(Custom):
@@ -450,6 +549,16 @@ def test_what_was_written_before_a_failure_is_named():
     assert grads["a"].any()
     assert not grads["c"].any()
     assert (params["c"] == 1).all()
+
+
+@pytest.mark.parametrize("call", ["accumulate_grad", "prox"])
+def test_memory_that_custom_ones_share_is_refused(call):
+    memory, others = np.ones(5), {"a": np.ones(3), "b": np.ones(3)}
+    shared = {"a": memory[:3], "b": memory[2:]}
+    penalties = Penalties([("*", Custom())])
+    with pytest.raises(ValueError, match=r"^b: .*share memory"):
+        penalties.prox(shared, 0.1) if call == "prox" else penalties.accumulate_grad(others, shared)
+    assert (memory == 1).all()
 
 
 def test_names_that_collide_are_an_error():

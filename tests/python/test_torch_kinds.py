@@ -189,6 +189,104 @@ def test_bound_penalties_within_a_transform_of_something_else():
     assert scaled.tolist() == [12, 24]
 
 
+ADDING = {**REGULARIZERS, "own": Own()}
+
+
+def accumulated(regularizer, x):
+    """Returns twice the penalty's gradient, added to ones, and the penalty."""
+    grad = torch.ones_like(x)
+    value = regularizer.accumulate_grad(x, grad, scale=2.0)
+    return grad, value
+
+
+@pytest.mark.parametrize("is_mapped", [True, False])
+@pytest.mark.parametrize("name", ADDING)
+def test_adding_to_many_gradients_under_vmap(name, is_mapped):
+    regularizer = ADDING[name]
+    many = to_tensor(random_array((2, 4, 3), "float64"))
+    each = list(many) if is_mapped else [many[0]] * 2
+    expected, values = map(
+        torch.stack, zip(*(accumulated(regularizer, x) for x in each), strict=True)
+    )
+    penalties = taut.Penalties([("*", regularizer)])
+    bound = penalties.bind({"w": many[0]})
+    ways = [
+        lambda x, grad: regularizer.accumulate_grad(x, grad, scale=2.0),
+        lambda x, grad: penalties.accumulate_grad({"w": x}, {"w": grad}, scale=2.0),
+    ]
+    if not is_mapped:
+        ways.append(lambda x, grad: bound.accumulate_grad({"w": grad}, scale=2.0))
+    for way in ways:
+        grads = torch.ones(2, 4, 3, dtype=torch.float64)
+        in_dims = (0 if is_mapped else None, 0)
+        totals = torch.vmap(way, in_dims)(many if is_mapped else many[0], grads)
+        torch.testing.assert_close(grads, expected)
+        torch.testing.assert_close(totals, values)
+
+
+@pytest.mark.parametrize("name", ADDING)
+def test_many_gradients_cannot_be_added_to_one(name):
+    regularizer = ADDING[name]
+    many, grad = torch.ones(2, 4, 3), torch.ones(4, 3)
+    others = torch.ones(2, 4, 3), torch.ones(4, 3)
+    penalties = taut.Penalties([("*", regularizer)])
+    for way in (
+        lambda x: regularizer.accumulate_grad(x, grad),
+        lambda x: penalties.accumulate_grad({"w": x}, {"w": grad}),
+        lambda x: penalties.accumulate_grad(
+            {"a": others[0][0], "w": x, "z": others[0][0]},
+            {"a": others[0][1], "w": grad, "z": others[1]},
+        ),
+    ):
+        with pytest.raises(ValueError, match=r"torch\.vmap gives many gradients"):
+            torch.vmap(way)(many)
+    assert all((x == 1).all() for x in (many, grad, *others))
+
+
+def test_many_gradients_by_many_factors_or_constants():
+    x, grads = torch.ones(3), torch.zeros(2, 3)
+
+    class Scaled(Regularizer):
+        def __init__(self, factor):
+            self.factor = factor
+
+        def __call__(self, x):
+            return self.factor * x.sum()
+
+    for made in (lambda factor: L1(factor), Scaled):
+        with pytest.raises(ValueError, match=r"torch\.vmap gives many gradients"):
+            torch.vmap(lambda by, made=made: made(by).accumulate_grad(x, grads[0]))(torch.ones(2))
+        assert not grads.any()
+        by = torch.tensor([1.0, 2.0])
+        torch.vmap(lambda by, grad, made=made: made(by).accumulate_grad(x, grad))(by, grads)
+        assert grads.tolist() == [[1] * 3, [2] * 3]
+        grads.zero_()
+
+
+def test_many_of_many_gradients():
+    x, grads = to_tensor(random_array((2, 3, 4), "float64")), torch.zeros(2, 3, 4).double()
+    add = L2(0.5).accumulate_grad
+    torch.vmap(torch.vmap(add))(x, grads)
+    torch.testing.assert_close(grads, x)
+    with pytest.raises(ValueError, match=r"torch\.vmap gives many gradients"):
+        torch.vmap(torch.vmap(add, (0, None)), (0, 0))(x, grads[:, 0])
+    with pytest.raises(ValueError, match=r"torch\.vmap gives many gradients"):
+        torch.vmap(torch.vmap(add), (0, None))(x, grads[0])
+    torch.testing.assert_close(grads, x)
+
+
+@pytest.mark.parametrize("broken", [0, 1])
+def test_transformed_gradients_are_all_known_before_one_is_added_to(broken):
+    regularizers = [L2(1.0), L2(1.0)]
+    params = {name: torch.ones(3) for name in "ab"}
+    grads = {name: torch.zeros(2, 3) for name in "ab"}
+    bound = taut.Penalties(list(zip("ab", regularizers, strict=True))).bind(params)
+    regularizers[broken].l2 = -1.0
+    with pytest.raises(ValueError, match="non-negative"):
+        torch.vmap(bound.accumulate_grad)(grads)
+    assert not any(grad.any() for grad in grads.values())
+
+
 REPLACED = """
 import itertools
 import torch

@@ -366,6 +366,61 @@ def test_gradients_of_custom_ones_that_cannot_be_added_to_are_errors_first():
         assert not grads["a"].any()
 
 
+class Returning(Square):
+    """Returns what it was made with."""
+
+    def __init__(self, returned):
+        self.returned = returned
+
+    def value_and_grad(self, x, scale=1.0):
+        return self.returned
+
+
+RETURNED = {
+    "no penalty": (None, torch.ones(3)),
+    "two penalties": (torch.ones(2), torch.ones(3)),
+    "a complex penalty": (torch.tensor(1j), torch.ones(3)),
+    "no gradient": (1.0, None),
+    "a number": (1.0, torch.tensor(1.0)),
+    "another shape": (1.0, torch.ones(1, 3)),
+    "complex": (1.0, torch.ones(3, dtype=torch.complex64)),
+    "an array": (1.0, np.ones(3)),
+    "another device": (1.0, torch.ones(3, device="meta")),
+    "no pair": torch.ones(3),
+}
+
+
+@pytest.mark.parametrize("name", RETURNED)
+def test_what_a_custom_one_returns_is_looked_at_before_one_is_written(name):
+    params, grads = ({key: fill(3) for key in "abc"} for fill in (torch.ones, torch.zeros))
+    penalties = Penalties([("b", Returning(RETURNED[name])), ("c", L2(1.0)), ("*", Square())])
+    with pytest.raises((TypeError, ValueError), match=r"^b: (Returning|expected)") as raised:
+        penalties.accumulate_grad(params, grads)
+    assert not any(grad.any() for grad in grads.values())
+    assert not hasattr(raised.value, "__notes__")
+
+
+@pytest.mark.parametrize("regularizer", [L2(1.0), Square()])
+def test_what_was_made_in_inference_mode_is_written_there_alone(regularizer):
+    with torch.inference_mode():
+        locked = {"b": torch.ones(3)}
+    penalties = Penalties([("*", regularizer)])
+    plain = {name: torch.ones(3) for name in "ab"}
+    with pytest.raises(ValueError, match=r"^b: .*inference_mode"):
+        penalties.accumulate_grad(plain, plain | locked | {"a": torch.zeros(3)})
+    if isinstance(regularizer, L2):
+        with pytest.raises(ValueError, match=r"^b: .*inference_mode"):
+            penalties.prox(plain | locked, 0.5)
+        for call in (lambda x: L2().prox(x, 0.5), lambda x: L2().accumulate_grad(plain["a"], x)):
+            with pytest.raises(ValueError, match="inference_mode"):
+                call(locked["b"])
+    assert all((x == 1).all() for x in (*plain.values(), *locked.values()))
+    if isinstance(regularizer, L2):  # which needs no autograd
+        with torch.inference_mode():
+            penalties.accumulate_grad(plain, plain | locked | {"a": torch.zeros(3)})
+        assert (locked["b"] == 3).all()
+
+
 @pytest.mark.parametrize("call", ["accumulate_grad", "prox"])
 def test_what_a_batch_writes_tells_autograd(call):
     weight, factor = torch.ones(4), torch.ones(4, requires_grad=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, ClassVar
 
@@ -11,6 +12,7 @@ import numpy as np
 from taut import _core
 from taut.arrays import library_of, native
 from taut.arrays.factors import read_step
+from taut.arrays.returned import check_returned, check_value
 from taut.kernels import Sides
 from taut.written import Written
 
@@ -55,13 +57,18 @@ class Group:
 
         So that nothing is written where other groups are to be written, too.
         """
-        for name, x, grad in zip(self.names, map(native, self.arrays), grads, strict=True):
+        for name, regularizer, each, grad in zip(
+            self.names, self.regularizers, self.arrays, grads, strict=True
+        ):
+            x = native(each)
             if np.shape(x) != np.shape(native(grad)):
                 raise ValueError(
                     f"{name}: the gradient must have the shape of the input. Received: shapes "
                     f"{np.shape(x)} and {np.shape(native(grad))}"
                 )
             library_of(x).check_gradient(name, x, native(grad))
+            with for_name(name):
+                regularizer._check_accumulate_grad(x)
 
     def accumulate_grad(self, grads: list[Any], scale: float) -> Any:
         """Adds `scale` times the gradients, in place, and returns the sum of the penalties."""
@@ -86,21 +93,28 @@ class Group:
             written: Is told of what is written, here and by what this returns.
 
         Returns:
-            What adds the rest, and returns the sum of the penalties.
+            What adds the rest, and returns the sum of the penalties if they are asked for.
         """
         terms = list(zip(self.names, self.regularizers, self.arrays, grads, strict=True))
         values: dict[str, Any] = {}
         slopes: dict[str, Any] = {}
-        for name, regularizer, x, _ in terms:
-            if regularizer._derives_accumulate_grad():
-                values[name], slopes[name] = regularizer.value_and_grad(x, scale)
+        for name, regularizer, x, grad in terms:
+            if regularizer._derives_accumulate_grad(x):
+                both = regularizer.value_and_grad(x, scale)
+                with for_name(name):
+                    values[name], slopes[name] = check_returned(regularizer, both, x, grad)
+                    if value:
+                        check_value(regularizer, values[name])
         for name, regularizer, x, grad in terms:
             if name not in slopes:
                 written.names.append(name)
                 values[name] = regularizer.accumulate_grad(x, grad, scale)
+                with for_name(name):
+                    if value:
+                        check_value(regularizer, values[name])
 
         def finish() -> Any:
-            total = add([values[name] for name in self.names])
+            total = add([values[name] for name in self.names]) if value else None
             for name, _, x, grad in terms:
                 if name in slopes:
                     written.names.append(name)
@@ -119,6 +133,13 @@ class Group:
         """Makes each gradient its parameter's own."""
         for x, grad in zip(map(native, self.arrays), grads, strict=True):
             library_of(x).keep_gradient(x, grad)
+
+    def check_prox(self, step: float) -> None:
+        """Raises what `prox` would, as far as is known without calling regularizers."""
+        read_step(step)
+        for name, regularizer, x in zip(self.names, self.regularizers, self.arrays, strict=True):
+            with for_name(name):
+                regularizer._check_prox(native(x), step)
 
     def prox(self, step: float, written: Written) -> None:
         """Takes the proximal step of each parameter, in place; `written` is told of them."""
@@ -216,6 +237,12 @@ class CoreGroup(Group):
         for x, grad in zip(self.arrays, grads, strict=True):
             keep_gradient(x, grad)
 
+    def check_prox(self, step: float) -> None:
+        """Raises what `prox` would, and writes nothing."""
+        _core.batch_check_prox(
+            self.names, self.kernels(), self.indices, self.arrays, step, *self.sides
+        )
+
     def prox(self, step: float, written: Written) -> None:
         """Takes the proximal step of each parameter, in place; `written` is told of them."""
         with written.unless(self.before_writing, self.names):
@@ -242,6 +269,15 @@ def number(regularizers: Sequence[Any]) -> tuple[list[Any], list[int]]:
     indices = [places.setdefault(id(each), len(places)) for each in regularizers]
     kinds: dict[int, Any] = {id(each): each for each in regularizers}
     return list(kinds.values()), indices
+
+
+@contextmanager
+def for_name(name: str) -> Iterator[None]:
+    """Returns a context in which errors are told with the name of the parameter."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name}: {error}") from None
 
 
 def add(values: Sequence[Any]) -> Any:

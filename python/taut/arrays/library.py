@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from taut.arrays.memory import Memory
 from taut.kernels import Kernel, Sides
 
 if TYPE_CHECKING:
@@ -51,6 +52,11 @@ class ArrayLibrary(Protocol):
     def prox(self, kernel: Kernel, x: Any, factors: Factors, step: float) -> None:
         """Replaces x by the proximal step of a kernel that has one."""
 
+    def check_prox(self, kernel: Kernel, x: Any, factors: Factors, step: float) -> None:
+        """Raises what `prox` would, as far as is known before it writes."""
+        kernel.check(factors, x.shape)
+        kernel.check_step(factors, step)
+
     def proximal(self, kernel: Kernel, x: Any, factors: Factors, step: Any) -> Any:
         """Returns the proximal step of a kernel that has one, as a new array of x's dtype.
 
@@ -61,6 +67,13 @@ class ArrayLibrary(Protocol):
         self, function: Callable[[Any], Any], x: Any, scale: float
     ) -> tuple[Any, Any]:
         """Returns what a user's own function gives, and `scale` times its gradient."""
+
+    def check_slope(self, grad: Any, slope: Any) -> None:
+        """Raises a TypeError or a ValueError for a gradient that `add_in_place` could not add.
+
+        It has the shape of the one that it is added to.
+        """
+        return
 
     def add_in_place(self, grad: Any, slope: Any) -> None:
         """Adds a gradient to another one."""
@@ -144,8 +157,19 @@ class ArrayLibrary(Protocol):
     def check(self, x: Any) -> None:
         """Raises a TypeError if x is of no dtype or kind that has a penalty."""
 
+    def is_observed(self, x: Any) -> bool:
+        """Returns whether somebody records or transforms what is done with x, and may refuse it.
+
+        Then the gradients of kernels are computed, as those of your own are, before one is added.
+        """
+        return False
+
     def is_frozen(self, x: Any) -> bool:
         """Returns whether x is not to be trained."""
+
+    def memory(self, x: Any) -> Memory | None:
+        """Returns where the elements of x are; None for what is not plain memory of the CPU's."""
+        return None
 
     def memory_key(self, x: Any) -> Hashable | None:
         """Returns what only the very same elements have in common; None if there are none."""

@@ -13,7 +13,7 @@ from taut.arrays import library_of
 from taut.arrays.exchanged import Exchanged
 from taut.arrays.group import CoreGroup, Group
 from taut.arrays.library import ArrayLibrary, Factors
-from taut.arrays.memory import memory_key
+from taut.arrays.memory import Memory, memory_key
 from taut.kernels import Kernel, Sides
 
 
@@ -71,8 +71,19 @@ class NumPy(ArrayLibrary):
         array = _written(grad, "accumulate_grad", name)
         if not array.flags.writeable:
             raise ValueError(f"{name}: expected an array that can be written. It is read-only")
-        if not np.can_cast(np.float64, array.dtype, "same_kind"):
+        is_real = array.dtype.kind != "O" and (array.dtype.kind != "c" or x.dtype.kind == "c")
+        if not is_real or not np.can_cast(np.float64, array.dtype, "same_kind"):
             raise TypeError(f"{name}: expected a gradient of floats. Received: {array.dtype}")
+
+    def check_slope(self, grad: Any, slope: Any) -> None:
+        """Raises a TypeError for another library's array, and for another kind of numbers."""
+        array = _written(grad, "accumulate_grad", "the gradient")
+        if not isinstance(slope, np.ndarray):
+            raise TypeError(
+                f"expected a NumPy array as the gradient. Received: {type(slope).__name__}"
+            )
+        if not np.can_cast(slope.dtype, array.dtype, "same_kind"):
+            raise TypeError(f"expected a gradient of {array.dtype}. Received: {slope.dtype}")
 
     def add_in_place(self, grad: Any, slope: Any) -> None:
         """Adds a gradient to another one."""
@@ -137,9 +148,15 @@ class NumPy(ArrayLibrary):
         """Returns False: an array does not say whether it is to be trained."""
         return False
 
+    def memory(self, x: NDArray[Any]) -> Memory:
+        """Returns where the elements of x are."""
+        if type(x) is not np.ndarray:  # a class of its own may say something else
+            x = np.ndarray.view(x, np.ndarray)
+        return Memory(x.ctypes.data, x.itemsize, x.shape, x.strides)
+
     def memory_key(self, x: NDArray[Any]) -> Hashable | None:
         """Returns what only arrays of the very same elements have in common."""
-        return memory_key(x.ctypes.data, x.shape, x.strides, x.itemsize, x.dtype.name)
+        return memory_key(self.memory(x), x.dtype.name)
 
     def copy(self, x: NDArray[Any]) -> NDArray[Any]:
         """Returns a copy of x, in its own order if it has no gaps."""
@@ -178,7 +195,12 @@ class NumPy(ArrayLibrary):
         raise ValueError("NumPy arrays have no gradient of their own: give `grads`")
 
     def check_writable(self, names: Sequence[str], arrays: Sequence[Any]) -> None:
-        """The core says which array is read-only."""
+        """Raises a ValueError for an array that is read-only, in the core's words."""
+        for name, x in zip(names, arrays, strict=True):
+            if not x.flags.writeable:
+                raise ValueError(
+                    f"{name}: expected an array that can be written. Received: a read-only one"
+                )
 
     def group_class(self, kernel: Kernel | None, x: Any) -> type[Group]:
         """Returns the one call of the core, for kernels that it has."""

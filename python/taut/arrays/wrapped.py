@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from taut.arrays import library_of, native
 from taut.arrays.group import Group
 from taut.arrays.library import ArrayLibrary, Factors
+from taut.arrays.memory import Memory
 from taut.kernels import Kernel, Sides
 
 
@@ -124,6 +125,11 @@ class WrappedLibrary(ArrayLibrary, Protocol):
         """Returns whether the array within is not to be trained."""
         array = self.native(x)
         return library_of(array).is_frozen(array)
+
+    def memory(self, x: Any) -> Memory | None:
+        """Returns where the elements of the array within are."""
+        array = self.native(x)
+        return library_of(array).memory(array)
 
     def memory_key(self, x: Any) -> Hashable | None:
         """Returns what only the very same elements have in common."""

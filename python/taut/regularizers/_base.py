@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
 from taut.arrays import library_of, native
+from taut.arrays.returned import check_returned
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -75,13 +76,19 @@ class Regularizer(_Root):
         Returns:
             The penalty of `x`, not scaled; None without `value`.
         """
-        total, slope = self.value_and_grad(x, scale)
+        total, slope = check_returned(self, self.value_and_grad(x, scale), x, grad)
         library_of(native(x)).add_in_place(native(grad), slope)
         return total if value else None
 
-    def _derives_accumulate_grad(self) -> bool:
+    def _derives_accumulate_grad(self, x: Any) -> bool:
         """Returns whether `accumulate_grad` adds what `value_and_grad` returns, and no more."""
         return type(self).accumulate_grad is Regularizer.accumulate_grad
+
+    def _check_accumulate_grad(self, x: Any) -> None:
+        """Raises what `accumulate_grad` would, as far as is known without calling what is yours."""
+
+    def _check_prox(self, x: Any, step: float) -> None:
+        """Raises what `prox` would, likewise."""
 
     def prox(self, x: Any, step: float) -> None:
         """Replaces `x` by its proximal step, `argmin_y step * penalty(y) + |y - x|**2 / 2`.

@@ -7,7 +7,7 @@ from numpy import ndarray
 from numpy.typing import NDArray
 
 from taut import kernels
-from taut.arrays import library_of
+from taut.arrays import library_of, native
 from taut.arrays.factors import Factor, read_step
 from taut.kernels import Kernel
 from taut.regularizers._base import ClosedRegularizer, Regularizer
@@ -124,6 +124,19 @@ class KernelRegularizer(ClosedRegularizer):
         if value:
             return library.accumulate_grad(self._kernel, x, grad, self._factors(), scale)
         return library.add_gradient(self._kernel, x, grad, self._factors(), scale)
+
+    def _derives_accumulate_grad(self, x: Any) -> bool:
+        is_kept = kernel_of(self) is not None and library_of(native(x)).is_observed(native(x))
+        return is_kept or super()._derives_accumulate_grad(x)
+
+    def _check_accumulate_grad(self, x: Any) -> None:
+        if kernel_of(self) is not None:
+            library_of(x).check(x)
+            self._kernel.check(self._factors(), x.shape)
+
+    def _check_prox(self, x: Any, step: float) -> None:
+        if kernel_of(self) is not None:
+            library_of(x).check_prox(self._kernel, x, self._factors(), step)
 
     def prox(self, x: Any, step: float) -> None:
         """Replaces `x` by its proximal step, `argmin_y step * penalty(y) + |y - x|**2 / 2`.

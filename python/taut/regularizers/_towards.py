@@ -30,6 +30,13 @@ class Towards(Regularizer):
         array, kernel, factors, sides = self._terms(x)
         return library_of(array).value_towards(kernel, array, factors, sides)
 
+    def _check_accumulate_grad(self, x: Any) -> None:
+        array, kernel, factors, _ = self._terms(x)
+        kernel.check(factors, array.shape)
+
+    def _check_prox(self, x: Any, step: float) -> None:
+        self.prox(x, step)
+
     def prox(self, x: Any, step: float) -> NoReturn:
         """Raises a TypeError: whatever the core can write to is in a group."""
         raise TypeError(

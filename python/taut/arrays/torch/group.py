@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -28,6 +28,7 @@ from taut.arrays.torch.memory import (
 )
 from taut.arrays.torch.nodes import number_of
 from taut.kernels import Sides
+from taut.written import Written
 
 SideTensors = list[Tensor | None]  # one for each tensor, or none at all
 
@@ -101,6 +102,14 @@ class TensorGroup(CoreGroup):
                     f"Received: {type(grad).__name__} on {grad.device}"
                 )
 
+    def begin(
+        self, grads: list[Any], scale: float, value: bool, written: Written
+    ) -> Callable[[], Any]:
+        """Returns what does all; where somebody records it, one tensor goes after the other."""
+        if is_observed():
+            return super(CoreGroup, self).begin(grads, scale, value, written)
+        return super().begin(grads, scale, value, written)
+
     def accumulate_grad(self, grads: list[Any], scale: float) -> Tensor:
         """Adds to the gradients, in place and without a graph."""
         if is_observed():
@@ -137,6 +146,14 @@ class TensorGroup(CoreGroup):
             *_views_of(self.sides),
         )
         return total_of(values, self.arrays), grads
+
+    def check_prox(self, step: float) -> None:
+        """Raises what `prox` would, and writes nothing."""
+        check_not_observed("prox")
+        views = list(map(view_of, self.arrays))
+        _core.batch_check_prox(
+            self.names, self.kernels(), self.indices, views, step, *_views_of(self.sides)
+        )
 
     def _step(self, step: float) -> None:
         """Takes the proximal step of each tensor, in place and without a graph."""

@@ -13,14 +13,16 @@ from torch.autograd import forward_ad
 from taut.arrays.factors import LiveFactors, Traced, operand, operands
 from taut.arrays.group import Group
 from taut.arrays.library import ArrayLibrary, Factors
-from taut.arrays.memory import memory_key
+from taut.arrays.memory import Memory, memory_key
 from taut.arrays.torch import live, nodes, operations, operators
 from taut.arrays.torch.group import TensorGroup
 from taut.arrays.torch.memory import (
     CountingWrites,
     are_transforms_active,
+    batch_levels,
     check_not_observed,
     check_tensor,
+    check_unlocked,
     check_written,
     data_ptr,
     is_memory,
@@ -107,21 +109,20 @@ class Torch(ArrayLibrary):
                 f"The gradient must be where x is, on {x.device}. Received: {written.device}"
             )
         total, slope = self.value_and_grad(kernel, x, factors, scale)
+        self.check_slope(written, slope)
         self.add_in_place(written, slope)
         return total
 
     def prox(self, kernel: Kernel, x: Tensor, factors: Factors, step: float) -> None:
         """Replaces x by its proximal step, in place and without a graph."""
-        written = _written(x, "prox", "x")
-        if not is_memory(written):
-            raise TypeError(
-                "prox needs a plain tensor in the CPU's memory. "
-                f"Received: {type(x).__name__} on {x.device}"
-            )
-        check_not_observed("prox")
+        written = _stepped(x)
         assert kernel.prox is not None
         with CountingWrites(x):
             kernel.prox(view_of(written), factors, step)
+
+    def check_prox(self, kernel: Kernel, x: Tensor, factors: Factors, step: float) -> None:
+        """Raises what `prox` would, as far as is known before it writes."""
+        super().check_prox(kernel, _stepped(x), factors, step)
 
     def proximal(self, kernel: Kernel, x: Tensor, factors: Factors, step: Any) -> Tensor:
         """Returns the proximal step of x, differentiable where that is asked for."""
@@ -161,10 +162,24 @@ class Torch(ArrayLibrary):
             return
         if written._is_zerotensor() or torch._debug_has_internal_overlap(written) == 1:
             raise ValueError(f"{name}: each element of a gradient must have memory of its own")
-        if written.is_inference() and not torch.is_inference_mode_enabled():
+
+    def check_slope(self, grad: Any, slope: Any) -> None:
+        """Raises a TypeError or a ValueError for what torch would refuse to add."""
+        written = _written(grad, "accumulate_grad", "the gradient")
+        if not isinstance(slope, Tensor):
+            raise TypeError(f"expected a tensor as the gradient. Received: {type(slope).__name__}")
+        if slope.is_complex():
+            raise TypeError(f"expected a gradient of {written.dtype}. Received: {slope.dtype}")
+        if slope.device != written.device:
             raise ValueError(
-                f"{name}: a gradient that was made under torch.inference_mode() can be written "
-                "there alone"
+                f"expected a gradient on {written.device}, where it is added to. Received: "
+                f"{slope.device}"
+            )
+        if torch.compiler.is_compiling() or not are_transforms_active():
+            return
+        if not batch_levels(slope) <= batch_levels(written):
+            raise ValueError(
+                "torch.vmap gives many gradients, and one array to add them to: map over that, too"
             )
 
     def add_in_place(self, grad: Any, slope: Tensor) -> None:
@@ -253,13 +268,24 @@ class Torch(ArrayLibrary):
         """Returns whether x is a parameter that is not to be trained."""
         return isinstance(x, torch.nn.Parameter) and not x.requires_grad
 
+    def is_observed(self, x: Tensor) -> bool:
+        """Returns whether somebody records, transforms or differentiates forward what is called."""
+        return is_observed()
+
+    def memory(self, x: Tensor) -> Memory | None:
+        """Returns where the elements of x are, if it is plain memory of the CPU's."""
+        # To torch.jit.trace, extents are tensors.
+        if not is_memory(x) or are_transforms_active() or is_tracing():
+            return None
+        size = x.dtype.itemsize
+        return Memory(data_ptr(x), size, x.shape, tuple(size * each for each in strides_of(x)))
+
     def memory_key(self, x: Tensor) -> Hashable | None:
         """Returns what only tensors of the very same elements have in common."""
-        if not _is_in_group(x) or is_tracing():  # to torch.jit.trace, extents are tensors
+        memory = self.memory(x)
+        if memory is None or x.is_neg():
             return id(x)
-        size = x.dtype.itemsize
-        strides = [stride * size for stride in strides_of(x)]
-        return memory_key(data_ptr(x), x.shape, strides, size, str(x.dtype))
+        return memory_key(memory, str(x.dtype))
 
     def copy(self, x: Tensor) -> Tensor:
         """Returns a copy of x without its graph."""
@@ -291,7 +317,9 @@ class Torch(ArrayLibrary):
         x.grad = grad
 
     def check_writable(self, names: Sequence[str], arrays: Sequence[Any]) -> None:
-        """Every tensor can be written."""
+        """Raises a ValueError for a tensor that cannot be written here."""
+        for name, x in zip(names, arrays, strict=True):
+            check_unlocked(name, x)
 
     def group_class(self, kernel: Kernel | None, x: Tensor) -> type[Group]:
         """Returns the one call of the core for plain memory, else one call each."""
@@ -310,6 +338,18 @@ def _as_tensor(total: Any, x: Tensor) -> Tensor:
     if isinstance(total, Tensor):
         return total
     return torch.as_tensor(total, dtype=operations.value_dtype(x), device=x.device)
+
+
+def _stepped(x: Any) -> Tensor:
+    """Returns a tensor that a kernel's proximal step can be taken of, in place."""
+    written = _written(x, "prox", "x")
+    if not is_memory(written):
+        raise TypeError(
+            "prox needs a plain tensor in the CPU's memory. "
+            f"Received: {type(x).__name__} on {x.device}"
+        )
+    check_not_observed("prox")
+    return written
 
 
 def _written(tensor: Any, function: str, name: str) -> Tensor:

@@ -143,7 +143,13 @@ def is_target(x: Any) -> bool:
         and x.layout is torch.strided
         and x.is_cpu
         and not (x.is_neg() or x.is_nested or x._is_zerotensor())
+        and not _is_locked(x)
     )
+
+
+def _is_locked(x: Tensor) -> bool:
+    """Returns whether a tensor was made under torch.inference_mode(), which is over."""
+    return x.is_inference() and not torch.is_inference_mode_enabled()
 
 
 class CountingWrites:
@@ -177,3 +183,22 @@ def check_written(tensor: Any, function: str, name: str) -> None:
         raise TypeError(f"{name}: {error}") from None
     if tensor.is_neg():
         raise ValueError(f"{name} must hold its numbers as they are: its negative bit is set")
+    check_unlocked(name, tensor)
+
+
+def check_unlocked(name: str, x: Tensor) -> None:
+    """Raises a ValueError for a tensor that can be written under torch.inference_mode() alone."""
+    if not is_observed() and _is_locked(x):
+        raise ValueError(
+            f"{name}: what was made under torch.inference_mode() can be written there alone"
+        )
+
+
+def batch_levels(x: Tensor) -> set[int]:
+    """Returns the levels of torch.func.vmap at which a tensor stands for many."""
+    levels = set()
+    while torch._C._functorch.is_functorch_wrapped_tensor(x):
+        if torch._C._functorch.is_batchedtensor(x):
+            levels.add(torch._C._functorch.maybe_get_level(x))
+        x = torch._C._functorch.get_unwrapped(x)
+    return levels

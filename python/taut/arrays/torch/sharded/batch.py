@@ -12,8 +12,10 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor
 
 from taut import _core, kernels
+from taut.arrays.factors import read_step
+from taut.arrays.group import for_name
 from taut.arrays.library import Factors
-from taut.arrays.torch.memory import view_of
+from taut.arrays.torch.memory import data_ptr, strides_of, view_of
 from taut.arrays.torch.sharded import owners, sums, transfer
 from taut.arrays.torch.sharded.layout import Layout, local_of
 from taut.arrays.torch.sharded.owners import Owned
@@ -111,6 +113,15 @@ class Batch:
         self._call_by_vectors(attrgetter("value_and_grad"), [grads], parts, scale)
         return parts
 
+    def check_prox(self, step: float) -> None:
+        """Raises what `prox` would, before anything is sent or written."""
+        number = float(read_step(step))
+        for owned in self._owned:
+            name, factors = self.kinds[self.indices[owned.place]]
+            with for_name(self.names[owned.place]):
+                kernels.get(name).check_step(factors, number)
+        self._call(_core.batch_check_prox, self._kept, [self.shards], None, step)
+
     def prox(self, step: float) -> None:
         """Takes the proximal steps of what this rank holds, in place."""
         self._call(_core.batch_prox, self._kept, [self.shards], None, step)
@@ -189,7 +200,7 @@ def _owned(place: int, kernel: Kernel, factors: Factors, layout: Layout, x: DTen
     if kernel.ranges is not None and layout.axes == {axis}:
         runs = [piece.run(axis) for piece in layout.pieces]
         own = None if None in runs else runs[layout.ranks.index(dist.get_rank())]
-    return Owned(place, layout, tuple(x.stride()), x.element_size(), vectors, own)
+    return Owned(place, layout, tuple(strides_of(x)), x.dtype.itemsize, vectors, own)
 
 
 def _view_of(side: Tensor | None) -> _core.View | None:
@@ -198,14 +209,12 @@ def _view_of(side: Tensor | None) -> _core.View | None:
 
 def _check(name: str, kernel: Kernel, factors: Factors, layout: Layout) -> None:
     """Checks what only the owner's core would, on all ranks."""
-    try:
+    with for_name(name):
         kernel.check(factors, layout.shape)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from None
 
 
 def _check_gradient(name: str, shard: Tensor, grad: Tensor) -> None:
-    is_wide = shard.element_size() == 2 and grad.dtype == torch.float32
+    is_wide = shard.dtype.itemsize == 2 and grad.dtype == torch.float32
     if grad.dtype != shard.dtype and not is_wide:
         raise ValueError(
             f"{name}: the gradient must have x's dtype, {shard.dtype}, or float32 for a half type. "
@@ -216,9 +225,11 @@ def _check_gradient(name: str, shard: Tensor, grad: Tensor) -> None:
 
 
 def _begin(x: Tensor) -> int:
-    return int(x.data_ptr())
+    return data_ptr(x)
 
 
 def _end(x: Tensor) -> int:
-    last = sum((extent - 1) * stride for extent, stride in zip(x.shape, x.stride(), strict=True))
-    return int(_begin(x) + (last + 1) * x.element_size())
+    last: int = sum(
+        (extent - 1) * stride for extent, stride in zip(x.shape, strides_of(x), strict=True)
+    )
+    return _begin(x) + (last + 1) * int(x.dtype.itemsize)

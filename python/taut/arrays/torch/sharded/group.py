@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -24,6 +24,7 @@ from taut.arrays.torch.memory import (
 from taut.arrays.torch.sharded.batch import Batch
 from taut.arrays.torch.sharded.layout import Layout, local_of, with_layout_of
 from taut.arrays.torch.sharded.nodes import Total
+from taut.written import Written
 
 
 class ShardedGroup(CoreGroup):
@@ -65,6 +66,14 @@ class ShardedGroup(CoreGroup):
         else:
             self._checked(grads).check_gradients(list(map(local_of, grads)), scale)
 
+    def begin(
+        self, grads: list[Any], scale: float, value: bool, written: Written
+    ) -> Callable[[], Any]:
+        """Returns what does all; where somebody records it, one tensor goes after the other."""
+        if is_observed():
+            return Group.begin(self, grads, scale, value, written)
+        return super().begin(grads, scale, value, written)
+
     def accumulate_grad(self, grads: list[Any], scale: float) -> Tensor:
         """Adds to the gradients, in place and without a graph; returns the sum of the penalties."""
         if is_observed():
@@ -102,6 +111,11 @@ class ShardedGroup(CoreGroup):
         slopes = list(map(torch.empty_like, batch.shards))
         total = batch.total(batch.value_and_grad(slopes, scale))
         return total_of([total], self.arrays), list(map(with_layout_of, self.arrays, slopes))
+
+    def check_prox(self, step: float) -> None:
+        """Raises what `prox` would, before anything is sent or written."""
+        check_not_observed("prox")
+        self._batch().check_prox(step)
 
     def _step(self, step: float) -> None:
         """Takes the proximal step of what this rank holds, in place and without a graph."""

@@ -12,7 +12,8 @@ from torch.distributed.tensor import DTensor, Replicate
 from taut.arrays.factors import operands
 from taut.arrays.group import Group
 from taut.arrays.library import Factors
-from taut.arrays.torch.library import Torch
+from taut.arrays.memory import Memory
+from taut.arrays.torch.library import TORCH, Torch
 from taut.arrays.torch.memory import (
     are_transforms_active,
     check_not_observed,
@@ -82,6 +83,15 @@ class Sharded(Torch):
 
     def prox(self, kernel: Kernel, x: DTensor, factors: Factors, step: float) -> None:
         """Takes the proximal step of what this rank holds, in place and without a graph."""
+        self._check_stepped(kernel, x)
+        self._group(kernel, x, factors).prox(step, Written())
+
+    def check_prox(self, kernel: Kernel, x: DTensor, factors: Factors, step: float) -> None:
+        """Raises what `prox` would, as far as is known before it sends or writes."""
+        self._check_stepped(kernel, x)
+        self._group(kernel, x, factors).check_prox(step)
+
+    def _check_stepped(self, kernel: Kernel, x: DTensor) -> None:
         self.check(x)
         check_not_observed("prox")
         if not self._is_core(kernel, x):
@@ -89,7 +99,6 @@ class Sharded(Torch):
                 "prox needs what this rank holds in the CPU's memory. "
                 f"Received: a DTensor on {x.device}: take proximal"
             )
-        self._group(kernel, x, factors).prox(step, Written())
 
     def proximal(self, kernel: Kernel, x: DTensor, factors: Factors, step: Any) -> DTensor:
         """Returns the proximal step of x, differentiable where that is asked for."""
@@ -112,6 +121,13 @@ class Sharded(Torch):
         total, grad = super().differentiate(lambda weight: whole_of(function(weight)), x, scale)
         assert isinstance(grad, DTensor)
         return total, grad.redistribute(placements=x.placements)
+
+    def check_slope(self, grad: Any, slope: Any) -> None:
+        """Raises an error for a gradient that does not lie as the one that it is added to."""
+        if not isinstance(slope, DTensor):
+            raise TypeError(f"expected a DTensor as the gradient. Received: {type(slope).__name__}")
+        check_gradient("the gradient", Layout(slope), grad)
+        super().check_slope(local_of(grad), local_of(slope))
 
     def add_in_place(self, grad: Any, slope: DTensor) -> None:
         """Adds a gradient to another one that lies as it does."""
@@ -193,13 +209,17 @@ class Sharded(Torch):
         """Makes the other ranks of each mesh fail as well, and say what failed here."""
         tell_failure(leaves, error)
 
+    def memory(self, x: DTensor) -> Memory | None:
+        """Returns where the elements are that this rank holds."""
+        return super().memory(local_of(x))
+
     def memory_key(self, x: DTensor) -> Hashable:
         """Returns what only the same elements have in common; on every rank alike.
 
         A shard that is empty on this rank is not so on others: there its storage tells.
         """
         local = local_of(x)
-        key = super().memory_key(local)
+        key = TORCH.memory_key(local)
         if key is None:
             place = local.untyped_storage()._cdata, local.storage_offset()
             key = (*place, *sorted(x.shape), str(x.dtype))
