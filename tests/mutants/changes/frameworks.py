@@ -44,6 +44,27 @@ MUTATIONS = [
         python="test_torch_penalties.py -k negated",
     ),
     Mutation(
+        "a-tensor-says-itself-where-it-is",
+        _TORCH + "memory.py",
+        "pointer, name = data_ptr(x), _DTYPE_NAMES.get(x.dtype)",
+        "pointer, name = x.data_ptr(), _DTYPE_NAMES.get(x.dtype)",
+        python="test_torch_kinds.py -k no_address",
+    ),
+    Mutation(
+        "many-gradients-are-added-to-one",
+        _TORCH + "library.py",
+        "if not batch_levels(slope) <= batch_levels(written):",
+        "if slope is None:",
+        python="test_torch_kinds.py -k cannot_be_added_to_one",
+    ),
+    Mutation(
+        "a-real-parameter-may-have-a-complex-gradient",
+        _ARRAYS + "numpy.py",
+        'array.dtype.kind != "O" and (array.dtype.kind != "c" or x.dtype.kind == "c")',
+        'array.dtype.kind != "O"',
+        python="test_penalties.py -k cannot_be_added_to",
+    ),
+    Mutation(
         "transforms-see-a-constant",
         _TORCH + "memory.py",
         "return is_traced() or forward_ad._current_level >= 0 or are_transforms_active()",
