@@ -110,7 +110,9 @@ try:
 except Late as error:
     print(error.__notes__[-1], [each._version for each in grads.values()])
 """
-    assert end(code).stdout == ("Written before this, at least in part: 'small', 'large' [1, 1]\n")
+    assert end(code, SHAPE).stdout == (
+        "Written before this, at least in part: 'small', 'large' [1, 1]\n"
+    )
 
 
 def test_the_backward_pass_of_torch(interruptible):
