@@ -415,10 +415,18 @@ def test_what_was_made_in_inference_mode_is_written_there_alone(regularizer):
             with pytest.raises(ValueError, match="inference_mode"):
                 call(locked["b"])
     assert all((x == 1).all() for x in (*plain.values(), *locked.values()))
-    if isinstance(regularizer, L2):  # which needs no autograd
-        with torch.inference_mode():
-            penalties.accumulate_grad(plain, plain | locked | {"a": torch.zeros(3)})
-        assert (locked["b"] == 3).all()
+    with torch.inference_mode():
+        penalties.accumulate_grad(plain, plain | locked | {"a": torch.zeros(3)})
+    assert (locked["b"] == 3).all()
+
+
+def test_your_own_regularizers_are_differentiated_in_inference_mode_too():
+    x = torch.arange(3.0, requires_grad=True)
+    with torch.inference_mode():
+        made_there = torch.arange(3.0)
+        for each in (x, made_there):
+            assert torch.equal(Square().value_and_grad(each)[1], 2 * each)
+    assert torch.equal(Square().value_and_grad(made_there)[1], 2 * made_there)
 
 
 @pytest.mark.parametrize("call", ["accumulate_grad", "prox"])

@@ -142,6 +142,10 @@ class Torch(ArrayLibrary):
         if are_transforms_active():
             total, pull_back = torch.func.vjp(lambda weight: _as_tensor(function(weight), x), x)
             return total, pull_back(torch.as_tensor(scale, dtype=total.dtype, device=x.device))[0]
+        if torch.is_inference_mode_enabled() or x.is_inference():
+            # Autograd records nothing there, whatever enable_grad says, nor of what was made there.
+            with torch.inference_mode(False):
+                return self.differentiate(function, x.clone(), scale)
         weight = x.detach().requires_grad_()
         with torch.enable_grad():
             total = _as_tensor(function(weight), x)
