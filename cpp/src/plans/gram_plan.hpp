@@ -155,8 +155,9 @@ class GramPlan final : public Plan {
   // of 0 repeats.
   bool is_streamed() const {
     constexpr std::size_t kSmallCopies = std::size_t{16} << 20;
+    const std::size_t most = saves_all_memory.load(std::memory_order_relaxed) ? 0 : kSmallCopies;
     const std::size_t bytes_of_coordinate = (padded_ + 2 * panel_vectors_) * kernel_.compute_size;
-    return vectors_ <= kGramSmallTile && length_ > kSmallCopies / bytes_of_coordinate &&
+    return vectors_ <= kGramSmallTile && length_ > most / bytes_of_coordinate &&
            length_ < kMostMemory / bytes_of_coordinate;
   }
 

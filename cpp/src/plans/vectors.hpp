@@ -61,7 +61,8 @@ Plan& make_vector_plan(const Problem& problem, Mode mode, VectorRange range, con
 // take more by its quickest way has another one, with the same bits, or takes the least that it
 // can.
 std::size_t most_memory(const ConstView& x, const Vectors& vectors);
-// For tests, which so send small matrices the other ways: that is 0 while this is set.
+// For tests, which so send small matrices the other ways: that is 0 while this is set, and so is
+// what the copies of a few vectors may take.
 extern std::atomic<bool> saves_all_memory;
 
 // How many vectors there are, and coordinates of each.

@@ -391,8 +391,7 @@ void check(const Case& of) {
   bool elementwise = true;
   for (const Term& term : of.terms) elementwise &= is_elementwise(term.regularizer);
   for (const Setting& setting : settings_beside(of.setting, elementwise)) {
-    check_same(of, outcome, run(of, setting),
-               "on " + std::to_string(setting.threads) + " threads at " + setting.level);
+    check_same(of, outcome, run(of, setting), setting.name());
   }
   double total = 0;
   for (std::size_t i = 0; i < of.terms.size(); ++i) {

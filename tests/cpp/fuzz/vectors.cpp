@@ -158,7 +158,7 @@ void check(const RangeCase& of) {
     const Outcome other = run(of, setting);
     require(same_bits(outcome.value, other.value) &&
                 same_bits(computed, of.gradient.numbers(other.contents)),
-            "the bits on " + std::to_string(setting.threads) + " threads at " + setting.level);
+            "the bits " + setting.name());
   }
   const auto start = of.gradient.numbers(before);
   const bool is_finite =
