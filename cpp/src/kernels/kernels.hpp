@@ -142,14 +142,16 @@ struct GramSource {
   const void* data;
   std::ptrdiff_t vector_stride;      // bytes from one vector to the next
   std::ptrdiff_t coordinate_stride;  // bytes from one coordinate to the next
+  std::size_t first = 0;             // the vector that stands at `data`
 };
 
 struct GramTarget {
   void* data;
   std::ptrdiff_t vector_stride;
   std::ptrdiff_t coordinate_stride;
-  bool float32;     // the gradient of a half type is float32
-  bool accumulate;  // add to what is there, or overwrite it
+  bool float32;           // the gradient of a half type is float32
+  bool accumulate;        // add to what is there, or overwrite it
+  std::size_t first = 0;  // the vector whose gradient stands at `data`
 };
 
 // The copies that the kernel works on. Compute is double for float64, else float. Arrays of vectors
@@ -172,7 +174,8 @@ struct GramMatrix {
   void* rows;  // Compute[coordinate][vector] of each
   // For a gradient, else null; in panels of some coordinates, with zeros up to kGramCoordinates:
   void* panels;     // as `rows`: Compute[coordinate / panel][vector][coordinate % panel]
-  void* gradients;  // Σⱼ sign(i, j) x̂ⱼ, as `panels`, of the first gradient_vectors vectors
+  void* gradients;  // Σⱼ sign(i, j) x̂ⱼ, as `panels`, of some vectors
+  std::size_t first_gradient;
   std::size_t gradient_vectors;
   double* projections;  // of the above on x̂ᵢ, unless that is clamped: Σⱼ |<x̂ᵢ,x̂ⱼ>|
 };
@@ -228,8 +231,8 @@ struct GramKernel {
 
   // gradients[target] += Σ sign(target, other) x̂_other, in some panels, for the targets
   // [target_begin, target_end), which begin with a group, and the others from signs.other_base to
-  // other_end; with the first panel, their projections as well. Others from 0 on begin the sums:
-  // what stood there is overwritten.
+  // other_end; with the first panel, their projections as well, unless these are null. Others from
+  // 0 on begin the sums: what stood there is overwritten.
   void (*multiply_signs)(const GramMatrix& matrix, std::size_t panel_begin, std::size_t panel_end,
                          std::size_t target_begin, std::size_t target_end, std::size_t other_end,
                          const GramSigns& signs, void* scratch);

@@ -117,13 +117,10 @@ void GramPlan::copy_part(const Strip& rows, std::size_t part, std::size_t piece)
 void GramPlan::multiply_signs(const Strip& rows, std::size_t part, std::size_t piece,
                               std::byte* scratch) {
   if (!finite_) return;
-  // Panels are counted from the first coordinate, where a part's would stand if it had all.
-  const std::size_t first = part * coordinates_of_part() / kernel_.panel;
-  GramMatrix matrix = matrix_;
-  matrix.panels = static_cast<std::byte*>(matrix_.panels) -
-                  first * kernel_.panel * panel_vectors_ * kernel_.compute_size;
-  const std::size_t panel = first + piece / target_pieces(rows) * panels_per_piece();
-  const std::size_t panel_end = std::min(first + panels_of_part(part), panel + panels_per_piece());
+  GramMatrix matrix = part_of_matrix(part);
+  if (part > 0) matrix.projections = nullptr;  // they are of all coordinates
+  const std::size_t panel = piece / target_pieces(rows) * panels_per_piece();
+  const std::size_t panel_end = std::min(panels_of_part(part), panel + panels_per_piece());
   const std::size_t index = piece % target_pieces(rows);
   const std::size_t step = targets_per_piece();
   const auto multiply = [&](std::size_t begin, std::size_t end, std::size_t other_end,
@@ -186,13 +183,15 @@ void GramPlan::stream_finish(std::byte* scratch) {
                         scratch);
 }
 
-// From where the gradient of the first vector of the copies would stand, at a coordinate.
+// From a coordinate on.
 GramTarget GramPlan::target(std::size_t coordinate) const {
-  const auto first = static_cast<std::ptrdiff_t>(blocks_.targets().begin);
   const auto begin = static_cast<std::ptrdiff_t>(coordinate);
-  return {target_.data - first * target_.vector_stride + begin * target_.coordinate_stride,
-          target_.vector_stride, target_.coordinate_stride,
-          problem_.gradient->dtype() == DType::kFloat32, problem_.task == Task::kAccumulate};
+  return {target_.data + begin * target_.coordinate_stride,
+          target_.vector_stride,
+          target_.coordinate_stride,
+          problem_.gradient->dtype() == DType::kFloat32,
+          problem_.task == Task::kAccumulate,
+          blocks_.targets().begin};
 }
 
 namespace {

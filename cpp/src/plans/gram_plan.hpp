@@ -213,12 +213,10 @@ class GramPlan final : public Plan {
     matrix.column_source = source_of(block);
     return matrix;
   }
-  // From where the first vector of the copies would stand.
   GramSource source_of(const VectorBlock& block) const {
-    const auto first =
-        static_cast<std::ptrdiff_t>(block.vector) - static_cast<std::ptrdiff_t>(block.begin);
-    return {source_.data + first * source_.vector_stride, source_.vector_stride,
-            source_.coordinate_stride};
+    const auto vector = static_cast<std::ptrdiff_t>(block.vector);
+    return {source_.data + vector * source_.vector_stride, source_.vector_stride,
+            source_.coordinate_stride, block.begin};
   }
   // What tiles read beyond the last vector of a block counts for nothing.
   void clear_padding(const VectorBlock& block) {

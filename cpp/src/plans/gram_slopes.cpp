@@ -147,10 +147,12 @@ class SlopesPlan final : public Plan {
 
   void multiply(std::size_t piece, std::byte* scratch) {
     if (!finite_) return fill_gradient_with_nan(problem_, piece, phase(1).pieces);
-    const auto vector = static_cast<std::ptrdiff_t>(range_.begin);
-    const GramTarget target{target_.data - vector * target_.vector_stride, target_.vector_stride,
+    const GramTarget target{target_.data,
+                            target_.vector_stride,
                             target_.coordinate_stride,
-                            problem_.gradient->dtype() == DType::kFloat32, false};
+                            problem_.gradient->dtype() == DType::kFloat32,
+                            false,
+                            range_.begin};
     windows_.finish(piece, matrix_, range_, store_.signs(targets_, first_, 0), coefficient_, target,
                     scratch);
   }

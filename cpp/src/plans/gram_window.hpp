@@ -51,17 +51,15 @@ class GramWindows {
     window.source.data =
         static_cast<const std::byte*>(matrix.source.data) + begin * matrix.source.coordinate_stride;
     window.panels = memory.panels;
-    // All from where the first vector's would stand.
-    window.gradients =
-        memory.gradients - signs.target_base * kernel_->panel * kernel_->compute_size;
-    window.projections = memory.projections - signs.target_base;
-    window.reciprocals = memory.reciprocals - signs.target_base;
+    window.gradients = memory.gradients;
+    window.first_gradient = signs.target_base;
+    window.projections = memory.projections;
+    window.reciprocals = memory.reciprocals;
     std::copy(matrix.reciprocals + targets.begin, matrix.reciprocals + targets.end,
               window.reciprocals + targets.begin);
     coefficient.scale_reciprocals(window.reciprocals, targets.begin, targets.end);
-    const GramTarget part{static_cast<std::byte*>(target.data) + begin * target.coordinate_stride,
-                          target.vector_stride, target.coordinate_stride, target.float32,
-                          target.accumulate};
+    GramTarget part = target;
+    part.data = static_cast<std::byte*>(target.data) + begin * target.coordinate_stride;
     kernel_->stream_finish(window, targets.begin, targets.end, signs, coefficient.number, part,
                            memory.tables);
   }
@@ -72,7 +70,7 @@ class GramWindows {
         : panels(block.take<std::byte>(windows.copied(windows.panel_vectors_))),
           gradients(block.take<std::byte>(windows.copied(windows.gradient_vectors_))),
           projections(block.take<double>(windows.gradient_vectors_)),
-          reciprocals(block.take<double>(windows.gradient_vectors_)),
+          reciprocals(block.take<double>(windows.panel_vectors_)),
           tables(block.take<std::byte>(windows.kernel_->sign_scratch)) {}
 
     std::byte* panels;

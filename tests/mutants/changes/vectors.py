@@ -45,9 +45,8 @@ MUTATIONS = [
     Mutation(
         "clamped-vectors-are-projected",
         _GRAM + "finish.hpp",
-        "matrix_.clamped[first_ + v] ? 0 : -matrix_.projections[first_ + v];",
-        "matrix_.clamped[first_ + v] ? -matrix_.projections[first_ + v] : "
-        "-matrix_.projections[first_ + v];",
+        "matrix_.clamped[first_ + v] ? 0 : -*projection;",
+        "matrix_.clamped[first_ + v] ? -*projection : -*projection;",
         cpp="gram_range",
     ),
     Mutation(

@@ -147,10 +147,10 @@ class ExactSum {
 
 template <typename Storage>
 ExactDot exact_dot(const GramMatrix& matrix, std::size_t row, std::size_t column) {
-  const auto [a_data, a_stride, a_step] = matrix.source;
-  const auto [b_data, b_stride, b_step] = matrix.column_source;
-  const char* a = static_cast<const char*>(a_data) + offset(row, a_stride);
-  const char* b = static_cast<const char*>(b_data) + offset(column, b_stride);
+  const char* a = place_in(matrix.source, row, 0);
+  const char* b = place_in(matrix.column_source, column, 0);
+  const std::ptrdiff_t a_step = matrix.source.coordinate_stride;
+  const std::ptrdiff_t b_step = matrix.column_source.coordinate_stride;
   ExactSum<Storage> sum;
   for (std::size_t k = 0; k < matrix.length; ++k) {
     const WholeNumber<Storage> first(a + offset(k, a_step));

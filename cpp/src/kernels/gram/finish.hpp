@@ -60,7 +60,8 @@ class FinishedVectors {
                   double coefficient)
       : matrix_(matrix), first_(first), vectors_(vectors) {
     for (std::size_t v = 0; v < vectors_; ++v) {
-      negative_projections_[v] = matrix_.clamped[first_ + v] ? 0 : -matrix_.projections[first_ + v];
+      const double* projection = matrix_.projections + (first_ + v - matrix_.first_gradient);
+      negative_projections_[v] = matrix_.clamped[first_ + v] ? 0 : -*projection;
       factors_[v] = coefficient * matrix_.reciprocals[first_ + v];
       weights_[v] = static_cast<const T*>(matrix_.unit_weights)[first_ + v];
       is_beyond_ |= __builtin_fabs(factors_[v]) > __DBL_MAX__;
@@ -169,7 +170,8 @@ class FinishedVectors {
   }
 
   char* at(const GramTarget& target, std::size_t v, std::size_t c) const {
-    return static_cast<char*>(target.data) + offset(first_ + v, target.vector_stride) +
+    const std::size_t vector = first_ + v - target.first;
+    return static_cast<char*>(target.data) + offset(vector, target.vector_stride) +
            offset(c, target.coordinate_stride);
   }
 

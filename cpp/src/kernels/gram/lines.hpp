@@ -13,6 +13,14 @@ namespace {
   return static_cast<std::ptrdiff_t>(index) * stride;
 }
 
+// Where a coordinate of a vector stands.
+[[gnu::always_inline]] inline const char* place_in(const GramSource& source, std::size_t vector,
+                                                   std::size_t coordinate) {
+  return static_cast<const char*>(source.data) +
+         offset(vector - source.first, source.vector_stride) +
+         offset(coordinate, source.coordinate_stride);
+}
+
 [[gnu::always_inline]] inline bool is_nearer(std::ptrdiff_t stride, std::ptrdiff_t other) {
   return (stride < 0 ? -stride : stride) <= (other < 0 ? -other : other);
 }

@@ -24,8 +24,7 @@ template <typename Storage, bool kAlongCoordinates>
                                                                      std::size_t coordinate,
                                                                      std::size_t coordinates) {
   using S = Square<ComputeOf<Storage>>;
-  const char* from = static_cast<const char*>(source.data) + offset(vector, source.vector_stride) +
-                     offset(coordinate, source.coordinate_stride);
+  const char* from = place_in(source, vector, coordinate);
   std::ptrdiff_t line_stride = kAlongCoordinates ? source.vector_stride : source.coordinate_stride;
   const std::ptrdiff_t stride = kAlongCoordinates ? source.coordinate_stride : source.vector_stride;
   const std::size_t lines = kAlongCoordinates ? vectors : coordinates;

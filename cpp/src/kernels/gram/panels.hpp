@@ -45,7 +45,7 @@ template <typename T>
 [[gnu::always_inline]] inline T* gradient_of(const GramMatrix& matrix, std::size_t vector,
                                              std::size_t c) {
   return static_cast<T*>(matrix.gradients) + c * matrix.gradient_vectors +
-         vector * GramShape<T>::kPanel;
+         (vector - matrix.first_gradient) * GramShape<T>::kPanel;
 }
 
 // The panel of a vector's direction that begins at coordinate c.

@@ -171,7 +171,7 @@ template <typename T>
 }
 
 // gradients (+)= Σ of the directions of their own groups times the signs towards them, for the
-// targets [target_begin, target_end), six at once.
+// targets [target_begin, target_end), six at once. The gradients are those from target_begin on.
 template <typename T, bool kAdds>
 [[gnu::noinline]] void add_own_groups(const GramMatrix& matrix, std::size_t c,
                                       const GramSigns& signs, T* gradients,
@@ -184,7 +184,7 @@ template <typename T, bool kAdds>
     P sums[kGramSignGroup] = {};
     TAUT_UNROLL
     for (std::size_t t = 0; kAdds && t < kGramSignGroup; ++t) {
-      sums[t] = P::read(gradients + (first + t) * P::kNumbers);
+      sums[t] = P::read(gradients + (first - target_begin + t) * P::kNumbers);
     }
     const std::size_t group = first / width * width;
     for (std::size_t j = 0; j < width; ++j) {
@@ -200,7 +200,7 @@ template <typename T, bool kAdds>
     }
     TAUT_UNROLL
     for (std::size_t t = 0; t < kGramSignGroup; ++t) {
-      sums[t].write(gradients + (first + t) * P::kNumbers);
+      sums[t].write(gradients + (first - target_begin + t) * P::kNumbers);
     }
   }
 }
@@ -217,20 +217,18 @@ inline std::size_t count_equal(const std::uint8_t* flags, std::size_t count) {
 // projections[target] += the cosines with the others of each tile, in order.
 inline void add_projections(const GramMatrix& matrix, std::size_t target_begin,
                             std::size_t target_end, std::size_t other_end, const GramSigns& signs) {
-  double* projections = matrix.projections;
-  if (signs.other_base == 0) {
-    for (std::size_t target = target_begin; target < target_end; ++target) projections[target] = 0;
-  }
-  const double* cosines = signs.cosines - signs.target_base;
+  const std::size_t targets = target_end - target_begin;
+  double* projections = matrix.projections + (target_begin - matrix.first_gradient);
+  if (signs.other_base == 0) __builtin_memset(projections, 0, targets * sizeof(double));
   for (std::size_t other = signs.other_base; other < other_end; other += signs.tile) {
-    for (std::size_t target = target_begin; target < target_end; ++target) {
-      projections[target] += cosines[target];
-    }
-    cosines += signs.targets;
+    const std::size_t tile = (other - signs.other_base) / signs.tile;
+    const double* cosines =
+        signs.cosines + (tile * signs.targets + target_begin - signs.target_base);
+    for (std::size_t i = 0; i < targets; ++i) projections[i] += cosines[i];
   }
 }
 
-// gradients += Σ of the directions times the signs in the words.
+// gradients += Σ of the directions times the signs in the words; likewise.
 template <typename T>
 inline void add_words(const GramMatrix& matrix, std::size_t c, const GramSigns& signs, T* gradients,
                       std::size_t target_begin, std::size_t target_end, std::size_t other_end,
@@ -249,7 +247,7 @@ inline void add_words(const GramMatrix& matrix, std::size_t c, const GramSigns& 
       const std::size_t at = block + target - signs.target_base;
       const std::uint64_t* positive = signs.positive + at;
       const std::size_t targets = count_equal(signs.has_zero + at, target_end - target);
-      T* gradient = gradients + target * kNumbers;
+      T* gradient = gradients + (target - target_begin) * kNumbers;
       if (signs.has_zero[at] != 0) {
         if (!has_subset_tables) {
           build_tables<T, false>(matrix, c, other, groups, subset_tables);
@@ -274,18 +272,20 @@ void multiply_signs(const GramMatrix& matrix, std::size_t panel_begin, std::size
                     std::size_t target_begin, std::size_t target_end, std::size_t other_end,
                     const GramSigns& signs, void* scratch) {
   constexpr std::size_t kNumbers = Panel<T>::kNumbers;
-  if (panel_begin == 0) add_projections(matrix, target_begin, target_end, other_end, signs);
+  if (panel_begin == 0 && matrix.projections != nullptr) {
+    add_projections(matrix, target_begin, target_end, other_end, signs);
+  }
   const bool has_own = target_begin >= signs.other_base && target_begin < other_end;
   for (std::size_t panel = panel_begin; panel < panel_end; ++panel) {
     const std::size_t c = panel * kNumbers;
-    T* gradients = gradient_of<T>(matrix, 0, c);
+    T* gradients = gradient_of<T>(matrix, target_begin, c);
     if (signs.positive == nullptr) {
       add_own_groups<T, false>(matrix, c, signs, gradients, target_begin, target_end);
       continue;
     }
     if (signs.other_base == 0) {
       const std::size_t targets = round_up(target_end - target_begin, kGramSignGroup);
-      __builtin_memset(gradients + target_begin * kNumbers, 0, targets * kNumbers * sizeof(T));
+      __builtin_memset(gradients, 0, targets * kNumbers * sizeof(T));
     }
     add_words(matrix, c, signs, gradients, target_begin, target_end, other_end,
               static_cast<T*>(scratch));

@@ -114,8 +114,8 @@ inline double sum_tile(const GramMatrix& matrix, const GramTile& place, const T*
 [[gnu::always_inline]] inline double* cosines_of(const GramSigns* signs, std::size_t target,
                                                  std::size_t other) {
   if (signs == nullptr) return nullptr;
-  return signs->cosines + (other - signs->other_base) / signs->tile * signs->targets + target -
-         signs->target_base;
+  return signs->cosines +
+         ((other - signs->other_base) / signs->tile * signs->targets + target - signs->target_base);
 }
 
 // The signs of both directions, and which of them are 0.
