@@ -8,62 +8,62 @@
 namespace taut {
 
 Plan::Phase GramPlan::phase(std::size_t index) const {
-  const auto [step, strip_index, part] = place_of(index);
-  const Strip rows = strip(strip_index);
+  const auto [step, strip_index, part] = cut_.place_of(index);
+  const Strip rows = cut_.strip(strip_index);
   const auto length = static_cast<double>(length_);
   const auto height = static_cast<double>(rows.end - rows.begin);
   const auto right = static_cast<double>(own_ - rows.begin);
   const auto others = static_cast<double>(vectors_ - own_);
   const double copies = static_cast<double>(vectors_) * length / kCopiesPerNanosecond;
   switch (step) {
-    case Step::kPack: {
+    case GramStep::kPack: {
       std::size_t pieces = 0;
       for (const VectorBlock& block : blocks_.all()) pieces += groups(block);
       return {pieces, copies};
     }
-    case Step::kTiles:
+    case GramStep::kTiles:
       return {tiles(rows),
               height * (right - height / 2 + others) * length / kMultiplyAddsPerNanosecond};
-    case Step::kCopyPart:
+    case GramStep::kCopyPart:
       return {groups(blocks_.first()) - rows.begin / kernel_.register_columns,
-              right * static_cast<double>(length_of_part(part)) / kCopiesPerNanosecond};
-    case Step::kSigns:
+              right * static_cast<double>(cut_.length_of_part(part)) / kCopiesPerNanosecond};
+    case GramStep::kSigns:
       return {target_pieces(rows) * panel_pieces(part),
-              height * (2 * right - height + others) * static_cast<double>(length_of_part(part)) /
-                  kSignsPerNanosecond};
-    case Step::kFinish:
+              height * (2 * right - height + others) *
+                  static_cast<double>(cut_.length_of_part(part)) / kSignsPerNanosecond};
+    case GramStep::kFinish:
       return {finish_pieces(), static_cast<double>(own_) *
-                                   static_cast<double>(length_of_part(part)) /
+                                   static_cast<double>(cut_.length_of_part(part)) /
                                    kCopiesPerNanosecond};
-    case Step::kWindows:
+    case GramStep::kWindows:
       return {windows_.count() * window_pieces(), 2 * copies + static_cast<double>(own_) *
                                                                    static_cast<double>(vectors_) *
                                                                    length / kSignsPerNanosecond};
-    case Step::kStreamTile:
-    case Step::kStreamFinish:
+    case GramStep::kStreamTile:
+    case GramStep::kStreamFinish:
       return {1, copies + height * right / 2 * length / kMultiplyAddsPerNanosecond};
   }
   __builtin_unreachable();
 }
 
 void GramPlan::run(std::size_t phase, std::size_t piece, std::byte* scratch) {
-  const auto [step, strip_index, part] = place_of(phase);
+  const auto [step, strip_index, part] = cut_.place_of(phase);
   switch (step) {
-    case Step::kPack:
+    case GramStep::kPack:
       return pack(piece);
-    case Step::kTiles:
+    case GramStep::kTiles:
       return tile(strip_index, piece, scratch);
-    case Step::kSigns:
-      return multiply_signs(strip(strip_index), part, piece, scratch);
-    case Step::kCopyPart:
-      return copy_part(strip(strip_index), part, piece);
-    case Step::kFinish:
+    case GramStep::kSigns:
+      return multiply_signs(cut_.strip(strip_index), part, piece, scratch);
+    case GramStep::kCopyPart:
+      return copy_part(cut_.strip(strip_index), part, piece);
+    case GramStep::kFinish:
       return finish(part, piece);
-    case Step::kWindows:
+    case GramStep::kWindows:
       return finish_window(piece, scratch);
-    case Step::kStreamTile:
+    case GramStep::kStreamTile:
       return stream_tile(scratch);
-    case Step::kStreamFinish:
+    case GramStep::kStreamFinish:
       return stream_finish(scratch);
   }
 }
@@ -80,7 +80,7 @@ void GramPlan::pack(std::size_t piece) {
 void GramPlan::tile(std::size_t strip_index, std::size_t piece, std::byte* scratch) {
   if (!finite_) return;
   if (piece == 0 && strip_index > 0) add_to_total(strip_index - 1);
-  const Strip rows = strip(strip_index);
+  const Strip rows = cut_.strip(strip_index);
   double& sum = sums_[strip_index % 2][piece];
   if (piece < rows.tiles()) {
     sum = sum_of_targets(own_tile(rows, rows.tile_at(piece), scratch));
@@ -150,7 +150,8 @@ void GramPlan::finish(std::size_t part, std::size_t piece) {
   const std::size_t end = std::min(last, begin + kFinishedVectors);
   const GramCoefficient by = coefficient();
   if (part == 0) by.scale_reciprocals(matrix_.reciprocals, begin, end);
-  kernel_.finish(part_of_matrix(part), begin, end, by.number, target(part * coordinates_of_part()));
+  kernel_.finish(part_of_matrix(part), begin, end, by.number,
+                 target(part * cut_.coordinates_of_part()));
 }
 
 void GramPlan::finish_window(std::size_t piece, std::byte* scratch) {
@@ -159,8 +160,8 @@ void GramPlan::finish_window(std::size_t piece, std::byte* scratch) {
   }
   const std::size_t begin = piece % window_pieces() * targets_of_window();
   const VectorRange targets{begin, std::min(own_, begin + targets_of_window())};
-  windows_.finish(piece / window_pieces(), matrix_, targets, signs_of_rows(strip(0)), coefficient(),
-                  target(0), scratch);
+  windows_.finish(piece / window_pieces(), matrix_, targets, signs_of_rows(cut_.strip(0)),
+                  coefficient(), target(0), scratch);
 }
 
 void GramPlan::stream_tile(std::byte* scratch) {
@@ -169,7 +170,7 @@ void GramPlan::stream_tile(std::byte* scratch) {
     if (!kernel_.stream_pack(matrix_, begin)) finite_ = false;
   }
   if (!finite_) return;
-  const GramSigns signs = signs_of_rows(strip(0));
+  const GramSigns signs = signs_of_rows(cut_.strip(0));
   sums_[0][0] =
       sum_of_targets(kernel_.stream_tile(matrix_, wants_signs() ? &signs : nullptr, scratch));
 }
@@ -179,7 +180,7 @@ void GramPlan::stream_finish(std::byte* scratch) {
   const auto [begin, end] = blocks_.targets();
   const GramCoefficient by = coefficient();
   by.scale_reciprocals(matrix_.reciprocals, begin, end);
-  kernel_.stream_finish(matrix_, begin, end, signs_of_rows(strip(0)), by.number, target(0),
+  kernel_.stream_finish(matrix_, begin, end, signs_of_rows(cut_.strip(0)), by.number, target(0),
                         scratch);
 }
 

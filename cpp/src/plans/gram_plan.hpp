@@ -22,6 +22,7 @@
 #include <span>
 
 #include "kernels/kernels.hpp"
+#include "plans/gram_cut.hpp"
 #include "plans/gram_vectors.hpp"
 #include "plans/gram_window.hpp"
 #include "plans/plan.hpp"
@@ -29,14 +30,6 @@
 #include "plans/vectors.hpp"
 
 namespace taut {
-
-constexpr std::size_t kGramStrip = 12 * kGramTile;
-constexpr std::size_t kStripHeights[] = {kGramStrip,     kGramStrip / 2, kGramStrip / 3,
-                                         kGramStrip / 4, kGramStrip / 6, kGramTile};
-static_assert(kGramTile % kGramSignBlock == 0);
-
-// Where memory is short, what signs are multiplied with is copied in so many parts.
-constexpr std::size_t kPanelParts = 8;
 
 constexpr std::size_t kFinishedVectors = 64;  // per piece
 
@@ -54,148 +47,37 @@ class GramPlan final : public Plan {
         own_(blocks_.first().size()),
         padded_(round_up(blocks_.end(), kernel_.vector_multiple)),
         panel_vectors_(round_up(blocks_.end(), kGramSignGroup)),
-        tile_(tile_side(vectors_)),
-        streams_(is_streamed()) {
+        cut_{own_, length_, tile_side(vectors_), problem.has_gradient()} {
     matrix_ = matrix_towards(blocks_.first());
-    row_store_.tile = column_store_.tile = tile_;
+    row_store_.tile = column_store_.tile = cut_.tile;
     row_store_.own_group = column_store_.own_group = own_group_of(own_);
-    for (SignStore& store : other_stores_) store.tile = tile_;
-    stay_within(most_memory(*problem.x, vectors));
-    for (auto& sums : sums_) sums = call.arena().take<double>(tiles(strip(0)));
-    if (keeps_signs_) windows_ = GramWindows(kernel_, matrix_, length_);
-    set_needs(count_phases(),
+    for (SignStore& store : other_stores_) store.tile = cut_.tile;
+    choose_way(most_memory(*problem.x, vectors));
+    for (auto& sums : sums_) sums = call.arena().take<double>(tiles(cut_.strip(0)));
+    if (keeps_signs()) windows_ = GramWindows(kernel_, matrix_, length_);
+    set_needs(cut_.count_phases(),
               std::max({kernel_.tile_scratch, kernel_.sign_scratch, windows_.scratch()}));
   }
 
-  void place(Block& block) override {
-    place_vectors(matrix_, kernel_.compute_size, block);
-    const std::size_t copied = streams_ ? kGramWindow : length_;
-    matrix_.rows = block.take<std::byte>(checked_product(padded_, copied, kernel_.compute_size));
-    matrix_.panels = nullptr;
-    matrix_.gradients = nullptr;
-    matrix_.projections = nullptr;
-    if (wants_signs()) {
-      const std::size_t rows = keeps_signs_ ? own_ : strip(0).end;
-      row_store_.place(block, rows, own_);
-      row_store_.place_own(block, rows, kernel_.compute_size);
-    }
-    if (!problem_.has_gradient() || keeps_signs_) return;
-    const std::size_t coordinates = round_up(copied, kGramCoordinates);
-    const std::size_t in_panels = parts() > 1 ? coordinates_of_part() : coordinates;
-    matrix_.panels =
-        block.take<std::byte>(checked_product(panel_vectors_, in_panels, kernel_.compute_size));
-    matrix_.gradients = block.take<std::byte>(
-        checked_product(matrix_.gradient_vectors, coordinates, kernel_.compute_size));
-    matrix_.projections = block.take<double>(own_);
-    column_store_.place(block, own_ - strip(0).end, strip(0).end);
-    for (std::size_t i = 0; i < blocks_.others().size(); ++i) {
-      other_stores_[i].place(block, strip(0).end, blocks_.others()[i].size());
-    }
-  }
-
+  void place(Block& block) override;
   Phase phase(std::size_t index) const override;
   void run(std::size_t phase, std::size_t piece, std::byte* scratch) override;
   double combine() override {
     if (!finite_) return std::numeric_limits<double>::quiet_NaN();
-    add_to_total(strips() - 1);
+    add_to_total(cut_.strips() - 1);
     return factor_ * (total_ / number_of_pairs(vectors_));
   }
 
  private:
-  enum class Step {
-    kPack,
-    kTiles,
-    kCopyPart,
-    kSigns,
-    kFinish,
-    kWindows,
-    kStreamTile,
-    kStreamFinish
-  };
-  struct Place {
-    Step step;
-    std::size_t strip;
-    std::size_t part;  // of the panels
-  };
-  // Packing, then tiles and signs of each strip, then finishing; without a gradient, packing and
-  // the tiles of each strip; and then the windows, where all signs are kept. Where panels are in
-  // parts, each is copied before its signs are multiplied, and before it is finished. A stream has
-  // one piece for all before the signs, and one for the rest.
-  std::size_t count_phases() const {
-    if (streams_) return problem_.has_gradient() ? 2 : 1;
-    if (keeps_signs_) return 2 + strips();
-    if (!problem_.has_gradient()) return 1 + strips();
-    return 1 + strips() * (1 + steps_of_parts()) + steps_of_parts();
-  }
-  std::size_t steps_of_parts() const { return parts() > 1 ? 2 * parts() : 1; }
-  Place place_of(std::size_t phase) const {
-    if (streams_) return {phase == 0 ? Step::kStreamTile : Step::kStreamFinish, 0, 0};
-    if (phase == 0) return {Step::kPack, 0, 0};
-    if (keeps_signs_ && phase > strips()) return {Step::kWindows, 0, 0};
-    if (!problem_.has_gradient() || keeps_signs_) return {Step::kTiles, phase - 1, 0};
-    const std::size_t strip = (phase - 1) / (1 + steps_of_parts());
-    if (strip == strips()) {
-      return place_of_part(Step::kFinish, 0, phase - 1 - strips() * (1 + steps_of_parts()));
-    }
-    const std::size_t step = (phase - 1) % (1 + steps_of_parts());
-    if (step == 0) return {Step::kTiles, strip, 0};
-    return place_of_part(Step::kSigns, strip, step - 1);
-  }
-  Place place_of_part(Step step, std::size_t strip, std::size_t index) const {
-    if (parts() == 1) return {step, strip, 0};
-    return {index % 2 == 0 ? Step::kCopyPart : step, strip, index / 2};
-  }
-
   // Where no tile is but the first, the sum of a part of its vectors is that of their signs'
   // cosines.
   bool wants_signs() const { return problem_.has_gradient() || blocks_.is_part_of_first(); }
 
-  // Whether the copies of a few long vectors would be larger than kSmallCopies. A stream is work
-  // for one thread, as their tile is in either case. Longer than memory are vectors that a stride
-  // of 0 repeats.
-  bool is_streamed() const {
-    constexpr std::size_t kSmallCopies = std::size_t{16} << 20;
-    const std::size_t most = saves_all_memory.load(std::memory_order_relaxed) ? 0 : kSmallCopies;
-    const std::size_t bytes_of_coordinate = (padded_ + 2 * panel_vectors_) * kernel_.compute_size;
-    return vectors_ <= kGramSmallTile && length_ > most / bytes_of_coordinate &&
-           length_ < kMostMemory / bytes_of_coordinate;
-  }
-
-  std::size_t count_memory() {
-    Block counted;
-    place(counted);
-    return counted.used();
-  }
-  // Of the ways to compute a gradient, chooses the quickest one that takes no more memory; if there
-  // is none, the one that takes the least. The ranges of larger matrices have one way alone.
-  void stay_within(std::size_t most) {
-    constexpr std::size_t kMostVectors = std::size_t{1} << 24;  // whose pairs can be counted
-    if (streams_ || !problem_.has_gradient()) return;
-    if (!blocks_.others().empty() || blocks_.is_part_of_first()) return;
-    // Without counting, which a small matrix would notice: copies in float64, and signs.
-    const auto vectors = static_cast<double>(own_ + kGramSmallTile);
-    const auto length = static_cast<double>(length_ + kGramCoordinates);
-    if (vectors * (3 * sizeof(double) * length + vectors) <= static_cast<double>(most)) return;
-    if (count_memory() <= most) return;
-    std::size_t of_all_signs = std::numeric_limits<std::size_t>::max();
-    if (own_ <= kMostVectors) {
-      keeps_signs_ = true;
-      of_all_signs = count_memory();
-      if (of_all_signs <= most) return;
-      keeps_signs_ = false;
-    }
-    has_parts_ = true;
-    std::size_t of_strips = count_memory();
-    for (const std::size_t height : kStripHeights) {
-      if (of_strips <= most || height > own_) continue;
-      height_ = height;
-      of_strips = count_memory();
-    }
-    if (of_all_signs >= of_strips) return;
-    keeps_signs_ = true;
-    has_parts_ = false;
-    height_ = kGramStrip;
-  }
+  // Chooses the way, and so what memory is taken: see gram_memory.cpp.
+  void choose_way(std::size_t most);
+  bool is_streamed() const;
+  std::size_t memory_of(GramWay way, std::size_t height);
+  bool keeps_signs() const { return cut_.way == GramWay::kAllSigns; }
 
   std::size_t groups(const VectorBlock& block) const {
     return divide_up(block.size(), kernel_.register_columns);
@@ -225,33 +107,21 @@ class GramPlan final : public Plan {
     std::fill(matrix_.weights + std::min(packed, padded_),
               matrix_.weights + (is_last ? padded_weights(matrix_) : (&block + 1)->begin), 0.0);
   }
-  std::size_t strips() const { return divide_up(own_, height_); }
-  Strip strip(std::size_t index) const {
-    const std::size_t begin = index * height_;
-    return {begin, std::min(own_, begin + height_), own_, tile_};
-  }
   // Towards all blocks.
   std::size_t tiles(const Strip& rows) const {
     std::size_t tiles = rows.tiles();
     for (const VectorBlock& others : blocks_.others()) tiles += rows.tiles_towards(others);
     return tiles;
   }
-  std::size_t coordinates_of_part() const {
-    const std::size_t parts = has_parts_ ? kPanelParts : 1;
-    return round_up(divide_up(length_, parts), kGramCoordinates);
-  }
-  std::size_t parts() const { return divide_up(length_, coordinates_of_part()); }
-  std::size_t length_of_part(std::size_t part) const {
-    return std::min(coordinates_of_part(), length_ - part * coordinates_of_part());
-  }
   std::size_t panels_of_part(std::size_t part) const {
-    return divide_up(length_of_part(part), kGramCoordinates) * (kGramCoordinates / kernel_.panel);
+    return divide_up(cut_.length_of_part(part), kGramCoordinates) *
+           (kGramCoordinates / kernel_.panel);
   }
   // The matrix of a part's coordinates, without rows.
   GramMatrix part_of_matrix(std::size_t part) const {
-    const std::size_t begin = part * coordinates_of_part();
+    const std::size_t begin = part * cut_.coordinates_of_part();
     GramMatrix matrix = matrix_;
-    matrix.length = length_of_part(part);
+    matrix.length = cut_.length_of_part(part);
     matrix.source.data = static_cast<const std::byte*>(matrix_.source.data) +
                          static_cast<std::ptrdiff_t>(begin) * matrix_.source.coordinate_stride;
     matrix.rows = nullptr;
@@ -262,7 +132,7 @@ class GramPlan final : public Plan {
   // Adds up the tiles of a strip, whose sums are overwritten two strips later. Lower strips are
   // added as those of kGramStrip rows that they are parts of.
   void add_to_total(std::size_t strip_index) {
-    const Strip rows = strip(strip_index);
+    const Strip rows = cut_.strip(strip_index);
     const auto sums = sums_[strip_index % 2].first(tiles(rows));
     for (const double of_tile : sums.first(rows.tiles())) sum_ += of_tile;
     double towards_others = 0;
@@ -282,11 +152,11 @@ class GramPlan final : public Plan {
 
   // Of a strip's rows towards all vectors from the strip on, and of those below towards the strip.
   GramSigns signs_of_rows(const Strip& rows) const {
-    if (keeps_signs_) return row_store_.signs(own_, 0, 0);
+    if (keeps_signs()) return row_store_.signs(own_, 0, 0);
     return row_store_.signs(rows.end - rows.begin, rows.begin, rows.begin);
   }
   GramSigns signs_of_columns(const Strip& rows) const {
-    if (keeps_signs_) return signs_of_rows(rows);
+    if (keeps_signs()) return signs_of_rows(rows);
     return column_store_.signs(own_ - rows.end, rows.end, rows.begin);
   }
 
@@ -353,11 +223,7 @@ class GramPlan final : public Plan {
   std::size_t own_;     // vectors of the first block
   std::size_t padded_;  // of the copies
   std::size_t panel_vectors_;
-  std::size_t tile_;  // vectors along each side of a tile
-  bool streams_;
-  bool keeps_signs_ = false;         // of all pairs
-  bool has_parts_ = false;           // the panels
-  std::size_t height_ = kGramStrip;  // of a strip
+  GramCut cut_;
   GramMatrix matrix_{};
   GramWindows windows_;
   SignStore row_store_;
