@@ -1,9 +1,4 @@
-// Soft orthogonality. Of n vectors W of length d, ‖WWᵀ-I‖² = ‖WᵀW-I‖² + n - d, and the gradients of
-// both are the same: so the vectors V here are the rows or the columns of x, whichever are fewer.
-//
-// Without the diagonal, Σ⟨wᵢ,wⱼ⟩² = ‖WᵀW‖² - Σ|wᵢ|⁴. Where n ≥ 2d and norms are alike, less than
-// half of ‖WᵀW‖² is taken away, so that a bit is lost at most. Between d and 2d vectors all but a
-// d-th part could be, and V is W itself, which takes at most twice the time.
+// Soft orthogonality, of the vectors V that soft_orthogonal_route.hpp chooses.
 //
 // With H = VVᵀ but for its diagonal, the penalty is Σ H², and its gradient 4 H V. H is walked strip
 // by strip: its tiles from the diagonal on give the value, and are kept until they have been
@@ -21,10 +16,10 @@
 #include <cfloat>
 #include <cmath>
 #include <span>
-#include <utility>
 
 #include "kernels/kernels.hpp"
 #include "plans/plan.hpp"
+#include "plans/soft_orthogonal_route.hpp"
 #include "plans/strip.hpp"
 #include "plans/vectors.hpp"
 
@@ -49,31 +44,6 @@ constexpr double kSoftLargest = 0x1p20;
 constexpr double kSoftSmallest = 0x1p-20;
 constexpr int kMostShift = 1000;  // whose power of two float64 has, and the reciprocal's
 
-// The same numbers, read as the vectors' coordinates.
-inline Vectors turned(const Vectors& vectors) {
-  Vectors turned{vectors.length, vectors.count, {0, vectors.length}, vectors.arrays, 0};
-  for (Vectors::Array& array : turned.arrays) {
-    std::swap(array.vector_stride, array.coordinate_stride);
-  }
-  return turned;
-}
-
-// Whether the vectors V are W's own or its coordinates, and what stands on the diagonal of H.
-struct Route {
-  bool is_across;
-  SoftDiagonal diagonal;
-  double constant;  // is added to Σ H²
-
-  Route(const SoftOrthogonalRegularizer& regularizer, const Vectors& w)
-      : is_across(w.count > w.length && (regularizer.diagonal || w.count - w.length >= w.length)),
-        diagonal(regularizer.diagonal ? SoftDiagonal::kLessOne
-                 : is_across          ? SoftDiagonal::kWhole
-                                      : SoftDiagonal::kNone),
-        constant(is_across && regularizer.diagonal ? static_cast<double>(w.count - w.length) : 0) {}
-
-  Vectors vectors(const Vectors& w) const { return is_across ? turned(w) : w; }
-};
-
 class SoftOrthogonalPlan final : public Plan {
  public:
   SoftOrthogonalPlan(const SoftOrthogonalRegularizer& regularizer, const Problem& problem,
@@ -94,30 +64,7 @@ class SoftOrthogonalPlan final : public Plan {
     set_needs(count_phases(), count_scratch());
   }
 
-  void place(Block& block) override {
-    if (!is_streamed()) matrix_.rows = take(block, matrix_.padded_vectors, matrix_.length);
-    if (saves_memory_ ? has_gradient() : is_turned()) {
-      const std::size_t vectors =
-          saves_memory_ ? part_of_turned(0).padded_vectors : turned_.padded_vectors;
-      turned_.rows = take(block, vectors, turned_.length);
-    }
-    if (subtracts_norms()) norms_ = block.take<double>(turned_.padded_vectors);
-    if (windows() > 1) {
-      const std::size_t products = checked_product(strip(0).tiles(), windows());
-      products_ = block.take<std::byte>(checked_product(products, bytes_of_products()));
-    }
-    if (!has_gradient()) return;
-    const std::size_t height = saves_memory_ ? matrix_.vectors : strip(0).end;
-    const std::size_t below = matrix_.vectors - height;
-    store_.own_stride = round_up(height, shape_.vector_multiple);
-    store_.below_stride = round_up(below, shape_.vector_multiple);
-    store_.own = take(block, matrix_.vectors, store_.own_stride);
-    store_.below = take(block, height, store_.below_stride);
-    if (height < matrix_.vectors) {
-      sums_ = static_cast<std::byte*>(take(block, below, turned_.padded_vectors));
-    }
-  }
-
+  void place(Block& block) override;
   Phase phase(std::size_t index) const override;
   void run(std::size_t phase, std::size_t piece, std::byte* scratch) override;
   double combine() override;
@@ -148,31 +95,10 @@ class SoftOrthogonalPlan final : public Plan {
     return std::size_t{1} + (windows() > 1 ? 1 : 0) + (multiplies ? 1 : 0);
   }
 
-  std::size_t count_memory() {
-    Block counted;
-    place(counted);
-    return counted.used();
-  }
-  // Chooses the quicker way, unless it takes more and the other one less.
-  void stay_within(std::size_t most) {
-    // Without counting, which a small matrix would notice: copies and sums in float64, and H.
-    const auto vectors = static_cast<double>(matrix_.vectors + kGramSmallTile);
-    const auto length = static_cast<double>(matrix_.length + kGramSmallTile);
-    const double numbers = vectors * (4 * length + 2 * vectors);
-    if (numbers * sizeof(double) <= static_cast<double>(most)) return;
-    const std::size_t quick = count_memory();
-    if (quick <= most) return;
-    saves_memory_ = true;
-    saves_memory_ = count_memory() < quick;
-  }
-  std::size_t count_scratch() const {
-    std::size_t copied = 0;
-    if (is_streamed()) copied = checked_product(matrix_.padded_vectors, kSoftWindow);
-    if (saves_memory_ && subtracts_norms()) {
-      copied = std::max(copied, checked_product(shape_.register_columns, matrix_.vectors));
-    }
-    return std::max(kernel_.scratch, checked_product(copied, shape_.compute_size));
-  }
+  // Chooses the way, and so what memory is taken: see soft_orthogonal_memory.cpp.
+  void stay_within(std::size_t most);
+  std::size_t count_memory();
+  std::size_t count_scratch() const;
   // Whether no vectors are kept side by side: few long ones, whose copies would be padded.
   bool is_streamed() const {
     return saves_memory_ && windows() > 1 && matrix_.vectors <= kGramSmallTile;
