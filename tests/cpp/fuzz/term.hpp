@@ -1,4 +1,4 @@
-// A penalty of one weight, what is right about it, and what it should be.
+// A penalty of one weight, and what is right about it.
 
 #ifndef TAUT_TESTS_FUZZ_TERM_HPP_
 #define TAUT_TESTS_FUZZ_TERM_HPP_
@@ -8,10 +8,16 @@
 #include <taut/taut.hpp>
 #include <vector>
 
-#include "../reference.hpp"
 #include "array.hpp"
 
 namespace taut_test {
+
+template <typename... Functions>
+struct Overloaded : Functions... {
+  using Functions::operator()...;
+};
+template <typename... Functions>
+Overloaded(Functions...) -> Overloaded<Functions...>;
 
 enum class Task { kValue, kAccumulate, kOverwrite, kProx };
 
@@ -39,24 +45,6 @@ bool is_elementwise(const taut::Regularizer& regularizer);
 bool is_allowed(const Term& term, Task task, double step, bool is_written);
 // Whether a gradient may stand beside an x of this dtype and shape.
 bool fits(const Array& gradient, taut::DType dtype, const Shape& shape);
-
-// The penalty divided by `factor`, and its gradient: straight from the formulas. Nothing where
-// numbers are not finite, or so large or small that the tolerances of reference.hpp do not hold.
-struct Expected {
-  Reference reference;
-  double factor;
-};
-std::optional<Expected> expected(const Term& term, const std::vector<Bytes>& contents);
-// x after its proximal step, as a gradient with its tolerance.
-std::optional<Reference> expected_step(const Term& term, const std::vector<Bytes>& contents,
-                                       double step);
-
-// Whether a gradient times this is told exactly enough, in float64's range.
-bool is_ordinary(double scale);
-
-// gradient_error of reference.hpp, for numbers of any dtype.
-std::string error_of(const Reference& reference, Real scale, const std::vector<double>& before,
-                     const std::vector<double>& computed, taut::DType dtype);
 
 }  // namespace taut_test
 
