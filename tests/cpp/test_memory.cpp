@@ -133,8 +133,8 @@ TEST_CASE("group lasso works in little memory") {
 
 class SavedMemory {
  public:
-  SavedMemory() { taut::saves_all_memory = true; }
-  ~SavedMemory() { taut::saves_all_memory = false; }
+  explicit SavedMemory(taut::MemorySaving how) { taut::memory_saving = how; }
+  ~SavedMemory() { taut::memory_saving = taut::MemorySaving::kAsNeeded; }
 };
 
 template <typename T>
@@ -153,20 +153,22 @@ void check_same_bits(const taut::Regularizer& regularizer, std::size_t rows, std
     const View slopes = View::matrix(gradient, rows, columns);
     const std::size_t memory = memory_of(
         [&](Workspace* own) { taut::value_and_grad(regularizer, view, slopes, 0.9, own); });
-    const SavedMemory saved;
-    for (const int threads : {1, 3}) {
-      const UsedThreads used(threads);
-      const auto saving = value_and_grad<T>(regularizer, view, 0.9);
-      CHECK(same_bits(saving.value, quick.value));
-      CHECK(same_bits(saving.gradient, quick.gradient));
-      CHECK(same_bits(taut::value(regularizer, view), quick.value));
-      const auto added = accumulate_grad<T>(regularizer, view, before, -0.7);
-      CHECK(same_bits(added.gradient, accumulated.gradient));
+    for (const auto how : {taut::MemorySaving::kAll, taut::MemorySaving::kStrips}) {
+      const SavedMemory saved(how);
+      for (const int threads : {1, 3}) {
+        const UsedThreads used(threads);
+        const auto saving = value_and_grad<T>(regularizer, view, 0.9);
+        CHECK(same_bits(saving.value, quick.value));
+        CHECK(same_bits(saving.gradient, quick.gradient));
+        CHECK(same_bits(taut::value(regularizer, view), quick.value));
+        const auto added = accumulate_grad<T>(regularizer, view, before, -0.7);
+        CHECK(same_bits(added.gradient, accumulated.gradient));
+      }
+      if (rows * columns < 50'000) continue;  // chunks are of 64 KB at least
+      CHECK(memory_of([&](Workspace* own) {
+              taut::value_and_grad(regularizer, view, slopes, 0.9, own);
+            }) != memory);
     }
-    if (rows * columns < 50'000) return;  // chunks are of 64 KB at least
-    CHECK(memory_of([&](Workspace* own) {
-            taut::value_and_grad(regularizer, view, slopes, 0.9, own);
-          }) != memory);
   });
 }
 

@@ -56,7 +56,8 @@ std::size_t GramPlan::memory_of(GramWay way, std::size_t height) {
 // repeats.
 bool GramPlan::is_streamed() const {
   constexpr std::size_t kSmallCopies = std::size_t{16} << 20;
-  const std::size_t most = saves_all_memory.load(std::memory_order_relaxed) ? 0 : kSmallCopies;
+  const bool saves_all = memory_saving.load(std::memory_order_relaxed) == MemorySaving::kAll;
+  const std::size_t most = saves_all ? 0 : kSmallCopies;
   const std::size_t bytes_of_coordinate = (padded_ + 2 * panel_vectors_) * kernel_.compute_size;
   return vectors_ <= kGramSmallTile && length_ > most / bytes_of_coordinate &&
          length_ < kMostMemory / bytes_of_coordinate;
@@ -78,7 +79,8 @@ void GramPlan::choose_way(std::size_t most) {
   if (vectors * (3 * sizeof(double) * length + vectors) <= static_cast<double>(most)) return;
   if (memory_of(GramWay::kStrips, kGramStrip) <= most) return;
   std::size_t of_all_signs = std::numeric_limits<std::size_t>::max();
-  if (own_ <= kMostVectors) {
+  const bool has_strips = memory_saving.load(std::memory_order_relaxed) == MemorySaving::kStrips;
+  if (own_ <= kMostVectors && !has_strips) {
     of_all_signs = memory_of(GramWay::kAllSigns, kGramStrip);
     if (of_all_signs <= most) return;
   }

@@ -122,10 +122,10 @@ void check_matrix(const char* title, bool flatten, const ConstView& x) {
                         (flatten ? " or more" : "") + ". Received: inputs.shape=" + shape_of(x));
 }
 
-std::atomic<bool> saves_all_memory{false};
+std::atomic<MemorySaving> memory_saving{MemorySaving::kAsNeeded};
 
 std::size_t most_memory(const ConstView& x, const Vectors& vectors) {
-  if (saves_all_memory.load(std::memory_order_relaxed)) return 0;
+  if (memory_saving.load(std::memory_order_relaxed) != MemorySaving::kAsNeeded) return 0;
   constexpr std::size_t kSmall = std::size_t{16} << 20;
   // A stride of 0 makes more elements than memory has.
   const std::size_t elements = std::min(x.size(), kMostMemory);

@@ -61,9 +61,13 @@ Plan& make_vector_plan(const Problem& problem, Mode mode, VectorRange range, con
 // take more by its quickest way has another one, with the same bits, or takes the least that it
 // can.
 std::size_t most_memory(const ConstView& x, const Vectors& vectors);
-// For tests, which so send small matrices the other ways: that is 0 while this is set, and so is
-// what the copies of a few vectors may take.
-extern std::atomic<bool> saves_all_memory;
+// For tests, which so send small matrices the other ways.
+enum class MemorySaving {
+  kAsNeeded,
+  kAll,     // that is 0, and so is what the copies of a few vectors may take
+  kStrips,  // that is 0, and the signs of a strip are all that is kept
+};
+extern std::atomic<MemorySaving> memory_saving;
 
 // How many vectors there are, and coordinates of each.
 std::size_t count_of_vectors(const ConstView& x, Mode mode);
