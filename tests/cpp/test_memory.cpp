@@ -86,6 +86,7 @@ TEST_CASE("the copies of any matrix are no more than three times as large", "[la
   check_memory<float>(rows, 10'500, 400);
   check_memory<float>(columns, 4, 50'000);
   check_memory<taut::Float16>(columns, 3000, 2000);
+  check_memory<taut::Float16>(rows, 10'000, 850);
   check_memory<double>(rows, 2000, 1200);
 }
 
@@ -153,7 +154,8 @@ void check_same_bits(const taut::Regularizer& regularizer, std::size_t rows, std
     const View slopes = View::matrix(gradient, rows, columns);
     const std::size_t memory = memory_of(
         [&](Workspace* own) { taut::value_and_grad(regularizer, view, slopes, 0.9, own); });
-    for (const auto how : {taut::MemorySaving::kAll, taut::MemorySaving::kStrips}) {
+    for (const auto how :
+         {taut::MemorySaving::kAll, taut::MemorySaving::kParts, taut::MemorySaving::kStripSigns}) {
       const SavedMemory saved(how);
       for (const int threads : {1, 3}) {
         const UsedThreads used(threads);

@@ -14,6 +14,8 @@ Plan::Phase GramPlan::phase(std::size_t index) const {
   const auto height = static_cast<double>(rows.end - rows.begin);
   const auto right = static_cast<double>(own_ - rows.begin);
   const auto others = static_cast<double>(vectors_ - own_);
+  const bool has_strip_signs = cut_.way == GramWay::kStripSigns;
+  const double above = has_strip_signs ? static_cast<double>(rows.begin) : 0;
   const double copies = static_cast<double>(vectors_) * length / kCopiesPerNanosecond;
   switch (step) {
     case GramStep::kPack: {
@@ -22,8 +24,8 @@ Plan::Phase GramPlan::phase(std::size_t index) const {
       return {pieces, copies};
     }
     case GramStep::kTiles:
-      return {tiles(rows),
-              height * (right - height / 2 + others) * length / kMultiplyAddsPerNanosecond};
+      return {tiles(rows) + (has_strip_signs ? rows.tiles_above() : 0),
+              height * (right - height / 2 + others + above) * length / kMultiplyAddsPerNanosecond};
     case GramStep::kCopyPart:
       return {groups(blocks_.first()) - rows.begin / kernel_.register_columns,
               right * static_cast<double>(cut_.length_of_part(part)) / kCopiesPerNanosecond};
@@ -36,9 +38,9 @@ Plan::Phase GramPlan::phase(std::size_t index) const {
                                    static_cast<double>(cut_.length_of_part(part)) /
                                    kCopiesPerNanosecond};
     case GramStep::kWindows:
-      return {windows_.count() * window_pieces(), 2 * copies + static_cast<double>(own_) *
-                                                                   static_cast<double>(vectors_) *
-                                                                   length / kSignsPerNanosecond};
+      return {windows_.count() * window_pieces(),
+              2 * copies + (has_strip_signs ? height : static_cast<double>(own_)) *
+                               static_cast<double>(vectors_) * length / kSignsPerNanosecond};
     case GramStep::kStreamTile:
     case GramStep::kStreamFinish:
       return {1, copies + height * right / 2 * length / kMultiplyAddsPerNanosecond};
@@ -60,7 +62,7 @@ void GramPlan::run(std::size_t phase, std::size_t piece, std::byte* scratch) {
     case GramStep::kFinish:
       return finish(part, piece);
     case GramStep::kWindows:
-      return finish_window(piece, scratch);
+      return finish_window(cut_.strip(strip_index), piece, scratch);
     case GramStep::kStreamTile:
       return stream_tile(scratch);
     case GramStep::kStreamFinish:
@@ -81,6 +83,9 @@ void GramPlan::tile(std::size_t strip_index, std::size_t piece, std::byte* scrat
   if (!finite_) return;
   if (piece == 0 && strip_index > 0) add_to_total(strip_index - 1);
   const Strip rows = cut_.strip(strip_index);
+  if (piece >= tiles(rows)) {
+    return tile_above(rows, rows.tile_above(piece - tiles(rows)), scratch);
+  }
   double& sum = sums_[strip_index % 2][piece];
   if (piece < rows.tiles()) {
     sum = sum_of_targets(own_tile(rows, rows.tile_at(piece), scratch));
@@ -97,13 +102,23 @@ void GramPlan::tile(std::size_t strip_index, std::size_t piece, std::byte* scrat
                      wants_signs() ? &signs : nullptr, nullptr, scratch);
 }
 
+// Its sum, and the signs of the vectors above, were computed with their strip.
+void GramPlan::tile_above(const Strip& rows, const GramTile& tile, std::byte* scratch) {
+  Block block(scratch);
+  const TileMemory memory(*this, block);
+  const GramSigns known = memory.known.signs(cut_.tile, tile.row, tile.column);
+  const GramSigns signs = signs_of_rows(rows);
+  kernel_.tile(matrix_, tile, &known, &signs, memory.products);
+}
+
 // The tiles inside the strip's own square have both directions in its row signs.
 double GramPlan::own_tile(const Strip& rows, const GramTile& tile, std::byte* scratch) {
   const GramSigns row_signs = signs_of_rows(rows);
   const GramSigns column_signs = signs_of_columns(rows);
-  return kernel_.tile(
-      matrix_, tile, wants_signs() ? &row_signs : nullptr,
-      wants_signs() ? (tile.column < rows.end ? &row_signs : &column_signs) : nullptr, scratch);
+  const GramSigns* of_columns = tile.column < rows.end ? &row_signs : &column_signs;
+  if (tile.column >= rows.end && cut_.way == GramWay::kStripSigns) of_columns = nullptr;
+  return kernel_.tile(matrix_, tile, wants_signs() ? &row_signs : nullptr,
+                      wants_signs() ? of_columns : nullptr, scratch);
 }
 
 // Of the vectors from the strip on: no others are looked to.
@@ -154,13 +169,14 @@ void GramPlan::finish(std::size_t part, std::size_t piece) {
                  target(part * cut_.coordinates_of_part()));
 }
 
-void GramPlan::finish_window(std::size_t piece, std::byte* scratch) {
+void GramPlan::finish_window(const Strip& rows, std::size_t piece, std::byte* scratch) {
   if (!finite_) {
+    if (rows.begin > 0) return;
     return fill_gradient_with_nan(problem_, piece, windows_.count() * window_pieces());
   }
-  const std::size_t begin = piece % window_pieces() * targets_of_window();
-  const VectorRange targets{begin, std::min(own_, begin + targets_of_window())};
-  windows_.finish(piece / window_pieces(), matrix_, targets, signs_of_rows(cut_.strip(0)),
+  const std::size_t begin = rows.begin + piece % window_pieces() * targets_of_window();
+  const std::size_t end = std::min(keeps_signs() ? own_ : rows.end, begin + targets_of_window());
+  windows_.finish(piece / window_pieces(), matrix_, {begin, end}, signs_of_rows(rows),
                   coefficient(), target(0), scratch);
 }
 

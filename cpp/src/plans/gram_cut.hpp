@@ -21,10 +21,11 @@ constexpr std::size_t kPanelParts = 8;
 
 // The bits are the same. A value without a gradient has strips, or is a stream.
 enum class GramWay {
-  kStrips,    // the signs of a strip are multiplied, and forgotten
-  kParts,     // likewise, but what they are multiplied with has a part of the coordinates
-  kAllSigns,  // are kept, and then multiplied window by window
-  kStream,    // of a few long vectors: they are copied window by window, more than once
+  kStrips,      // the signs of a strip are multiplied, and forgotten
+  kParts,       // likewise, but what they are multiplied with has a part of the coordinates
+  kAllSigns,    // are kept, and then multiplied window by window
+  kStripSigns,  // likewise those of a strip's rows towards all; most are computed twice
+  kStream,      // of a few long vectors: they are copied window by window, more than once
 };
 
 enum class GramStep {
@@ -68,12 +69,13 @@ struct GramCut {
   }
 
   // Packing, then tiles and signs of each strip, then finishing; without a gradient, packing and
-  // the tiles of each strip; and then the windows, where all signs are kept. Where panels are in
-  // parts, each is copied before its signs are multiplied, and before it is finished. A stream has
-  // one piece for all before the signs, and one for the rest.
+  // the tiles of each strip; and then the windows, where all signs are kept, or after each strip
+  // its windows. Where panels are in parts, each is copied before its signs are multiplied, and
+  // before it is finished. A stream has one piece for all before the signs, and one for the rest.
   std::size_t count_phases() const {
     if (way == GramWay::kStream) return has_gradient ? 2 : 1;
     if (way == GramWay::kAllSigns) return 2 + strips();
+    if (way == GramWay::kStripSigns) return 1 + 2 * strips();
     if (!has_gradient) return 1 + strips();
     return 1 + strips() * (1 + steps_of_parts()) + steps_of_parts();
   }
@@ -82,6 +84,9 @@ struct GramCut {
       return {phase == 0 ? GramStep::kStreamTile : GramStep::kStreamFinish, 0, 0};
     }
     if (phase == 0) return {GramStep::kPack, 0, 0};
+    if (way == GramWay::kStripSigns) {
+      return {phase % 2 == 1 ? GramStep::kTiles : GramStep::kWindows, (phase - 1) / 2, 0};
+    }
     if (way == GramWay::kAllSigns && phase > strips()) return {GramStep::kWindows, 0, 0};
     if (way == GramWay::kAllSigns || !has_gradient) return {GramStep::kTiles, phase - 1, 0};
     const std::size_t strip = (phase - 1) / (1 + steps_of_parts());

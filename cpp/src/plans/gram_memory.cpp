@@ -29,7 +29,7 @@ void GramPlan::place(Block& block) {
     row_store_.place(block, rows, own_);
     row_store_.place_own(block, rows, kernel_.compute_size);
   }
-  if (!problem_.has_gradient() || keeps_signs()) return;
+  if (!problem_.has_gradient() || has_windows()) return;
   const std::size_t coordinates = round_up(copied, kGramCoordinates);
   const std::size_t in_panels = cut_.parts() > 1 ? cut_.coordinates_of_part() : coordinates;
   matrix_.panels =
@@ -78,20 +78,33 @@ void GramPlan::choose_way(std::size_t most) {
   const auto length = static_cast<double>(length_ + kGramCoordinates);
   if (vectors * (3 * sizeof(double) * length + vectors) <= static_cast<double>(most)) return;
   if (memory_of(GramWay::kStrips, kGramStrip) <= most) return;
+  const auto in_low_strips = [&](GramWay way) {
+    std::size_t memory = memory_of(way, kGramStrip);
+    for (const std::size_t height : kStripHeights) {
+      if (memory > most && height <= own_) memory = memory_of(way, height);
+    }
+    return memory;
+  };
+  const MemorySaving saving = memory_saving.load(std::memory_order_relaxed);
+  if (saving == MemorySaving::kParts || saving == MemorySaving::kStripSigns) {
+    in_low_strips(saving == MemorySaving::kParts ? GramWay::kParts : GramWay::kStripSigns);
+    return;
+  }
   std::size_t of_all_signs = std::numeric_limits<std::size_t>::max();
-  const bool has_strips = memory_saving.load(std::memory_order_relaxed) == MemorySaving::kStrips;
-  if (own_ <= kMostVectors && !has_strips) {
+  if (own_ <= kMostVectors) {
     of_all_signs = memory_of(GramWay::kAllSigns, kGramStrip);
     if (of_all_signs <= most) return;
   }
-  std::size_t of_parts = memory_of(GramWay::kParts, kGramStrip);
-  for (const std::size_t height : kStripHeights) {
-    if (of_parts <= most || height > own_) continue;
-    of_parts = memory_of(GramWay::kParts, height);
+  const std::size_t of_parts = in_low_strips(GramWay::kParts);
+  if (of_parts <= most) return;
+  // Of shorter vectors, windows would take much of what is saved.
+  const std::size_t least = std::min(of_parts, of_all_signs);
+  if (length_ >= kGramWindow && in_low_strips(GramWay::kStripSigns) < least) return;
+  if (of_parts <= of_all_signs) {
+    in_low_strips(GramWay::kParts);
+  } else {
+    memory_of(GramWay::kAllSigns, kGramStrip);
   }
-  if (of_parts <= of_all_signs) return;
-  cut_.way = GramWay::kAllSigns;
-  cut_.height = kGramStrip;
 }
 
 }  // namespace taut

@@ -54,9 +54,14 @@ class GramPlan final : public Plan {
     for (SignStore& store : other_stores_) store.tile = cut_.tile;
     choose_way(most_memory(*problem.x, vectors));
     for (auto& sums : sums_) sums = call.arena().take<double>(tiles(cut_.strip(0)));
-    if (keeps_signs()) windows_ = GramWindows(kernel_, matrix_, length_);
+    if (has_windows()) {
+      matrix_.gradient_vectors = round_up(keeps_signs() ? own_ : cut_.strip(0).end, kGramSignGroup);
+      windows_ = GramWindows(kernel_, matrix_, length_);
+    }
+    Block of_tile;
+    [[maybe_unused]] const TileMemory counted(*this, of_tile);
     set_needs(cut_.count_phases(),
-              std::max({kernel_.tile_scratch, kernel_.sign_scratch, windows_.scratch()}));
+              std::max({of_tile.used(), kernel_.sign_scratch, windows_.scratch()}));
   }
 
   void place(Block& block) override;
@@ -78,6 +83,7 @@ class GramPlan final : public Plan {
   bool is_streamed() const;
   std::size_t memory_of(GramWay way, std::size_t height);
   bool keeps_signs() const { return cut_.way == GramWay::kAllSigns; }
+  bool has_windows() const { return keeps_signs() || cut_.way == GramWay::kStripSigns; }
 
   std::size_t groups(const VectorBlock& block) const {
     return divide_up(block.size(), kernel_.register_columns);
@@ -150,10 +156,24 @@ class GramPlan final : public Plan {
     return cosines / 2;
   }
 
-  // Of a strip's rows towards all vectors from the strip on, and of those below towards the strip.
+  // One thread's, for a tile: its products, and, of a tile above its strip, signs that are known.
+  struct TileMemory {
+    TileMemory(const GramPlan& plan, Block& block)
+        : products(block.take<std::byte>(plan.kernel_.tile_scratch)) {
+      if (plan.cut_.way != GramWay::kStripSigns) return;
+      known.tile = plan.cut_.tile;
+      known.place(block, known.tile, known.tile);
+    }
+
+    std::byte* products;
+    SignStore known;
+  };
+
+  // Of a strip's rows towards all vectors from the strip on, or towards all, and of those below
+  // towards the strip.
   GramSigns signs_of_rows(const Strip& rows) const {
     if (keeps_signs()) return row_store_.signs(own_, 0, 0);
-    return row_store_.signs(rows.end - rows.begin, rows.begin, rows.begin);
+    return row_store_.signs(rows.end - rows.begin, rows.begin, has_windows() ? 0 : rows.begin);
   }
   GramSigns signs_of_columns(const Strip& rows) const {
     if (keeps_signs()) return signs_of_rows(rows);
@@ -168,6 +188,7 @@ class GramPlan final : public Plan {
   void pack(std::size_t piece);
   void tile(std::size_t strip_index, std::size_t piece, std::byte* scratch);
   double own_tile(const Strip& rows, const GramTile& tile, std::byte* scratch);
+  void tile_above(const Strip& rows, const GramTile& tile, std::byte* scratch);
   void copy_part(const Strip& strip, std::size_t part, std::size_t piece);
   void multiply_signs(const Strip& strip, std::size_t part, std::size_t piece, std::byte* scratch);
   // A piece is no smaller than the time that its taking costs.
@@ -202,9 +223,11 @@ class GramPlan final : public Plan {
     constexpr std::size_t kSigns = std::size_t{1} << 28;
     return round_up(std::max(kGramStrip, kSigns / own_), kGramStrip);
   }
-  std::size_t window_pieces() const { return divide_up(own_, targets_of_window()); }
+  std::size_t window_pieces() const {
+    return divide_up(keeps_signs() ? own_ : cut_.height, targets_of_window());
+  }
   void finish(std::size_t part, std::size_t piece);
-  void finish_window(std::size_t piece, std::byte* scratch);
+  void finish_window(const Strip& strip, std::size_t piece, std::byte* scratch);
   void stream_tile(std::byte* scratch);
   void stream_finish(std::byte* scratch);
   GramTarget target(std::size_t coordinate) const;

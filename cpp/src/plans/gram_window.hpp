@@ -52,6 +52,7 @@ class GramWindows {
         static_cast<const std::byte*>(matrix.source.data) + begin * matrix.source.coordinate_stride;
     window.panels = memory.panels;
     window.gradients = memory.gradients;
+    window.gradient_vectors = gradient_vectors_;
     window.first_gradient = signs.target_base;
     window.projections = memory.projections;
     window.reciprocals = memory.reciprocals;

@@ -98,6 +98,13 @@ struct Strip {
     return {row, column, std::min(tile, end - row), std::min(tile, vectors - column)};
   }
 
+  // Those above, in the columns of the strip's vectors.
+  std::size_t tiles_above() const { return tile_rows() * (begin / tile); }
+  GramTile tile_above(std::size_t index) const {
+    const std::size_t column = begin + index % tile_rows() * tile;
+    return {index / tile_rows() * tile, column, tile, std::min(tile, end - column)};
+  }
+
   // The same rows towards vectors of another block.
   std::size_t tiles_towards(const VectorBlock& others) const {
     return tile_rows() * divide_up(others.size(), tile);

@@ -64,8 +64,9 @@ std::size_t most_memory(const ConstView& x, const Vectors& vectors);
 // For tests, which so send small matrices the other ways.
 enum class MemorySaving {
   kAsNeeded,
-  kAll,     // that is 0, and so is what the copies of a few vectors may take
-  kStrips,  // that is 0, and the signs of a strip are all that is kept
+  kAll,         // that is 0, and so is what the copies of a few vectors may take
+  kParts,       // that is 0, and larger matrices go this way: see GramWay
+  kStripSigns,  // likewise
 };
 extern std::atomic<MemorySaving> memory_saving;
 

@@ -14,8 +14,9 @@
 namespace taut_test {
 
 constexpr taut::MemorySaving kSavings[] = {taut::MemorySaving::kAsNeeded, taut::MemorySaving::kAll,
-                                           taut::MemorySaving::kStrips};
-constexpr const char* kNamesOfSavings[] = {"kAsNeeded", "kAll", "kStrips"};
+                                           taut::MemorySaving::kParts,
+                                           taut::MemorySaving::kStripSigns};
+constexpr const char* kNamesOfSavings[] = {"kAsNeeded", "kAll", "kParts", "kStripSigns"};
 
 struct Setting {
   std::string level;
