@@ -40,7 +40,8 @@ bool overlap(const Array& a, const Array& b);
 // Whether a batch would count them as one weight.
 bool are_same_memory(const Array& a, const Array& b);
 
-// A shape of few elements, or, if it may be large, of so many that threads share them.
+// A shape of few elements, of many vectors, or, if it may be large, of so many elements that
+// threads share them.
 Shape read_shape(Reader& reader, bool may_be_large);
 taut::DType read_dtype(Reader& reader);
 // Reads how the array lies, and in which block: one of its own, which is added, or, if there is
