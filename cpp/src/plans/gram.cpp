@@ -7,47 +7,6 @@
 
 namespace taut {
 
-Plan::Phase GramPlan::phase(std::size_t index) const {
-  const auto [step, strip_index, part] = cut_.place_of(index);
-  const Strip rows = cut_.strip(strip_index);
-  const auto length = static_cast<double>(length_);
-  const auto height = static_cast<double>(rows.end - rows.begin);
-  const auto right = static_cast<double>(own_ - rows.begin);
-  const auto others = static_cast<double>(vectors_ - own_);
-  const bool has_strip_signs = cut_.way == GramWay::kStripSigns;
-  const double above = has_strip_signs ? static_cast<double>(rows.begin) : 0;
-  const double copies = static_cast<double>(vectors_) * length / kCopiesPerNanosecond;
-  switch (step) {
-    case GramStep::kPack: {
-      std::size_t pieces = 0;
-      for (const VectorBlock& block : blocks_.all()) pieces += groups(block);
-      return {pieces, copies};
-    }
-    case GramStep::kTiles:
-      return {tiles(rows) + (has_strip_signs ? rows.tiles_above() : 0),
-              height * (right - height / 2 + others + above) * length / kMultiplyAddsPerNanosecond};
-    case GramStep::kCopyPart:
-      return {groups(blocks_.first()) - rows.begin / kernel_.register_columns,
-              right * static_cast<double>(cut_.length_of_part(part)) / kCopiesPerNanosecond};
-    case GramStep::kSigns:
-      return {target_pieces(rows) * panel_pieces(part),
-              height * (2 * right - height + others) *
-                  static_cast<double>(cut_.length_of_part(part)) / kSignsPerNanosecond};
-    case GramStep::kFinish:
-      return {finish_pieces(), static_cast<double>(own_) *
-                                   static_cast<double>(cut_.length_of_part(part)) /
-                                   kCopiesPerNanosecond};
-    case GramStep::kWindows:
-      return {windows_.count() * window_pieces(),
-              2 * copies + (has_strip_signs ? height : static_cast<double>(own_)) *
-                               static_cast<double>(vectors_) * length / kSignsPerNanosecond};
-    case GramStep::kStreamTile:
-    case GramStep::kStreamFinish:
-      return {1, copies + height * right / 2 * length / kMultiplyAddsPerNanosecond};
-  }
-  __builtin_unreachable();
-}
-
 void GramPlan::run(std::size_t phase, std::size_t piece, std::byte* scratch) {
   const auto [step, strip_index, part] = cut_.place_of(phase);
   switch (step) {

@@ -6,8 +6,9 @@
 // Three copies of a large matrix may be too much memory. Then all signs are kept, 0.4 bytes a pair,
 // and what is multiplied with them is copied window by window (gram_window.hpp); that takes less
 // unless the vectors are many times as many as coordinates. For these, strips stay, of fewer rows,
-// but the copy that signs are multiplied with has a part of the coordinates at a time. The bits are
-// the same.
+// but the copy that signs are multiplied with has a part of the coordinates at a time. Where that
+// is too much as well, as of half types, whose copies are in float32, a strip keeps its signs
+// towards all vectors, for which the tiles above it are computed again. The bits are the same.
 //
 // For a range of the vectors, the strips are those of its own square; each looks, beyond it, to the
 // other vectors, in one direction alone, and a pair with one of them counts half.
@@ -191,12 +192,7 @@ class GramPlan final : public Plan {
   void tile_above(const Strip& rows, const GramTile& tile, std::byte* scratch);
   void copy_part(const Strip& strip, std::size_t part, std::size_t piece);
   void multiply_signs(const Strip& strip, std::size_t part, std::size_t piece, std::byte* scratch);
-  // A piece is no smaller than the time that its taking costs.
-  std::size_t panels_per_piece() const {
-    constexpr std::size_t kSigns = 32 * 1024;
-    const std::size_t targets = std::min(own_, targets_per_piece());
-    return std::max<std::size_t>(1, kSigns / (targets * std::min(vectors_, kSigns)));
-  }
+  std::size_t panels_per_piece() const;
   std::size_t panel_pieces(std::size_t part) const {
     return divide_up(panels_of_part(part), panels_per_piece());
   }
@@ -218,14 +214,8 @@ class GramPlan final : public Plan {
   std::size_t finish_pieces() const {
     return divide_up(blocks_.targets().end - blocks_.targets().begin, kFinishedVectors);
   }
-  // Of a window: no piece takes long. A window is copied for each.
-  std::size_t targets_of_window() const {
-    constexpr std::size_t kSigns = std::size_t{1} << 28;
-    return round_up(std::max(kGramStrip, kSigns / own_), kGramStrip);
-  }
-  std::size_t window_pieces() const {
-    return divide_up(keeps_signs() ? own_ : cut_.height, targets_of_window());
-  }
+  std::size_t targets_of_window() const;
+  std::size_t window_pieces() const;
   void finish(std::size_t part, std::size_t piece);
   void finish_window(const Strip& strip, std::size_t piece, std::byte* scratch);
   void stream_tile(std::byte* scratch);
