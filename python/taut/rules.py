@@ -114,10 +114,10 @@ class Plan:
         try:
             kernel.check_rank(factors, x.shape)
         except ValueError as error:
-            ways = [f'a rule of its own before this one: ("{name}", None)']
-            if "flatten" in kernel.options and kernel.rank and len(x.shape) > kernel.rank:
-                ways.insert(0, "flatten=True, which reads it as a matrix")
-            raise ValueError(f"{name}: {error}. Write {', or '.join(ways)}") from None
+            joint = ", or" if kernel.could_flatten(x.shape) else ". Write"
+            raise ValueError(
+                f'{name}: {error}{joint} a rule of its own before this one: ("{name}", None)'
+            ) from None
 
     def require_prox(self, has: Callable[[Regularizer], bool]) -> None:
         """Raises a NotImplementedError if a regularizer has no proximal step."""

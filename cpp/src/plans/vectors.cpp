@@ -118,8 +118,16 @@ Plan& make_copying_plan(const Problem& problem, const Layout& first,
 
 void check_matrix(const char* title, bool flatten, const ConstView& x) {
   if (x.rank() == 2 || (flatten && x.rank() > 2)) return;
+  // What Python says itself where it checks shapes: python/taut/kernels/kernel.py.
+  const char* hint = "";
+  if (x.rank() > 2) {
+    hint =
+        ". Write flatten=True, which reads it as a matrix (the first axis by the rest; with "
+        "mode=\"columns\", the rest by the last)";
+  }
   throw InvalidArgument(std::string("Inputs to ") + title + " must have rank 2" +
-                        (flatten ? " or more" : "") + ". Received: inputs.shape=" + shape_of(x));
+                        (flatten ? " or more" : "") + ". Received: inputs.shape=" + shape_of(x) +
+                        hint);
 }
 
 std::atomic<MemorySaving> memory_saving{MemorySaving::kAsNeeded};
