@@ -8,8 +8,7 @@ from taut.arrays.group import number
 from taut.kernels import Kernel
 from taut.regularizers import get
 from taut.regularizers._base import Regularizer, as_regularizer
-from taut.regularizers._kernel import KernelRegularizer, kernel_of
-from taut.regularizers._registry import builtins
+from taut.regularizers._kernel import KernelRegularizer, kernel_of, names_with_prox
 from taut.shown import shown
 
 Rule = tuple[str, Callable[..., Any] | None]
@@ -125,16 +124,8 @@ class Plan:
             if not has(regularizer):
                 raise NotImplementedError(
                     f"{name}: {regularizer!r} has no proximal step. Penalties for prox have rules "
-                    f"of their own; {', '.join(_with_prox())} have one"
+                    f"of their own; {', '.join(names_with_prox())} have one"
                 )
-
-
-def _with_prox() -> list[str]:
-    return [
-        name
-        for name, cls in builtins.items()
-        if issubclass(cls, KernelRegularizer) and cls._kernel.prox is not None
-    ]
 
 
 def _matches(name: str, pattern: str) -> bool:

@@ -8,7 +8,14 @@ import pytest
 from arrays import DTYPES, LAYOUTS, random_array
 from hypothesis import given
 from hypothesis import strategies as st
-from taut.regularizers import L1, L1L2, L2, OrthogonalRegularizer, Regularizer
+from taut.regularizers import (
+    L1,
+    L1L2,
+    L2,
+    OrthogonalRegularizer,
+    Regularizer,
+    SoftOrthogonalRegularizer,
+)
 
 REGULARIZERS = [L1(0.3), L2(0.7), L1L2(0.3, 0.7), L1L2(0.0, 0.0)]
 
@@ -112,3 +119,13 @@ def test_what_has_none_says_so(kind):
     regularizer = kind()
     with pytest.raises(NotImplementedError, match="no proximal step"):
         regularizer.prox(np.ones((2, 2)), 1.0)
+
+
+@pytest.mark.parametrize("kind", [OrthogonalRegularizer, SoftOrthogonalRegularizer])
+def test_an_orthogonal_penalty_names_those_that_have_one(kind):
+    message = (
+        f"^{kind.__name__} has no proximal step in closed form; L1, L2, L1L2, GroupLasso have one$"
+    )
+    for method in (kind().prox, kind().proximal):
+        with pytest.raises(NotImplementedError, match=message):
+            method(np.ones((2, 2)), 1.0)

@@ -1,7 +1,7 @@
 """Regularizers that one of taut's kernels computes."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar, TypeVar, overload
+from typing import Any, ClassVar, NoReturn, TypeVar, overload
 
 from numpy import ndarray
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from taut.arrays import library_of, native
 from taut.arrays.factors import Factor, read_step
 from taut.kernels import Kernel
 from taut.regularizers._base import ClosedRegularizer, Regularizer
+from taut.regularizers._registry import builtins
 
 _Array = TypeVar("_Array")
 
@@ -192,6 +193,12 @@ class KernelRegularizer(ClosedRegularizer):
         stepped: _Array = library_of(x).proximal(self._kernel, x, self._factors(), read_step(step))
         return stepped
 
+    def _refuse_prox(self) -> NoReturn:
+        raise NotImplementedError(
+            f"{type(self).__name__} has no proximal step in closed form; "
+            f"{', '.join(names_with_prox())} have one"
+        )
+
 
 def kernel_of(regularizer: Regularizer) -> Kernel | None:
     """Returns the kernel that computes exactly what the regularizer does, or None."""
@@ -201,6 +208,15 @@ def kernel_of(regularizer: Regularizer) -> Kernel | None:
     names = ("__call__", "value_and_grad", "accumulate_grad", "prox", "proximal")
     is_alone = all(getattr(cls, name) is getattr(KernelRegularizer, name) for name in names)
     return regularizer._kernel if is_alone else None
+
+
+def names_with_prox() -> list[str]:
+    """Returns the names of taut's own classes whose penalties have a proximal step."""
+    return [
+        name
+        for name, cls in builtins.items()
+        if issubclass(cls, KernelRegularizer) and cls._kernel.prox is not None
+    ]
 
 
 def has_prox(regularizer: Regularizer) -> bool:
