@@ -282,6 +282,13 @@ def test_mistakes_are_told():
     assert (grad == 1).all()
 
 
+def test_a_parameter_that_has_no_gradient_yet():
+    weight = torch.nn.Parameter(torch.ones(4, 4))
+    for regularizer in (L2(), OrthogonalRegularizer()):
+        with pytest.raises(TypeError, match=r"NoneType: call backward\(\) first, or give zeros"):
+            regularizer.accumulate_grad(weight, weight.grad)
+
+
 def test_tensors_that_stand_for_others():
     expanded = torch.full((1, 3), 2.0).expand(4, 3)
     assert L2(1.0)(expanded) == 48

@@ -247,6 +247,17 @@ def test_transforms_of_a_total():
     torch.testing.assert_close(many, scales[:, None] * weight.detach())
 
 
+def test_gradients_that_backward_has_not_made_yet():
+    params = dict(make_model().named_parameters())
+    grads = {name: x.grad for name, x in params.items()}
+    penalties = Penalties(RULES)
+    bound = penalties.bind(params, grads)
+    for call in (lambda: penalties.accumulate_grad(params, grads), bound.accumulate_grad):
+        with pytest.raises(TypeError, match=r"^0\.weight: .*None: call backward\(\) first$"):
+            call()
+    assert all(x.grad is None for x in params.values())
+
+
 def test_a_failed_call_leaves_no_gradients_behind():
     weights = {"a": torch.nn.Parameter(torch.ones(3)), "b": torch.nn.Parameter(torch.ones(3))}
     with pytest.raises(ValueError, match=r"b.*rank 2"):

@@ -173,9 +173,10 @@ class CountingWrites:
 def check_written(tensor: Any, function: str, name: str) -> None:
     """Raises a TypeError or a ValueError for what cannot be written."""
     if not isinstance(tensor, Tensor):
+        hint = "" if tensor is not None else ": call backward() first, or give zeros"
         raise TypeError(
             f"{function} writes in place and needs a tensor for {name}. "
-            f"Received: {type(tensor).__name__}"
+            f"Received: {type(tensor).__name__}{hint}"
         )
     try:
         check_tensor(tensor)
