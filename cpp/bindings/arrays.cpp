@@ -23,7 +23,8 @@ bool is_bfloat16(const py::dtype& dtype) {
 
 [[noreturn]] void raise_dtype(const std::string& what, const std::string& name) {
   throw py::type_error("expected " + what +
-                       " of float64, float32, float16 or bfloat16. Received: dtype=" + name);
+                       " of float64, float32, float16 or bfloat16. Received: dtype=" + name +
+                       ": cast it first, with .astype(\"float32\")");
 }
 
 DType dtype_of(const py::array& array, const char* what) {

@@ -122,7 +122,7 @@ def test_a_schedule_compiles_nothing(caplog):
 @pytest.mark.parametrize("function", [lambda r: r, jax.jit])
 def test_mistakes_are_told(function):
     for dtype in ("int32", "bool", "complex64", "int8"):
-        with pytest.raises(TypeError, match=f"dtype={dtype}"):
+        with pytest.raises(TypeError, match=rf"dtype={dtype}: cast it first, with \.astype"):
             function(L2())(jnp.ones(2, dtype))
     for regularizer in (OrthogonalRegularizer(), OrthogonalRegularizer(mode="columns")):
         with pytest.raises(ValueError, match=r"must have rank 2.*\(3,\)"):

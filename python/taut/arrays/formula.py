@@ -24,15 +24,17 @@ class FormulaLibrary(ArrayLibrary):
         xp: The library's operations.
         plural: What errors call its arrays.
         differentiator: What they name in place of a gradient that would be written.
+        cast: What they say to write for an array of another dtype.
     """
 
     xp: Operations
     plural: str = "arrays"
     differentiator: str = "value_and_grad"
+    cast: str = '.astype("float32")'
 
     def check(self, x: Any) -> None:
         """Raises a TypeError for a dtype that has no penalty."""
-        check_dtype(x.dtype.name)
+        check_dtype(x.dtype.name, self.cast)
 
     def value(self, kernel: Kernel, x: Any, factors: Factors) -> Any:
         """Returns the penalty of x as a 0-d array."""

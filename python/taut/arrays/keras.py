@@ -58,7 +58,7 @@ class Keras(WrappedLibrary):
     def check(self, x: Any) -> None:
         """Raises a TypeError if x is of no dtype that has a penalty."""
         if is_symbolic(x):
-            check_dtype(x.dtype)
+            check_dtype(x.dtype, 'keras.ops.cast(x, "float32")')
         else:
             super().check(x)
 

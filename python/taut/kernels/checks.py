@@ -79,8 +79,12 @@ def dtype_name(x: Any) -> str:
     return str(getattr(x.dtype, "name", x.dtype)).removeprefix("torch.")
 
 
-def check_dtype(name: str) -> None:
+def check_dtype(name: str, cast: str) -> None:
     """Checks the dtype of a backend's array.
+
+    Args:
+        name: The dtype.
+        cast: What the array's users write to cast it.
 
     Raises:
         TypeError: If it is none of float64, float32, float16 and bfloat16.
@@ -88,5 +92,5 @@ def check_dtype(name: str) -> None:
     if name not in DTYPES:
         raise TypeError(
             f"expected an array of float64, float32, float16 or bfloat16. Received: dtype={name}: "
-            "cast it to one of them first"
+            f"cast it first, with {cast}"
         )

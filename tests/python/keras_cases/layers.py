@@ -128,6 +128,8 @@ def test_symbolic_tensors():
         orthogonal, square = each(x)
         assert to_float(orthogonal) == pytest.approx(OrthogonalRegularizer(0.5)(x[0]), rel=1e-5)
         assert to_float(square) == pytest.approx(L2(0.5)(x), rel=1e-5)
+    with pytest.raises(TypeError, match=r"int32: cast it first, with keras\.ops\.cast"):
+        L2(0.5)(keras.Input((3,), dtype="int32"))
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "bfloat16"])

@@ -34,7 +34,7 @@ inline DType dtype_of(const at::Tensor& x) {
           "expected an array of float64, float32, float16 or bfloat16. Received: "
           "dtype=" +
           std::string(c10::getDtypeNames(x.scalar_type()).first) +
-          ": cast it to one of them first");
+          ": cast it first, with .to(torch.float32)");
   }
 }
 

@@ -22,6 +22,7 @@ class TensorFlow(FormulaLibrary):
     xp = operations
     plural = "tensors"
     differentiator = "a GradientTape"
+    cast = "tf.cast(x, tf.float32)"
 
     def owns(self, cls: type) -> bool:
         """Returns whether objects of a class are tensors or variables; sparse ones are refused."""

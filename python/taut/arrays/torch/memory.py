@@ -38,7 +38,7 @@ are_transforms_active: Callable[[], bool] = getattr(
 def check_tensor(x: Tensor) -> None:
     """Raises a TypeError for a tensor that has no penalty."""
     if x.dtype not in _DTYPE_NAMES:
-        check_dtype(str(x.dtype).removeprefix("torch."))
+        check_dtype(str(x.dtype).removeprefix("torch."), ".to(torch.float32)")
     if x.layout is not torch.strided or x.is_nested:
         kind = "a nested tensor" if x.is_nested else f"layout={x.layout}"
         raise TypeError(f"expected a dense tensor. Received: {kind}")
