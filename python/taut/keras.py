@@ -106,8 +106,18 @@ def to_keras(model: Any) -> None:
 
 
 def _keras() -> ModuleType:
-    """Returns the Keras that is imported now, which `set_backend` exchanges for another."""
-    return importlib.import_module("keras")
+    """Returns the Keras that is imported now, which `set_backend` exchanges for another.
+
+    Raises:
+        ModuleNotFoundError: If there is none, or what it needs itself is not there.
+    """
+    try:
+        return importlib.import_module("keras")
+    except ModuleNotFoundError as error:
+        if error.name != "keras":
+            raise
+        message = "taut.keras needs Keras: pip install keras"
+        raise ModuleNotFoundError(message, name="keras") from None
 
 
 @functools.cache

@@ -9,6 +9,7 @@ import sys
 import textwrap
 
 import pytest
+import taut.keras
 from frameworks import require
 
 STAND_IN = """
@@ -157,3 +158,20 @@ assert type(model.layers[0].kernel_regularizer) is keras.regularizers.L2
 """
     environment = os.environ | {"KERAS_BACKEND": "torch", "TF_CPP_MIN_LOG_LEVEL": "3"}
     subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=200)
+
+
+@pytest.mark.parametrize("name", ["patch", "register", "to_keras", "to_taut", "unpatch"])
+def test_without_keras_what_needs_it_says_what_to_install(name, monkeypatch):
+    monkeypatch.setitem(sys.modules, "keras", None)  # as if there were none
+    arguments = [None] if name.startswith("to_") else []
+    with pytest.raises(ModuleNotFoundError, match=r"^taut\.keras needs Keras: pip install keras$"):
+        getattr(taut.keras, name)(*arguments)
+
+
+def test_a_keras_that_lacks_its_backend_says_so_itself(tmp_path):
+    program = """
+        import pytest, taut.keras
+        with pytest.raises(ModuleNotFoundError, match="no_such_backend"):
+            taut.keras.patch()
+    """
+    run(tmp_path, program, "import no_such_backend")
