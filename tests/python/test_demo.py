@@ -3,6 +3,7 @@
 # ruff: noqa: E402 (what needs a library is imported once it is known to be there)
 
 import dataclasses
+import io
 import os
 import re
 import subprocess
@@ -15,7 +16,8 @@ from frameworks import require
 for library in ("matplotlib", "rich", "sklearn", "threadpoolctl"):
     require(library)
 
-from taut.demo import data, effects, metrics, network, plain, results, timing, training
+from rich.console import Console
+from taut.demo import data, effects, metrics, network, plain, progress, results, timing, training
 from taut.demo.experiments import EXPERIMENTS
 
 EPOCHS = 20
@@ -230,6 +232,16 @@ def test_the_spread_is_that_of_trainings_with_other_seeds(digits):
     other = training.train(experiment, data.load(SEED + 2), 1, SEED + 2)
     assert result.accuracies[2] == other.curves.accuracy[-1]
     assert min(result.accuracies) <= result.mean_accuracy <= max(result.accuracies)
+
+
+def test_a_bar_names_its_figure():
+    console = Console(file=io.StringIO(), width=80)
+    with progress.bars(console) as bars:
+        bar = progress.Bar(bars, "orthogonal columns", 300)
+        for _ in range(300):
+            bar.advance(0.975)
+    (line,) = console.file.getvalue().splitlines()
+    assert line.rstrip().endswith(" test accuracy 97.5%")
 
 
 def test_effects_are_what_a_penalty_is_for(runs):

@@ -14,7 +14,7 @@ def bars(console: Console) -> Progress:
         return Progress(name, BarColumn(bar_width=None), console=console, expand=True)
     return Progress(
         name,
-        BarColumn(bar_width=20),
+        BarColumn(bar_width=15),
         MofNCompleteColumn(),
         TextColumn("epochs"),
         TimeElapsedColumn(),
@@ -32,4 +32,4 @@ class Bar:
 
     def advance(self, accuracy: float) -> None:
         """Notes one more epoch, and the test accuracy after it."""
-        self._progress.update(self._task, advance=1, accuracy=f"accuracy {accuracy:.1%}")
+        self._progress.update(self._task, advance=1, accuracy=f"test accuracy {accuracy:.1%}")
