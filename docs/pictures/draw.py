@@ -43,18 +43,18 @@ _SUBTITLE: dict[str, Any] = {
     "color": palette.FAINT,
 }
 
-# With where each pulls. Of two weights that are one group:
+# With how each pulls. Of two weights that are one group:
 _OF_WEIGHTS: dict[Regularizer, str] = {
-    L2(0.1): "large weights more",
-    L1L2(l1=0.1, l2=0.05): "both at once",
-    L1(0.1): "every weight equally hard",
-    GroupLasso(0.1): "the group as a whole",
+    L2(0.1): "pulls large weights harder",
+    L1L2(l1=0.1, l2=0.05): "L1's pull and L2's together",
+    L1(0.1): "pulls all weights equally hard",
+    GroupLasso(0.1): "pulls a group to 0 as a whole",
 }
 # Of two vectors, one of which stays where it is:
 _OF_VECTORS: dict[Regularizer, str] = {
-    OrthogonalRegularizer(1.0): "to a right angle, whatever the length",
-    SoftOrthogonalRegularizer(1.0, diagonal=False): "diagonal=False: long vectors more",
-    SoftOrthogonalRegularizer(1.0): "to a right angle and to length 1",
+    OrthogonalRegularizer(1.0): "turns vectors to a right angle",
+    SoftOrthogonalRegularizer(1.0, diagonal=False): "diagonal=False: only to a right angle",
+    SoftOrthogonalRegularizer(1.0): "pulls to a right angle and length 1",
 }
 _FIXED = np.array([1.0, 0.0])
 _HOW_TO_READ = """\
