@@ -73,11 +73,12 @@ $(VENV)/jaxlib: $(VENV)/created packaging/taut_build.py
 	@mkdir -p $(JAXLIB) && find $(JAXLIB) -type f -not -path '*/jaxlib/include/*' -delete
 	@touch $@
 
-# Built without isolation, so that a second build compiles only what has changed.
+# Built without isolation, so that a second build compiles only what has changed; in a folder of its own,
+# since `pip install .` leaves its own one set up for an environment that is gone.
 BUILD := $(PIP) --no-build-isolation --config-settings=build-dir=build/python/{wheel_tag} \
   --config-settings=cmake.define.TAUT_XLA_INCLUDE_DIR="$(CURDIR)/$(JAXLIB)/jaxlib/include"
 $(VENV)/installed: $(VENV)/jaxlib $(SOURCES)
-	@echo "Compiling the kernels, which takes a minute or two the first time"
+	@echo "Compiling the kernels, which takes some minutes the first time"
 	@$(BUILD) .
 	@touch $@
 
