@@ -188,9 +188,7 @@ class GramPlanMaker final : public VectorPlanMaker {
 void check(const OrthogonalRegularizer& regularizer, Task task, const ConstView& x, double) {
   check_factor("factor", regularizer.factor);
   check_matrix("OrthogonalRegularizer", regularizer.flatten, x);
-  if (task == Task::kProx) {
-    throw InvalidArgument("OrthogonalRegularizer has no proximal step in closed form");
-  }
+  if (task == Task::kProx) refuse_prox("OrthogonalRegularizer");
 }
 
 Plan& make_plan(const OrthogonalRegularizer& regularizer, const Problem& problem,

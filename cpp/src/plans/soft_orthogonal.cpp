@@ -252,9 +252,7 @@ class SoftOrthogonalPlanMaker final : public VectorPlanMaker {
 void check(const SoftOrthogonalRegularizer& regularizer, Task task, const ConstView& x, double) {
   check_factor("factor", regularizer.factor);
   check_matrix("SoftOrthogonalRegularizer", regularizer.flatten, x);
-  if (task == Task::kProx) {
-    throw InvalidArgument("SoftOrthogonalRegularizer has no proximal step in closed form");
-  }
+  if (task == Task::kProx) refuse_prox("SoftOrthogonalRegularizer");
 }
 
 Plan& make_plan(const SoftOrthogonalRegularizer& regularizer, const Problem& problem,

@@ -130,6 +130,11 @@ void check_matrix(const char* title, bool flatten, const ConstView& x) {
                         hint);
 }
 
+void refuse_prox(const char* title) {
+  throw InvalidArgument(std::string(title) +
+                        " has no proximal step in closed form; L1, L2, L1L2, GroupLasso have one");
+}
+
 std::atomic<MemorySaving> memory_saving{MemorySaving::kAsNeeded};
 
 std::size_t most_memory(const ConstView& x, const Vectors& vectors) {

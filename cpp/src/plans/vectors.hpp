@@ -35,6 +35,9 @@ struct Vectors {
 // `flatten` says so: its rows are the first axis by the rest, its columns the rest by the last.
 void check_matrix(const char* title, bool flatten, const ConstView& x);
 
+// Throws InvalidArgument, which names the penalties that have a proximal step, as this one has not.
+[[noreturn]] void refuse_prox(const char* title);
+
 // Makes the plan of a penalty of vectors.
 class VectorPlanMaker {
  public:
