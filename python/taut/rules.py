@@ -13,6 +13,11 @@ from taut.shown import shown
 
 Rule = tuple[str, Callable[..., Any] | None]
 
+_FLATTEN = (
+    "flatten=True, which reads it as a matrix (the first axis by the rest; with "
+    'mode="columns", the rest by the last)'
+)
+
 
 def as_rules(pairs: Iterable[Any]) -> list[Rule]:
     """Returns rules whose regularizers may be given by their identifiers.
@@ -113,10 +118,10 @@ class Plan:
         try:
             kernel.check_rank(factors, x.shape)
         except ValueError as error:
-            joint = ", or" if kernel.could_flatten(x.shape) else ". Write"
-            raise ValueError(
-                f'{name}: {error}{joint} a rule of its own before this one: ("{name}", None)'
-            ) from None
+            ways = [f'a rule of its own before this one: ("{name}", None)']
+            if "flatten" in kernel.options and kernel.rank and len(x.shape) > kernel.rank:
+                ways.insert(0, _FLATTEN)
+            raise ValueError(f"{name}: {error}. Write {', or '.join(ways)}") from None
 
     def require_prox(self, has: Callable[[Regularizer], bool]) -> None:
         """Raises a NotImplementedError if a regularizer has no proximal step."""

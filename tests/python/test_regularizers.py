@@ -122,7 +122,7 @@ def test_a_mode_that_is_not_known(cls):
         regularizer(np.ones((2, 2)))
 
 
-@pytest.mark.parametrize("shape", [(), (4,)])  # of more axes: test_flatten.py
+@pytest.mark.parametrize("shape", [(), (4,), (4, 4, 4)])
 def test_an_orthogonal_penalty_is_of_a_matrix(shape):
     with pytest.raises(ValueError, match="must have rank 2") as error:
         OrthogonalRegularizer(0.1)(np.ones(shape))

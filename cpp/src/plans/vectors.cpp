@@ -118,16 +118,8 @@ Plan& make_copying_plan(const Problem& problem, const Layout& first,
 
 void check_matrix(const char* title, bool flatten, const ConstView& x) {
   if (x.rank() == 2 || (flatten && x.rank() > 2)) return;
-  // What Python says itself where it checks shapes: python/taut/kernels/kernel.py.
-  const char* hint = "";
-  if (x.rank() > 2) {
-    hint =
-        ". Write flatten=True, which reads it as a matrix (the first axis by the rest; with "
-        "mode=\"columns\", the rest by the last)";
-  }
   throw InvalidArgument(std::string("Inputs to ") + title + " must have rank 2" +
-                        (flatten ? " or more" : "") + ". Received: inputs.shape=" + shape_of(x) +
-                        hint);
+                        (flatten ? " or more" : "") + ". Received: inputs.shape=" + shape_of(x));
 }
 
 void refuse_prox(const char* title) {

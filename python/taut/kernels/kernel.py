@@ -16,11 +16,6 @@ Term = Callable[..., Any]
 
 _LARGEST = sys.float_info.max
 _NUMBERS = (float, int)
-# The core says the same: cpp/src/plans/vectors.cpp.
-_FLATTEN = (
-    "Write flatten=True, which reads it as a matrix (the first axis by the rest; with "
-    'mode="columns", the rest by the last)'
-)
 
 
 class Sides(NamedTuple):
@@ -158,15 +153,10 @@ class Kernel:
             return
         self._refuse_rank(f"{self.rank}{' or more' * may_be_more}", shape)
 
-    def could_flatten(self, shape: Sequence[Any]) -> bool:
-        """Returns whether x has more axes than the kernel takes, and `flatten` would make it do."""
-        return "flatten" in self.options and self.rank is not None and len(shape) > self.rank
-
     def _refuse_rank(self, expected: str, shape: Sequence[Any]) -> NoReturn:
-        hint = f". {_FLATTEN}" if self.could_flatten(shape) else ""
         raise ValueError(
             f"Inputs to {self.title} must have rank {expected}. "
-            f"Received: inputs.shape={tuple(shape)}{hint}"
+            f"Received: inputs.shape={tuple(shape)}"
         )
 
     def check_step(self, factors: Sequence[Any], step: Any) -> None:
