@@ -232,9 +232,15 @@ def test_what_is_written_in_place_tells_autograd(cpp):
 def test_inference_tensors_are_written_as_in_python(cpp):
     with torch.inference_mode():
         x, y = torch.ones(3), torch.ones(3)
-    L1(1.0).prox(x, 0.25)
-    cpp.prox(L1(1.0), y, 0.25)
-    assert same_bits(x, y)
+        L1(1.0).prox(x, 0.25)
+        cpp.prox(L1(1.0), y, 0.25)
+        assert same_bits(x, y)
+    before = x.clone()
+    refusal = words(lambda: L1(1.0).prox(x, 0.25))
+    assert "inference_mode" in refusal
+    assert words(lambda: cpp.prox(L1(1.0), y, 0.25)) == refusal
+    assert same_bits(x, before)
+    assert same_bits(y, before)
 
 
 # ---- in the graph --------------------------------------------------------------------------------

@@ -5,6 +5,7 @@
 
 #include <ATen/core/Tensor.h>
 #include <c10/core/DispatchKey.h>
+#include <c10/core/InferenceMode.h>
 #include <c10/core/ScalarType.h>
 
 #include <array>
@@ -122,6 +123,10 @@ inline ConstView readable(const at::Tensor& x, const std::string& name) {
 
 inline View writable(const at::Tensor& x, const std::string& name) {
   const DType dtype = check_named(x, name);
+  if (x.is_inference() && !c10::InferenceMode::is_enabled()) {
+    throw InvalidArgument(
+        name + ": what was made under torch.inference_mode() can be written there alone");
+  }
   return view_of<View>(x.mutable_data_ptr(), dtype, x);
 }
 

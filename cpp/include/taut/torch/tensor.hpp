@@ -6,9 +6,9 @@
 // Python's package has for it.
 //
 // What is written is written in place whether or not autograd records, as by
-// `torch::NoGradGuard`; leaves that require a gradient, and inference tensors, can be written. The
-// tensor's version counts the write, so that a graph that has kept it for its backward says so. No
-// graph is recorded: see penalty() for that.
+// `torch::NoGradGuard`; leaves that require a gradient can be written, and inference tensors
+// in inference mode. The tensor's version counts the write, so that a graph that has kept it for
+// its backward says so. No graph is recorded: see penalty() for that.
 //
 // One tensor takes no memory but the core's. Many take one std::vector of views in each call.
 
