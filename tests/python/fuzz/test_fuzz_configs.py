@@ -105,6 +105,8 @@ def test_a_config_of_penalties_makes_some_or_is_refused(given_config):
     except (ValueError, Own):
         return
     assert all(rule is None or isinstance(rule, Regularizer) for _, rule in made.rules)
+    if any(type(rule) is Regularizer for _, rule in made.rules):
+        return  # Keras's configs may name the base class, too, which has no config of its own
     again = Penalties.from_config(json.loads(json.dumps(made.get_config())))
     assert again.get_config() == made.get_config()
 
