@@ -99,14 +99,16 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
         )
     class_name = _plain(config["class_name"])
     arguments = config.get("config", {})
-    registered_name = config.get("registered_name")
+    registered_name, module = config.get("registered_name"), config.get("module")
     if not isinstance(registered_name, str | None):
         raise ValueError(f"The registered name in a config is a string. Received: {shown(config)}")
+    if not isinstance(module, str | None):
+        raise ValueError(f"The module in a config is a string. Received: {shown(config)}")
     known = {**(_custom_objects.get() or {}), **(custom_objects or {})}
     look_up = functools.partial(
         _find,
         registered_name=None if registered_name is None else _plain(registered_name),
-        module=config.get("module"),
+        module=None if module is None else _plain(module),
         custom_objects=known,
     )
     if class_name == "function":
@@ -198,7 +200,7 @@ def _make(cls: Any, arguments: Mapping[str, Any]) -> Any:
 
 
 def _find(
-    name: str, registered_name: str | None, module: Any, custom_objects: Mapping[str, Any]
+    name: str, registered_name: str | None, module: str | None, custom_objects: Mapping[str, Any]
 ) -> Callable[..., Any]:
     """Finds a class or function: the caller's first, then registered ones, then taut's."""
     names = [each for each in (registered_name, name) if each is not None]
@@ -223,8 +225,8 @@ def _class_of(identifier: str) -> type[Any] | None:
     return type(make()) if make is not None else None
 
 
-def _is_builtin(name: str, registered_name: str | None, module: Any) -> bool:
+def _is_builtin(name: str, registered_name: str | None, module: str | None) -> bool:
     """Whether a name means taut's or Keras's own class, and not another of the same name."""
     return registered_name in (None, name, f"{PACKAGE}>{name}") and (
-        module is None or str(module).partition(".")[0] in _KNOWN_MODULES
+        module is None or module.partition(".")[0] in _KNOWN_MODULES
     )

@@ -115,6 +115,8 @@ def test_a_config_of_penalties_makes_some_or_is_refused(given_config):
 def test_a_refusal_is_short(config):
     with pytest.raises(ValueError, match="nested too deeply"):
         deserialize(config)
+    with pytest.raises(ValueError, match="The module in a config is a string"):
+        deserialize({"class_name": "L2", "module": config})
     with pytest.raises(ValueError, match="A config is") as refusal:
         deserialize({"class_name": 3, "config": [config] * 1000, "module": "m" * 10_000})
     assert len(str(refusal.value)) < 2_000
