@@ -35,7 +35,7 @@ def nothing_runs() -> Iterator[None]:
         yield
     finally:
         _events = None
-    assert seen == []
+    assert seen == [], seen
 
 
 def remember(**example: Any) -> None:
