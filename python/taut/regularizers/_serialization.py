@@ -99,16 +99,11 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
         )
     class_name = _plain(config["class_name"])
     arguments = config.get("config", {})
-    registered_name, module = config.get("registered_name"), config.get("module")
-    if not isinstance(registered_name, str | None):
-        raise ValueError(f"The registered name in a config is a string. Received: {shown(config)}")
-    if not isinstance(module, str | None):
-        raise ValueError(f"The module in a config is a string. Received: {shown(config)}")
     known = {**(_custom_objects.get() or {}), **(custom_objects or {})}
     look_up = functools.partial(
         _find,
-        registered_name=None if registered_name is None else _plain(registered_name),
-        module=None if module is None else _plain(module),
+        registered_name=_optional(config, "registered_name"),
+        module=_optional(config, "module"),
         custom_objects=known,
     )
     if class_name == "function":
@@ -197,6 +192,15 @@ def _make(cls: Any, arguments: Mapping[str, Any]) -> Any:
         ) from error
     except RecursionError:
         raise ValueError("The config is nested too deeply") from None
+
+
+def _optional(config: Mapping[str, Any], key: str) -> str | None:
+    """Returns what a config may say, or leave out."""
+    text = config.get(key)
+    if not isinstance(text, str | None):
+        what = key.replace("_", " ")
+        raise ValueError(f"The {what} in a config is a string. Received: {shown(config)}")
+    return None if text is None else _plain(text)
 
 
 def _find(
