@@ -8,6 +8,7 @@ from typing import Any
 
 from taut import tree
 from taut.arrays import library_of, native
+from taut.arrays.group import for_name
 from taut.kernels import Sides
 from taut.kernels.checks import NEGATIVE_IMPORTANCE, check_side
 from taut.rules import Plan
@@ -66,14 +67,10 @@ def as_arrays(name: str, x: Any, sides: Sides) -> Sides:
         if side is None:
             arrays.append(None)
             continue
-        try:
+        with for_name(name, f", as the {what}"):
             arrays.append(library.side(x, native(side)))
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"{name}: {error}, as the {what}") from None
-        try:
+        with for_name(name):
             check_side(what, x, arrays[-1])
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"{name}: {error}") from None
     return Sides(*arrays)
 
 

@@ -468,6 +468,27 @@ def test_what_a_custom_one_returns_is_looked_at_before_one_is_written(name):
     assert not hasattr(raised.value, "__notes__")
 
 
+class CodedError(ValueError):
+    """An error that is not made from a message alone."""
+
+    def __init__(self, code, text):
+        super().__init__(f"{text} ({code})")
+        self.code = code
+
+
+class Refusing(Custom):
+    """Gives an error of its own where it is asked for what may be written."""
+
+    def _check_prox(self, x, step):
+        raise CodedError(7, "it has none")
+
+
+def test_errors_of_others_are_told_with_the_parameters_name():
+    with pytest.raises(CodedError, match=r"^b: it has none \(7\)$") as raised:
+        Penalties([("b", Refusing())]).prox({"b": np.ones(3)}, 0.1)
+    assert raised.value.code == 7
+
+
 @pytest.mark.parametrize("name", [name for name in RETURNED if "penalty" not in name])
 def test_what_a_single_custom_one_returns_is_looked_at(name):
     grad = np.zeros(3)

@@ -272,12 +272,16 @@ def number(regularizers: Sequence[Any]) -> tuple[list[Any], list[int]]:
 
 
 @contextmanager
-def for_name(name: str) -> Iterator[None]:
-    """Returns a context in which errors are told with the name of the parameter."""
+def for_name(name: str, end: str = "") -> Iterator[None]:
+    """Returns a context in which errors begin with the name of the parameter, and have that end.
+
+    They stay the same objects, since classes of others take what they like when they are made.
+    """
     try:
         yield
     except (TypeError, ValueError) as error:
-        raise type(error)(f"{name}: {error}") from None
+        error.args = (f"{name}: {error}{end}",)
+        raise
 
 
 def add(values: Sequence[Any]) -> Any:
