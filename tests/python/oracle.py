@@ -106,7 +106,8 @@ def grad_tolerance(exact: Array, dtype: str, terms: Array) -> Array:
 
 def _sum(numbers: Array) -> float:
     if not np.isfinite(numbers).all():
-        return float(np.sum(numbers))
+        with np.errstate(over="ignore", invalid="ignore"):
+            return float(np.sum(numbers))
     return math.fsum(numbers)
 
 
