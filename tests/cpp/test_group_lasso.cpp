@@ -58,7 +58,7 @@ TEMPLATE_LIST_TEST_CASE("group lasso of zeros, NaN and Inf is what the formula s
                         EveryDtype) {
   using T = typename TestType::Element;
   using G = typename TestType::Gradient;
-  for (const Shape& shape : {Shape{6, 40}, Shape{40, 6}, Shape{5, 3000}, Shape{3000, 70}}) {
+  for (const Shape& shape : {Shape{6, 40}, Shape{40, 6}, Shape{5, 3000}, Shape{2100, 33}}) {
     for (const double special : {0.0, -0.0, kNan, kInfinity, -kInfinity}) {
       std::vector<double> numbers = random_numbers<T>(shape.size());
       for (std::size_t i = 0; i < shape.columns; ++i) numbers[shape.columns + i] = 0;
