@@ -186,6 +186,20 @@ TEMPLATE_LIST_TEST_CASE("a scale of 0 makes slopes of 0, of groups of zeros too"
   });
 }
 
+TEMPLATE_LIST_TEST_CASE("a group of zeros has slopes of 0, however large factor and scale are", "",
+                        EveryDtype) {
+  using T = typename TestType::Element;
+  using G = typename TestType::Gradient;
+  const std::vector<T> x(6, T{});
+  at_every_level([&] {
+    for (const taut::Mode mode : kModes) {
+      const auto slopes = accumulate_grad<G>(taut::GroupLasso{1e300, mode}, view_of(x, {2, 3}),
+                                             {0, 1, 2, 3, 4, 5}, -1e300);
+      CHECK(to_doubles(slopes.gradient) == std::vector<double>{0, 1, 2, 3, 4, 5});
+    }
+  });
+}
+
 TEST_CASE("groups of one element are L1's") {
   const std::vector<double> x{0.5, -2, 0, kInfinity, kNan, -kInfinity, 3};
   for (const Mode mode : kModes) {

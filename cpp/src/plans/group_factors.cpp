@@ -81,7 +81,7 @@ double GroupFactors::finish_in_range(std::size_t group, double& sum) {
   const ScaledNumber norm = norm_in_range(groups_.members_of(group));
   const double ratio = (coefficient_ / norm).value();
   if (norm.number == 0) {
-    sum = task_ == Task::kProx ? 0 : 0 * weights_.coefficient;
+    sum = task_ == Task::kProx ? 0 : 0 * coefficient_.number;
   } else if (task_ == Task::kProx) {
     sum = std::max(0.0, 1 - ratio);
   } else {

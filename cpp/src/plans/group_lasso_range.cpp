@@ -8,24 +8,6 @@
 
 namespace taut {
 
-double ScaledNumber::value() const { return std::ldexp(number, exponent); }
-
-ScaledNumber scaled(double number) {
-  int exponent = 0;
-  const double mantissa = std::isfinite(number) ? std::frexp(number, &exponent) : number;
-  return {mantissa, exponent};
-}
-
-ScaledNumber operator*(const ScaledNumber& a, const ScaledNumber& b) {
-  const ScaledNumber product = scaled(a.number * b.number);
-  return {product.number, product.exponent + a.exponent + b.exponent};
-}
-
-ScaledNumber operator/(const ScaledNumber& a, const ScaledNumber& b) {
-  const ScaledNumber quotient = scaled(a.number / b.number);
-  return {quotient.number, quotient.exponent + a.exponent - b.exponent};
-}
-
 bool left_range(double squares) { return squares > DBL_MAX || squares < kSmallestSquares; }
 
 ScaledNumber norm_in_range(const Layout& group) {
