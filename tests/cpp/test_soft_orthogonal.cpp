@@ -309,6 +309,39 @@ TEST_CASE("a scale is no limit to the gradient's range") {
   });
 }
 
+TEST_CASE("a factor is no limit to the value's range") {
+  at_every_level([] {
+    const Size size{3, 4};
+    const Numbers ones = random_numbers<double>(12);
+    const double plain =
+        taut::value(SoftOrthogonalRegularizer{1, Mode::kRows, false}, matrix(ones, size));
+    Numbers numbers = ones;
+    for (double& number : numbers) number *= 0x1p-240;
+    const SoftOrthogonalRegularizer of_ones{0x1p980, Mode::kRows, false};
+    CHECK(taut::value(of_ones, matrix(numbers, size)) == plain * 0x1p20);
+    // Its products alone are far below the range, and far above it.
+    Numbers few{0x1p400, 0, 0x1p300, 0x1p400};
+    const SoftOrthogonalRegularizer small{0x1p-1000, Mode::kRows, false};
+    CHECK(taut::value(small, matrix(few, {2, 2})) == 0x1p401);
+    for (double& number : few) number *= 0x1p-770;
+    const SoftOrthogonalRegularizer large{0x1p1000, Mode::kRows, false};
+    CHECK(taut::value(large, matrix(few, {2, 2})) == 0x1p-679);
+    const Numbers many(200 * 200, 0x1p-300);
+    CHECK(taut::value(large, matrix(many, {200, 200})) == 200.0 * 199 * 200 * 200 * 0x1p-200);
+  });
+}
+
+TEST_CASE("a large factor loses no digit of the smallest numbers' gradient") {
+  at_every_level([] {
+    const SoftOrthogonalRegularizer regularizer{1e272};
+    for (const double number : {5e-324, -1e-323, 3e-322, 1e-318}) {
+      const Numbers row{number, 0};
+      const auto slopes = value_and_grad<double>(regularizer, matrix(row, {1, 2}));
+      CHECK(slopes.gradient[0] == -4 * 1e272 * number);
+    }
+  });
+}
+
 TEST_CASE("the largest number of float64 is a number, whose penalty is beyond the range") {
   const Numbers x(4, std::numeric_limits<double>::max());
   at_every_level([&] {

@@ -287,10 +287,12 @@ struct SoftStrip {
   std::size_t below_stride;
 };
 
-// A gradient is acc * coefficient, times a power of two three times, rounded once.
+// A gradient is acc * coefficient, and if there is a power of two, times this three times, and then
+// times the last coefficient: rounded once.
 struct SoftFinish {
   double coefficient;
   double power;
+  double last;
   const double* norms;  // a number per coordinate, times which V is subtracted before; or null
   GramTarget target;
 };

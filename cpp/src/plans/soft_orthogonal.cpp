@@ -2,6 +2,7 @@
 
 #include "plans/fill.hpp"
 #include "plans/registry.hpp"
+#include "plans/scaled_number.hpp"
 #include "plans/soft_orthogonal_plan.hpp"
 #include "views/check.hpp"
 
@@ -199,27 +200,25 @@ void SoftOrthogonalPlan::multiply_part(std::size_t part, std::size_t piece, std:
 }
 
 // 4 * factor * scale, and what the vectors' own factor is to the power of -3. Where the product is
-// beyond float64's range, a power of two is taken out of it.
+// beyond float64's range, a power of two is taken out of it: what makes numbers smaller comes last.
 SoftFinish SoftOrthogonalPlan::finish() const {
+  const ScaledNumber coefficient = scaled(4) * scaled(factor_) * scaled(problem_.scale);
+  const int exponent = coefficient.exponent - 3 * shift();
   SoftFinish finish{
-      4 * factor_ * problem_.scale,
+      std::ldexp(coefficient.number, exponent),
+      1,
       1,
       norms_,
       {target_.data, target_.vector_stride, target_.coordinate_stride,
        problem_.gradient->dtype() == DType::kFloat32, problem_.task == Task::kAccumulate}};
-  if (problem_.scale == 0 || !std::isfinite(problem_.scale)) return finish;
-  int scale_exponent, factor_exponent;
-  const double scale = std::frexp(problem_.scale, &scale_exponent);
-  const double factor = std::frexp(factor_, &factor_exponent);
-  const int exponent = scale_exponent + factor_exponent + 2 - 3 * shift();
   constexpr int kPlainExponent = 900;
-  if (std::abs(exponent) <= kPlainExponent) {
-    finish.coefficient = std::ldexp(scale * factor, exponent);
-    return finish;
-  }
-  const int third = std::clamp(exponent / 3, -kMostShift, kMostShift);
-  finish.coefficient = std::ldexp(scale * factor, exponent % 3);
+  if (coefficient.number == 0 || !std::isfinite(coefficient.number)) return finish;
+  if (std::abs(exponent) <= kPlainExponent) return finish;
+  const int third = std::clamp((exponent - 1) / 3, -kMostShift, kMostShift);
+  const double rest = std::ldexp(coefficient.number, exponent - 3 * third);
+  finish.coefficient = exponent < 0 ? rest : 1;
   finish.power = std::ldexp(1.0, third);
+  finish.last = exponent < 0 ? 1 : rest;
   return finish;
 }
 
@@ -230,7 +229,9 @@ double SoftOrthogonalPlan::combine() {
   double sum = 0;
   for (const double of_tile : tile_sums_) sum += of_tile;
   if (subtracts_norms()) sum = std::max(0.0, sum - fourth_powers_);
-  return std::ldexp(factor_ * sum, -4 * shift()) + factor_ * route_.constant;
+  const ScaledNumber scaled_sum = scaled(factor_) * scaled(sum);
+  return std::ldexp(scaled_sum.number, scaled_sum.exponent - 4 * shift()) +
+         factor_ * route_.constant;
 }
 
 namespace {

@@ -141,7 +141,9 @@ class SoftFinisher {
     TAUT_UNROLL
     for (std::size_t i = 0; i < kLength; i += kDoubles) {
       Doubles slope = load_doubles(sums + i) * finish_.coefficient;
-      if (finish_.power != 1) slope = slope * finish_.power * finish_.power * finish_.power;
+      if (finish_.power != 1) {
+        slope = slope * finish_.power * finish_.power * finish_.power * finish_.last;
+      }
       store(slopes + i, slope);
     }
   }
