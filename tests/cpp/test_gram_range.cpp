@@ -121,6 +121,33 @@ TEST_CASE("huge and tiny rows of float64") {
   check_rows<double, double>({1e-300, 1e-310, 1e-320});
 }
 
+// The gradient of tiny rows is that of their direction times 1e7: it may be far smaller than what a
+// direction is multiplied with.
+TEST_CASE("a scale is no limit to the gradient's range") {
+  const Numbers rows{0x1p-330, 0, 0x1p-330, 0x1p-330};
+  const taut::OrthogonalRegularizer regularizer{.factor = 1};
+  at_every_level([&] {
+    const auto plain = value_and_grad<double>(regularizer, matrix(rows, 2));
+    for (const int exponent : {990, 1010, 1023}) {
+      const auto scaled =
+          value_and_grad<double>(regularizer, matrix(rows, 2), std::ldexp(1.0, exponent));
+      const taut::OrthogonalRegularizer large{.factor = std::ldexp(1.0, exponent)};
+      const auto multiplied = value_and_grad<double>(large, matrix(rows, 2), 0x1p200);
+      for (std::size_t i = 0; i < rows.size(); ++i) {
+        CHECK(scaled.gradient[i] == std::ldexp(plain.gradient[i], exponent));
+        CHECK(multiplied.gradient[i] == std::ldexp(plain.gradient[i], exponent + 200));
+      }
+    }
+    // Columns, which are written in turned squares.
+    const Numbers turned{0x1p-330, 0x1p-330, 0, 0x1p-330};
+    const auto columns = value_and_grad<double>(
+        taut::OrthogonalRegularizer{.factor = 1, .mode = taut::Mode::kColumns}, matrix(turned, 2),
+        0x1p1010);
+    CHECK(columns.gradient[0] == std::ldexp(plain.gradient[0], 1010));
+    CHECK(columns.gradient[1] == std::ldexp(plain.gradient[2], 1010));
+  });
+}
+
 TEMPLATE_LIST_TEST_CASE("the norm of the smallest length is neither clamped nor not", "",
                         EveryDtype) {
   using T = typename TestType::Element;

@@ -49,7 +49,7 @@ inline void place_vectors(GramMatrix& matrix, std::size_t compute_size, Block& b
 }
 
 // number * 2^exponent: what a vector's gradient is multiplied with, beside its reciprocal. Where
-// the product is beyond float64's range, the exponent is for the reciprocals.
+// the product is beyond float64's range, half of its exponent is for the reciprocals.
 struct GramCoefficient {
   double number;
   int exponent;
@@ -62,8 +62,9 @@ struct GramCoefficient {
     int scale_exponent, factor_exponent;
     scale = std::frexp(scale, &scale_exponent);
     factor = std::frexp(factor, &factor_exponent);
-    number = scale * factor / pairs;
-    exponent = scale_exponent + factor_exponent;
+    const int both = scale_exponent + factor_exponent;
+    number = std::ldexp(scale * factor / pairs, both / 2);
+    exponent = both - both / 2;
   }
 
   void scale_reciprocals(double* reciprocals, std::size_t begin, std::size_t end) const {

@@ -62,11 +62,16 @@ class FinishedVectors {
     for (std::size_t v = 0; v < vectors_; ++v) {
       const double* projection = matrix_.projections + (first_ + v - matrix_.first_gradient);
       negative_projections_[v] = matrix_.clamped[first_ + v] ? 0 : -*projection;
-      factors_[v] = coefficient * matrix_.reciprocals[first_ + v];
+      const double reciprocal = matrix_.reciprocals[first_ + v];
+      factors_[v] = coefficient * reciprocal;
+      second_factors_[v] = 1;
       weights_[v] = static_cast<const T*>(matrix_.unit_weights)[first_ + v];
-      is_beyond_ |= __builtin_fabs(factors_[v]) > __DBL_MAX__;
+      if (__builtin_fabs(factors_[v]) <= __DBL_MAX__) continue;
+      if (!(__builtin_fabs(coefficient) <= __DBL_MAX__)) continue;
+      factors_[v] = coefficient;
+      second_factors_[v] = reciprocal;
+      is_beyond_ = true;
     }
-    is_beyond_ &= __builtin_fabs(coefficient) <= __DBL_MAX__;
   }
 
   void write(const GramTarget& target) const {
@@ -103,7 +108,8 @@ class FinishedVectors {
         const auto direction = load<Vector<T, kDoubles>>(x + part) * weights_[v];
         store(slopes + first + part,
               slope(to_doubles(direction), load_doubles(gradient + part),
-                    broadcast<Doubles>(negative_projections_[v]), broadcast<Doubles>(factors_[v])));
+                    broadcast<Doubles>(negative_projections_[v]), broadcast<Doubles>(factors_[v]),
+                    broadcast<Doubles>(second_factors_[v])));
       }
     }
   }
@@ -146,17 +152,19 @@ class FinishedVectors {
     for (std::size_t part = 0; part < kLanesOf<T>; part += kDoubles) {
       store(slopes + part, slope(part_of(x, part), part_of(g, part),
                                  load<Doubles>(negative_projections_ + v + part),
-                                 load<Doubles>(factors_ + v + part)));
+                                 load<Doubles>(factors_ + v + part),
+                                 load<Doubles>(second_factors_ + v + part)));
     }
     write_line<G>(slopes, vectors, target.accumulate, at(target, v, c), target.vector_stride);
   }
 
   [[gnu::always_inline]] Doubles slope(Doubles direction, Doubles gradient,
-                                       Doubles negative_projection, Doubles factor) const {
+                                       Doubles negative_projection, Doubles factor,
+                                       Doubles second_factor) const {
     const Doubles across = multiply_add(direction, negative_projection, gradient);
     Doubles slope = across * factor;
-    // Where the factor is beyond float64's range, 0 times it is still 0.
-    if (is_beyond_) slope = (Doubles)((Int64s)slope & (Int64s)(across != 0));
+    // The second factor may be beyond float64's range; 0 times it is still 0.
+    if (is_beyond_) slope = (Doubles)((Int64s)(slope * second_factor) & (Int64s)(across != 0));
     return slope;
   }
 
@@ -180,6 +188,7 @@ class FinishedVectors {
   std::size_t vectors_;
   double negative_projections_[kFinished] = {};
   double factors_[kFinished] = {};
+  double second_factors_[kFinished] = {};  // of vectors whose product of both is beyond float64
   T weights_[kFinished] = {};
   bool is_beyond_ = false;
 };
