@@ -126,7 +126,11 @@ TEST_CASE("who works alone calls nobody") {
   std::atomic<int> others{0};
   int calls = 0;
   while (taut::is_backing_off(kShortWork) && calls < 1000) {
-    run_team(2, [&](std::size_t worker) { others += worker != 0; }, kShortWork);
+    const auto await_others = [&](std::size_t worker) {
+      others += worker != 0;
+      if (worker == 0) std::this_thread::sleep_for(microseconds(200));  // they could come
+    };
+    run_team(2, await_others, kShortWork);
     ++calls;
   }
   CHECK(calls > 0);

@@ -94,9 +94,24 @@ MUTATIONS = [
     Mutation(
         "soft-orthogonality-with-half-its-slope",
         _PLANS + "soft_orthogonal.cpp",
-        "scale_exponent + factor_exponent + 2 - 3 * shift();",
-        "scale_exponent + factor_exponent + 1 - 3 * shift();",
+        "scaled(4) * scaled(factor_)",
+        "scaled(2) * scaled(factor_)",
         cpp="soft_orthogonal",
+    ),
+    Mutation(
+        "soft-orthogonality-multiplies-by-what-is-small-first",
+        _PLANS + "soft_orthogonal.cpp",
+        "exponent < 0 ? rest : 1;\n  finish.power = std::ldexp(1.0, third);\n"
+        "  finish.last = exponent < 0 ? 1 : rest;",
+        "rest;\n  finish.power = std::ldexp(1.0, third);",
+        cpp="soft_orthogonal",
+    ),
+    Mutation(
+        "zeros-lasso-slopes-take-the-factor-alone",
+        _PLANS + "group_factors.cpp",
+        "0 * coefficient_.number",
+        "0 * weights_.coefficient",
+        cpp="group_lasso",
     ),
     Mutation(
         "the-largest-float64-is-not-finite-to-soft-orthogonality",

@@ -137,7 +137,7 @@ MUTATIONS = [
         _TAUT + "bound.py",
         "groups.sort(key=lambda group: isinstance(group, CoreGroup))",
         "groups.sort(key=lambda group: not isinstance(group, CoreGroup))",
-        python="test_penalties.py -k custom_one_fails",
+        python="test_penalties.py -k before_a_failure_is_named",
     ),
     Mutation(
         "gradients-of-other-groups-are-not-checked-first",
