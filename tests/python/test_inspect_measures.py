@@ -183,3 +183,11 @@ def test_the_working_memory_is_far_below_the_tensor(order):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2.5 * x.nbytes
+
+
+@pytest.mark.parametrize("order", "<>=")
+def test_vectors_of_either_byte_order_whatever_it_is_called(order):
+    x = np.arange(12, dtype=np.float32).reshape(4, 3)
+    # NumPy keeps a "<" that is set by hand, where it would say "=" itself.
+    marked = x.astype(x.dtype.newbyteorder(order))
+    assert vectors.measure(marked, "rows", 11.0) == vectors.measure(x, "rows", 11.0)
