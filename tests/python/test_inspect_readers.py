@@ -216,6 +216,47 @@ def test_hdf5_that_points_elsewhere_is_not_followed(tmp_path):
         inspect(path)
 
 
+def test_hdf5_elements_of_other_kinds_are_listed_and_not_read(tmp_path, monkeypatch):
+    # A sequence is 16 bytes of its dataset, and a million of them may be one large thing.
+    h5py = require("h5py")
+    sequences = h5py.vlen_dtype(np.float64)
+    kinds = {
+        "sequences": sequences,
+        "text": h5py.string_dtype(),
+        "references": h5py.ref_dtype,
+        "regions": h5py.regionref_dtype,
+        "records": np.dtype([("x", sequences), ("y", "f4")]),
+        "arrays": np.dtype((sequences, (2,))),
+        "bytes": np.dtype("S5"),
+        "complex": np.dtype(complex),
+    }
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
+        file["weight"] = np.ones((2, 3), np.float32)
+        file["boolean"] = np.ones(3, bool)
+        file.create_dataset("pairs", (4,), np.dtype(("f4", (2,))))
+        for name, dtype in kinds.items():
+            file.create_dataset(name, (3,), dtype)
+    read = []
+    get = h5py.Dataset.__getitem__
+    monkeypatch.setattr(
+        h5py.Dataset,
+        "__getitem__",
+        lambda self, *args: read.append(self.name.strip("/")) or get(self, *args),
+    )
+    (tmp_path / "a.h5").write_bytes(content.getvalue())
+    with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
+        archive.writestr("model.weights.h5", content.getvalue())
+    for name in ("a.h5", "a.keras"):
+        read.clear()
+        by_name = {tensor.name: tensor for tensor in inspect(tmp_path / name).tensors}
+        assert sorted(read) == ["boolean", "pairs", "weight"]
+        assert by_name["weight"].elements.count == 6
+        assert by_name["pairs"].shape == (4, 2)
+        for kind in kinds:
+            assert "no real numbers" in by_name[kind].unread
+
+
 def test_dtypes_that_numpy_lacks(tmp_path):
     torch, ml_dtypes = require("torch"), require("ml_dtypes")
     require("safetensors")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from taut.inspect.stored import Array, UnreadableError
+from taut.inspect.stored import Array, check_numbers
 from taut.regularizers import L1, L2
 
 NEAR_ZERO = 0.01  # of the root mean square of the tensor's finite elements
@@ -42,13 +42,6 @@ class Elements:
     largest: float
 
 
-def check_numbers(x: Array) -> None:
-    """Raises UnreadableError unless the elements are real numbers, bools included."""
-    is_real = x.dtype.kind in "biuf" or np.can_cast(x.dtype, np.float64)
-    if not is_real:
-        raise UnreadableError(f"no real numbers, but {x.dtype}")
-
-
 def measure(x: Array) -> Elements:
     """Measures a tensor, a block at a time: the working memory does not grow with it.
 
@@ -58,7 +51,7 @@ def measure(x: Array) -> Elements:
     Raises:
         UnreadableError: If the elements are no real numbers.
     """
-    check_numbers(x)
+    check_numbers(x.dtype)
     nan = inf = zero = 0
     largest = 0.0
     for block in _blocks(x):

@@ -65,6 +65,17 @@ def refuse_duplicates(names: list[str]) -> None:
         seen.add(name)
 
 
+def check_numbers(dtype: np.dtype[Any]) -> None:
+    """Raises UnreadableError unless elements of the dtype are real numbers, bools included.
+
+    Readers ask it before they load: elements of other kinds may be as long as they please, and one
+    part of a file may be a million of them.
+    """
+    is_real = dtype.kind in "biuf" or np.can_cast(dtype, np.float64)
+    if not is_real:
+        raise UnreadableError(f"no real numbers, but {dtype}")
+
+
 def byte_count(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
     """Returns the bytes of that many elements, in whole numbers that cannot overflow."""
     count = dtype.itemsize

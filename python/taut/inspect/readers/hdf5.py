@@ -5,7 +5,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from taut.inspect.stored import Array, Stored, UnreadableError, byte_count, refuse_bombs
+from taut.inspect.stored import (
+    Array,
+    Stored,
+    UnreadableError,
+    byte_count,
+    check_numbers,
+    refuse_bombs,
+)
 
 NAME = "HDF5"
 SUFFIXES: tuple[str, ...] = (".weights.h5", ".h5", ".hdf5")
@@ -51,13 +58,18 @@ def _describe(name: str, dataset: Any) -> Stored:
         return Stored(name, str(dataset.dtype), dataset.shape or (), 0, _refuse_elsewhere)
     if dataset.shape is None:
         return Stored(name, str(dataset.dtype), (), 0, _refuse_nothing)
-    size = byte_count(dataset.shape, dataset.dtype)
+    # An array of fixed length as one element is further axes.
+    shape, dtype = dataset.shape + dataset.dtype.shape, dataset.dtype.base
+    # Of text, references and sequences only pointers are there, and what they point to is not read.
+    size = 0 if dtype.hasobject else byte_count(shape, dtype)
     # A dataset of a shape and a fill value takes no room at all.
     refuse_bombs(name, dataset.id.get_storage_size(), size)
     # Keras's mark: HDF5 itself has raw bytes there.
-    is_bfloat16 = dataset.attrs.get("dtype") == "bfloat16" and dataset.dtype.itemsize == 2
+    is_bfloat16 = dataset.attrs.get("dtype") == "bfloat16" and dtype.itemsize == 2
 
     def load() -> Array:
+        if not is_bfloat16:
+            check_numbers(dtype)
         array: Array = dataset[()]
         if is_bfloat16:
             import ml_dtypes
@@ -65,8 +77,8 @@ def _describe(name: str, dataset: Any) -> Stored:
             array = array.view(ml_dtypes.bfloat16)
         return array
 
-    dtype = "bfloat16" if is_bfloat16 else str(dataset.dtype)
-    return Stored(name, dtype, dataset.shape, size, load)
+    word = "bfloat16" if is_bfloat16 else str(dtype)
+    return Stored(name, word, shape, size, load)
 
 
 def _refuse_elsewhere() -> Array:
