@@ -302,6 +302,23 @@ def test_what_is_no_dense_tensor_of_real_numbers_is_said_so(tmp_path):
         assert "no real numbers" in tensor.unread
 
 
+def test_torch_containers_that_are_shared_are_entered_once(tmp_path):
+    torch = require("torch")
+    weight = torch.ones(2)
+    tied = {"embedding": weight, "head": weight}
+    state = {"model": tied, "again": tied, "tuple": (weight,)}
+    state["itself"] = [state]
+    torch.save(state, tmp_path / "a.pt")
+    names = [tensor.name for tensor in inspect(tmp_path / "a.pt").tensors]
+    assert names == ["model.embedding", "model.head", "tuple.0"]
+    level = [torch.ones(2)]
+    for depth in range(60):  # of 2**60 ways to the one tensor
+        level = {"x": level, "y": level} if depth % 2 else [level, level]
+    torch.save(level, tmp_path / "a.pt")
+    (tensor,) = inspect(tmp_path / "a.pt").tensors
+    assert tensor.elements.l1 == 2
+
+
 @pytest.mark.parametrize(
     ("kind", "module", "extra"),
     [

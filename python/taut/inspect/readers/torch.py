@@ -47,7 +47,7 @@ def open(path: Path) -> Iterator[Sequence[Stored]]:
             "save model.state_dict() in its place"
         ) from error
     found: list[Stored] = []
-    _walk(loaded, "", found, frozenset())
+    _walk(loaded, "", found, set())
     yield found
 
 
@@ -70,14 +70,16 @@ def _floats_of_numpy() -> tuple[Any, ...]:
     return torch.float16, torch.float32, torch.float64
 
 
-def _walk(value: Any, name: str, found: list[Stored], above: frozenset[int]) -> None:
-    """Lists the tensors within `value`; what contains itself is entered once."""
+def _walk(value: Any, name: str, found: list[Stored], entered: set[int]) -> None:
+    """Lists the tensors within `value`, a tensor under each of its names.
+
+    Each dictionary and each list is entered once, wherever it is met again: a file of a few lists
+    within each other has more ways through them than there is time.
+    """
     import torch
 
     if isinstance(value, torch.Tensor):
         found.append(_describe(name or "tensor", value))
-        return
-    if id(value) in above:
         return
     if isinstance(value, Mapping):
         items: Any = value.items()
@@ -85,8 +87,11 @@ def _walk(value: Any, name: str, found: list[Stored], above: frozenset[int]) -> 
         items = enumerate(value)
     else:
         return  # numbers and strings: an epoch, a learning rate
+    if id(value) in entered:
+        return
+    entered.add(id(value))
     for key, inner in items:
-        _walk(inner, f"{name}.{key}" if name else str(key), found, above | {id(value)})
+        _walk(inner, f"{name}.{key}" if name else str(key), found, entered)
 
 
 def _describe(name: str, tensor: Any) -> Stored:
