@@ -1,6 +1,7 @@
 """`taut inspect` and files: every format, by what is in it; damaged, foreign and malicious ones."""
 
 import io
+import json
 import pickle
 import struct
 import sys
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from frameworks import require
 from programs import run
-from taut.inspect import readers
+from taut.inspect import as_json, readers
 from taut.inspect.inspection import inspect
 from taut.inspect.readers import open_checkpoint
 from taut.inspect.stored import UnreadableError
@@ -299,6 +300,53 @@ def test_what_is_no_dense_tensor_of_real_numbers_is_said_so(tmp_path):
         inspect(tmp_path / "a.pt")
     np.savez(tmp_path / "a.npz", text=np.array(["a"]), pair=np.zeros(2, "f4,i4"))
     for tensor in inspect(tmp_path / "a.npz").tensors:
+        assert "no real numbers" in tensor.unread
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # torch says which of them are new
+def test_one_odd_tensor_of_torch_leaves_the_others(tmp_path):
+    torch = require("torch")
+    state = {
+        "weight": torch.ones(2, 3),
+        "complex32": torch.zeros(3, dtype=torch.complex32),
+        "complex64": torch.zeros(3, dtype=torch.complex64).conj(),
+        "negated": torch.ones(3, dtype=torch.complex64).conj().imag,
+        "bits8": torch.zeros(3, dtype=torch.uint8).view(torch.bits8),
+        "quantized": torch.quantize_per_tensor(torch.zeros(3), 1.0, 0, torch.qint8),
+        "csr": torch.eye(3).to_sparse_csr(),
+        "meta": torch.zeros(10**12, device="meta"),
+        "nested": torch.nested.nested_tensor([torch.ones(3), torch.ones(2)]),
+        "jagged": torch.nested.nested_tensor([torch.ones(3)], layout=torch.jagged),
+    }
+    if hasattr(torch, "float4_e2m1fn_x2"):  # since torch 2.8
+        state["float4"] = torch.zeros(4, dtype=torch.uint8).view(torch.float4_e2m1fn_x2)
+    for name, tensor in state.items():
+        path = tmp_path / "a.pt"
+        torch.save({"odd": tensor, "weight": state["weight"]}, path)
+        inspection = inspect(path)
+        odd, weight = inspection.tensors
+        assert weight.elements.l1 == 6
+        assert (odd.unread is None) == (name in {"weight", "negated"})
+        assert json.loads(as_json.text([inspection], "file"))
+
+
+def test_one_odd_array_of_an_archive_leaves_the_others(tmp_path):
+    path = tmp_path / "a.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("weight.npy", header_of((2,)) + bytes(8))
+        for name, dtype, size in (
+            ("arrays", ("<f4", (3,)), 12),
+            ("records", [("x", "<f4"), ("y", "<f4", (2,))], 12),
+            ("complex", "<c8", 8),
+            ("dates", "<M8[s]", 8),
+            ("text", "<U2", 8),
+            ("bytes", "|V2", 2),
+        ):
+            archive.writestr(f"{name}.npy", header_of((2,), dtype) + bytes(2 * size))
+    weight, *others = inspect(path).tensors
+    assert weight.elements.zero == 2
+    assert len(others) == 6
+    for tensor in others:
         assert "no real numbers" in tensor.unread
 
 

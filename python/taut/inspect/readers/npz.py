@@ -9,7 +9,7 @@ from typing import IO
 import numpy as np
 
 from taut.inspect.readers import zips
-from taut.inspect.stored import Array, Stored, UnreadableError, byte_count
+from taut.inspect.stored import Array, Stored, UnreadableError, byte_count, check_numbers
 
 NAME = "npz"
 SUFFIXES: tuple[str, ...] = (".npz",)
@@ -43,6 +43,7 @@ def _describe(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Stored:
         raise UnreadableError(f"{name!r} is not as long as its header says")
 
     def load() -> Array:
+        check_numbers(dtype)
         with archive.open(member) as file:
             # With the last byte the checksum is compared.
             array: Array = np.lib.format.read_array(file, allow_pickle=False)

@@ -18,6 +18,17 @@ EXTRA = "torch"
 # The number that torch.save wrote first before 1.6, as a pickle of protocol 2.
 _LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 
+# Dtypes of one real number in each place. torch has others, of which it converts some to other
+# numbers, and some not at all.
+_OF_NUMPY = (
+    *("bool", "float16", "float32", "float64"),
+    *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+)
+_WIDENED = (
+    *("bfloat16", "float8_e8m0fnu"),
+    *("float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz"),
+)
+
 
 def recognizes(path: Path, head: bytes) -> bool:
     """Returns whether it is a zip file with torch's pickle in it, or one from before those."""
@@ -55,19 +66,29 @@ def to_numpy(tensor: Any) -> Array:
     """Returns a tensor's elements; those of a dtype that NumPy lacks as float32, and exactly."""
     import torch
 
-    if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_meta:
+    if not _is_dense(tensor):
         raise UnreadableError("neither dense nor of plain numbers")
+    dtype = _word(tensor)
+    if tensor.dtype.is_complex:
+        raise UnreadableError(f"no real numbers, but {dtype}")
+    if dtype not in _OF_NUMPY and dtype not in _WIDENED:
+        raise UnreadableError("a dtype that is not known here")
     tensor = tensor.detach().resolve_conj().resolve_neg()
-    if tensor.dtype.is_floating_point and tensor.dtype not in _floats_of_numpy():
+    if dtype in _WIDENED:
         tensor = tensor.to(torch.float32)
     array: Array = tensor.numpy()
     return array
 
 
-def _floats_of_numpy() -> tuple[Any, ...]:
+def _is_dense(tensor: Any) -> bool:
     import torch
 
-    return torch.float16, torch.float32, torch.float64
+    is_other = tensor.is_quantized or tensor.is_meta or tensor.is_nested
+    return tensor.layout is torch.strided and not is_other
+
+
+def _word(tensor: Any) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 def _walk(value: Any, name: str, found: list[Stored], entered: set[int]) -> None:
@@ -95,11 +116,10 @@ def _walk(value: Any, name: str, found: list[Stored], entered: set[int]) -> None
 
 
 def _describe(name: str, tensor: Any) -> Stored:
-    import torch
-
     size = tensor.numel() * tensor.element_size()
-    if tensor.layout is torch.strided and not tensor.is_meta:
+    if _is_dense(tensor):
         # Strides of 0 make many elements of one.
         refuse_bombs(name, tensor.untyped_storage().nbytes(), size)
-    dtype = str(tensor.dtype).removeprefix("torch.")
-    return Stored(name, dtype, tuple(tensor.shape), size, lambda: to_numpy(tensor))
+    # A nested tensor has one shape for each of its parts, and none that is its own.
+    shape = () if tensor.is_nested else tuple(tensor.shape)
+    return Stored(name, _word(tensor), shape, size, lambda: to_numpy(tensor))
