@@ -280,6 +280,32 @@ def test_dtypes_that_numpy_lacks(tmp_path):
             assert tensor.size == 4 * getattr(torch, tensor.dtype).itemsize
 
 
+@pytest.mark.parametrize("dtype", ["V2", "<u2", ">u2", "<i2", ">i2"])
+@pytest.mark.parametrize("shape", [(), (2, 2)])
+def test_bfloat16_of_hdf5_in_either_byte_order(tmp_path, dtype, shape):
+    ml_dtypes = require("ml_dtypes")
+    bits = np.full(shape, -1.5, ml_dtypes.bfloat16).view("u2")
+    with require("h5py").File(tmp_path / "a.h5", "w") as file:
+        file["x"] = bits.view(dtype) if dtype == "V2" else bits.astype(dtype)
+        file["x"].attrs["dtype"] = "bfloat16"
+    (tensor,) = inspect(tmp_path / "a.h5").tensors
+    assert tensor.dtype == "bfloat16"
+    assert tensor.elements.l1 == 1.5 * tensor.elements.count
+
+
+@pytest.mark.parametrize("kind", ["npy", "npz", "HDF5"])
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i2", "u4"])
+def test_numbers_in_either_byte_order(tmp_path, kind, dtype):
+    x = np.random.default_rng(0).integers(100, size=(6, 20))
+    little, big = (
+        inspect(checkpoints.write(kind, tmp_path, {"weight": x.astype(order + dtype)})).tensors[0]
+        for order in "<>"
+    )
+    assert little.elements.l1 == x.sum()
+    assert little.elements == big.elements
+    assert little.vectors == big.vectors
+
+
 def test_what_is_no_dense_tensor_of_real_numbers_is_said_so(tmp_path):
     torch = require("torch")
     state = {

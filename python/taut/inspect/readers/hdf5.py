@@ -74,7 +74,9 @@ def _describe(name: str, dataset: Any) -> Stored:
         if is_bfloat16:
             import ml_dtypes
 
-            array = array.view(ml_dtypes.bfloat16)
+            # The integers that stand for them have an order of bytes, which HDF5 knows.
+            native = array.dtype.newbyteorder("=")
+            array = array.astype(native, copy=False).view(ml_dtypes.bfloat16)
         return array
 
     word = "bfloat16" if is_bfloat16 else str(dtype)
