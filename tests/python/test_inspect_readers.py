@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from frameworks import require
 from programs import run
+from taut.command.main import main
 from taut.inspect import as_json, readers
 from taut.inspect.inspection import inspect
 from taut.inspect.readers import open_checkpoint
@@ -256,6 +257,66 @@ def test_hdf5_elements_of_other_kinds_are_listed_and_not_read(tmp_path, monkeypa
         assert by_name["pairs"].shape == (4, 2)
         for kind in kinds:
             assert "no real numbers" in by_name[kind].unread
+
+
+def test_hdf5_scalars_of_every_kind_leave_the_others(tmp_path):
+    h5py = require("h5py")
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file["weight"] = np.ones((3, 3))
+        file["number"] = 2.0
+        file["text"] = "adam"
+        file["bytes"] = np.bytes_(b"adam")
+        file["opaque"] = np.void(b"abc")
+        file["reference"] = file["weight"].ref
+        file["record"] = np.zeros((), [("x", "f4")])
+        file.create_dataset("sequence", (), h5py.vlen_dtype(np.float32))
+        space = h5py.h5s.create(h5py.h5s.SCALAR)
+        h5py.h5d.create(file.id, b"time", h5py.h5t.UNIX_D32LE, space)
+    by_name = {tensor.name: tensor for tensor in inspect(path).tensors}
+    assert by_name.pop("weight").elements.l1 == 9
+    assert by_name.pop("number").elements.l1 == 2
+    assert "not known" in by_name.pop("time").unread
+    assert len(by_name) == 6
+    for tensor in by_name.values():
+        assert "no real numbers" in tensor.unread
+
+
+def test_hdf5_names_that_are_not_utf8(tmp_path, capsys):
+    path = tmp_path / "a.h5"
+    with require("h5py").File(path, "w") as file:
+        file["group/badZ"] = np.ones((3, 3), np.float32)
+    path.write_bytes(path.read_bytes().replace(b"badZ", b"bad\xff"))
+    for module in ("rich", "matplotlib"):
+        require(module)
+    page = tmp_path / "page.html"
+    assert main(["inspect", str(path), "--html", str(page)]) == 0
+    assert r"group/bad\udcff" in capsys.readouterr().out
+    assert r"group/bad\udcff" in page.read_text(encoding="utf-8")
+    assert main(["inspect", str(path), "--json"]) == 0
+    (tensor,) = json.loads(capsys.readouterr().out)["files"][0]["tensors"]
+    assert tensor["name"].encode(errors="surrogateescape") == b"group/bad\xff"
+
+
+def test_hdf5_attributes_that_are_not_keras_mark(tmp_path):
+    h5py = require("h5py")
+    path = tmp_path / "a.h5"
+    texts = np.array([b"bfloat16", b"x"])
+    for mark in (texts, texts[:1], 3, np.zeros(3), h5py.Empty("S8"), h5py.Empty("f4"), "float16"):
+        with h5py.File(path, "w") as file:
+            file["weight"] = np.ones(3, np.uint16)
+            file["weight"].attrs["dtype"] = mark
+        (tensor,) = inspect(path).tensors
+        assert tensor.dtype == "uint16"
+        assert tensor.elements.l1 == 3
+    with h5py.File(path, "w") as file:
+        file["pairs"] = np.zeros(3, [("x", "u1"), ("y", "u1")])
+        file["halves"] = np.ones(3, np.float16)
+        for name in file:
+            file[name].attrs["dtype"] = "bfloat16"
+    halves, pairs = inspect(path).tensors
+    assert (halves.dtype, halves.elements.l1) == ("float16", 3)
+    assert "no real numbers" in pairs.unread
 
 
 def test_dtypes_that_numpy_lacks(tmp_path):

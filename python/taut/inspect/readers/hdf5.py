@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from taut.inspect.stored import (
     Array,
     Stored,
@@ -45,32 +47,38 @@ def datasets(file: Any) -> Iterator[Sequence[Stored]]:
         found: list[Stored] = []
 
         # It visits what is linked within the file, and each object once.
-        def visit(name: str, item: Any) -> None:
+        def visit(name: str | bytes, item: Any) -> None:
             if isinstance(item, h5py.Dataset):
-                found.append(_describe(name, item))
+                # h5py leaves bytes what is not UTF-8.
+                text = name if isinstance(name, str) else name.decode(errors="surrogateescape")
+                found.append(_describe(text, item))
 
         root.visititems(visit)
         yield found
 
 
 def _describe(name: str, dataset: Any) -> Stored:
+    try:
+        declared: np.dtype[Any] = dataset.dtype
+    except (TypeError, ValueError):  # as of HDF5's times, which NumPy has nothing like
+        return Stored(name, "unknown", dataset.shape or (), 0, _refuse_unknown)
     if dataset.external or dataset.is_virtual:
-        return Stored(name, str(dataset.dtype), dataset.shape or (), 0, _refuse_elsewhere)
+        return Stored(name, str(declared), dataset.shape or (), 0, _refuse_elsewhere)
     if dataset.shape is None:
-        return Stored(name, str(dataset.dtype), (), 0, _refuse_nothing)
+        return Stored(name, str(declared), (), 0, _refuse_nothing)
     # An array of fixed length as one element is further axes.
-    shape, dtype = dataset.shape + dataset.dtype.shape, dataset.dtype.base
+    shape, dtype = dataset.shape + declared.shape, declared.base
     # Of text, references and sequences only pointers are there, and what they point to is not read.
     size = 0 if dtype.hasobject else byte_count(shape, dtype)
     # A dataset of a shape and a fill value takes no room at all.
     refuse_bombs(name, dataset.id.get_storage_size(), size)
-    # Keras's mark: HDF5 itself has raw bytes there.
-    is_bfloat16 = dataset.attrs.get("dtype") == "bfloat16" and dtype.itemsize == 2
+    is_two_bytes = dtype.kind in "Viu" and dtype.itemsize == 2 and dtype.names is None
+    is_bfloat16 = is_two_bytes and _is_marked_bfloat16(dataset)
 
     def load() -> Array:
         if not is_bfloat16:
             check_numbers(dtype)
-        array: Array = dataset[()]
+        array: Array = np.asarray(dataset[()])  # of a scalar it is none
         if is_bfloat16:
             import ml_dtypes
 
@@ -81,6 +89,22 @@ def _describe(name: str, dataset: Any) -> Stored:
 
     word = "bfloat16" if is_bfloat16 else str(dtype)
     return Stored(name, word, shape, size, load)
+
+
+def _is_marked_bfloat16(dataset: Any) -> bool:
+    """Returns whether it has Keras's mark: HDF5 itself has raw bytes there."""
+    import h5py
+
+    if "dtype" not in dataset.attrs:
+        return False
+    # An attribute of many strings, or of another type, is somebody else's, and not loaded.
+    mark = dataset.attrs.get_id("dtype")
+    is_text = mark.get_type().get_class() == h5py.h5t.STRING and mark.shape == ()
+    return bool(is_text and dataset.attrs["dtype"] == "bfloat16")
+
+
+def _refuse_unknown() -> Array:
+    raise UnreadableError("a dtype that is not known here")
 
 
 def _refuse_elsewhere() -> Array:
