@@ -5,6 +5,7 @@ import json
 import pickle
 import struct
 import sys
+import tracemalloc
 import zipfile
 
 import checkpoints
@@ -452,6 +453,30 @@ def test_torch_containers_that_are_shared_are_entered_once(tmp_path):
     torch.save(level, tmp_path / "a.pt")
     (tensor,) = inspect(tmp_path / "a.pt").tensors
     assert tensor.elements.l1 == 2
+
+
+@pytest.mark.parametrize("kind", ["npz", "safetensors", "HDF5", "torch"])
+def test_names_that_are_too_long_are_refused(tmp_path, kind):
+    path = checkpoints.write(kind, tmp_path, {"x" * 4096: np.ones(3, np.float32)})
+    assert len(inspect(path).tensors) == 1
+    path = checkpoints.write(kind, tmp_path, {"x" * 4097: np.ones(3, np.float32)})
+    with pytest.raises(UnreadableError, match=r"a name of more than 4,096 characters: 'x{40}'"):
+        inspect(path)
+
+
+def test_a_key_that_a_torch_file_has_once_and_names_often(tmp_path):
+    torch = require("torch")
+    key, state = "x" * 1000, [torch.ones(2)] * 50
+    for _ in range(300):
+        state = {key: state}
+    torch.save(state, tmp_path / "a.pt")
+    tracemalloc.start()
+    try:
+        with pytest.raises(UnreadableError, match="characters"):
+            inspect(tmp_path / "a.pt")
+        assert tracemalloc.get_traced_memory()[1] < 10e6  # 45 MB of beginnings
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,9 @@ Array: TypeAlias = NDArray[Any]
 _LARGEST_RATIO = 200
 _ALWAYS_ALLOWED = 1 << 28  # bytes
 
+# Characters, ten times what people write. A key that is in a file once may be in names many times.
+_LONGEST_NAME = 4096
+
 
 class UnreadableError(Exception):
     """Why a file, or a tensor of it, is not read: a few words that continue "FILE: "."""
@@ -38,6 +41,9 @@ class Stored:
     size: int
     load: Callable[[], Array]
 
+    def __post_init__(self) -> None:
+        refuse_long(self.name)
+
 
 def refuse_bombs(name: str, stored: int, expanded: int) -> None:
     """Refuses what would become far larger in memory than it is in the file.
@@ -54,6 +60,12 @@ def refuse_bombs(name: str, stored: int, expanded: int) -> None:
         raise UnreadableError(
             f"{name!r} claims {expanded:,} bytes and takes {stored:,} in the file: not read"
         )
+
+
+def refuse_long(name: str) -> None:
+    """Raises UnreadableError if a tensor's name, or the beginning of one, is of no use."""
+    if len(name) > _LONGEST_NAME:
+        raise UnreadableError(f"a name of more than {_LONGEST_NAME:,} characters: {name[:40]!r}...")
 
 
 def refuse_duplicates(names: list[str]) -> None:

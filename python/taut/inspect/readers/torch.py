@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from taut.inspect.readers import zips
-from taut.inspect.stored import Array, Stored, UnreadableError, refuse_bombs
+from taut.inspect.stored import Array, Stored, UnreadableError, refuse_bombs, refuse_long
 
 NAME = "torch"
 SUFFIXES: tuple[str, ...] = (".pt", ".pth", ".bin", ".ckpt")
@@ -99,6 +99,7 @@ def _walk(value: Any, name: str, found: list[Stored], entered: set[int]) -> None
     """
     import torch
 
+    refuse_long(name)
     if isinstance(value, torch.Tensor):
         found.append(_describe(name or "tensor", value))
         return
