@@ -217,6 +217,12 @@ def test_hdf5_that_points_elsewhere_is_not_followed(tmp_path):
         file.create_dataset("bomb", (10**12,), "f4", chunks=(10**6,))
     with pytest.raises(UnreadableError, match="'bomb' claims 4,000,000,000,000 bytes and takes 0"):
         inspect(path)
+    with h5py.File(path, "w") as file:
+        options = {"maxshape": (None,), "chunks": (2**27,), "compression": "gzip"}
+        bomb = file.create_dataset("bomb", (3,), "f4", **options)
+        bomb.id.write_direct_chunk((0,), b"which would be 512 MiB")
+    with pytest.raises(UnreadableError, match="'bomb' claims 536,870,912 bytes and takes 22 in"):
+        inspect(path)
 
 
 def test_hdf5_elements_of_other_kinds_are_listed_and_not_read(tmp_path, monkeypatch):

@@ -70,8 +70,10 @@ def _describe(name: str, dataset: Any) -> Stored:
     shape, dtype = dataset.shape + declared.shape, declared.base
     # Of text, references and sequences only pointers are there, and what they point to is not read.
     size = 0 if dtype.hasobject else byte_count(shape, dtype)
-    # A dataset of a shape and a fill value takes no room at all.
-    refuse_bombs(name, dataset.id.get_storage_size(), size)
+    # A dataset of a shape and a fill value takes no room at all; a chunk is unpacked as a whole,
+    # however little of it is the dataset's.
+    chunk = size and byte_count(dataset.chunks or (), declared)
+    refuse_bombs(name, dataset.id.get_storage_size(), max(size, chunk))
     is_two_bytes = dtype.kind in "Viu" and dtype.itemsize == 2 and dtype.names is None
     is_bfloat16 = is_two_bytes and _is_marked_bfloat16(dataset)
 
