@@ -1,11 +1,9 @@
 """`taut inspect` and files: every format, by what is in it; damaged, foreign and malicious ones."""
 
 import io
-import json
 import pickle
 import struct
 import sys
-import tracemalloc
 import zipfile
 
 import checkpoints
@@ -13,8 +11,7 @@ import numpy as np
 import pytest
 from frameworks import require
 from programs import run
-from taut.command.main import main
-from taut.inspect import as_json, readers
+from taut.inspect import readers
 from taut.inspect.inspection import inspect
 from taut.inspect.readers import open_checkpoint
 from taut.inspect.stored import UnreadableError
@@ -190,142 +187,6 @@ def test_archives_that_lie_are_refused(tmp_path):
         inspect(tmp_path / "a.keras")
 
 
-def test_hdf5_that_points_elsewhere_is_not_followed(tmp_path):
-    h5py = require("h5py")
-    secret = tmp_path / "secret"
-    secret.write_bytes(bytes(400))
-    with h5py.File(tmp_path / "other.h5", "w") as file:
-        file["x"] = np.ones(100, np.float32)
-    path = tmp_path / "a.h5"
-    with h5py.File(path, "w") as file:
-        file["link"] = h5py.ExternalLink("other.h5", "x")
-        file["soft"] = h5py.SoftLink("/weight")
-        file["weight"] = np.ones(3, np.float32)
-        file["group/same"] = file["weight"]
-        file["nothing"] = h5py.Empty("f4")
-        file.create_dataset("external", (100,), "f4", external=[(str(secret), 0, 400)])
-        layout = h5py.VirtualLayout((100,), "f4")
-        layout[:] = h5py.VirtualSource("other.h5", "x", (100,))
-        file.create_virtual_dataset("virtual", layout)
-    by_name = {tensor.name: tensor for tensor in inspect(path).tensors}
-    assert by_name.keys() & {"link", "soft"} == set()
-    assert ("weight" in by_name) != ("group/same" in by_name)  # an object counts once
-    for name in ("external", "virtual"):
-        assert "another file" in by_name[name].unread
-    assert by_name["nothing"].unread == "no elements"
-    with h5py.File(path, "w") as file:
-        file.create_dataset("bomb", (10**12,), "f4", chunks=(10**6,))
-    with pytest.raises(UnreadableError, match="'bomb' claims 4,000,000,000,000 bytes and takes 0"):
-        inspect(path)
-    with h5py.File(path, "w") as file:
-        options = {"maxshape": (None,), "chunks": (2**27,), "compression": "gzip"}
-        bomb = file.create_dataset("bomb", (3,), "f4", **options)
-        bomb.id.write_direct_chunk((0,), b"which would be 512 MiB")
-    with pytest.raises(UnreadableError, match="'bomb' claims 536,870,912 bytes and takes 22 in"):
-        inspect(path)
-
-
-def test_hdf5_elements_of_other_kinds_are_listed_and_not_read(tmp_path, monkeypatch):
-    # A sequence is 16 bytes of its dataset, and a million of them may be one large thing.
-    h5py = require("h5py")
-    sequences = h5py.vlen_dtype(np.float64)
-    kinds = {
-        "sequences": sequences,
-        "text": h5py.string_dtype(),
-        "references": h5py.ref_dtype,
-        "regions": h5py.regionref_dtype,
-        "records": np.dtype([("x", sequences), ("y", "f4")]),
-        "arrays": np.dtype((sequences, (2,))),
-        "bytes": np.dtype("S5"),
-        "complex": np.dtype(complex),
-    }
-    content = io.BytesIO()
-    with h5py.File(content, "w") as file:
-        file["weight"] = np.ones((2, 3), np.float32)
-        file["boolean"] = np.ones(3, bool)
-        file.create_dataset("pairs", (4,), np.dtype(("f4", (2,))))
-        for name, dtype in kinds.items():
-            file.create_dataset(name, (3,), dtype)
-    read = []
-    get = h5py.Dataset.__getitem__
-    monkeypatch.setattr(
-        h5py.Dataset,
-        "__getitem__",
-        lambda self, *args: read.append(self.name.strip("/")) or get(self, *args),
-    )
-    (tmp_path / "a.h5").write_bytes(content.getvalue())
-    with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
-        archive.writestr("model.weights.h5", content.getvalue())
-    for name in ("a.h5", "a.keras"):
-        read.clear()
-        by_name = {tensor.name: tensor for tensor in inspect(tmp_path / name).tensors}
-        assert sorted(read) == ["boolean", "pairs", "weight"]
-        assert by_name["weight"].elements.count == 6
-        assert by_name["pairs"].shape == (4, 2)
-        for kind in kinds:
-            assert "no real numbers" in by_name[kind].unread
-
-
-def test_hdf5_scalars_of_every_kind_leave_the_others(tmp_path):
-    h5py = require("h5py")
-    path = tmp_path / "a.h5"
-    with h5py.File(path, "w") as file:
-        file["weight"] = np.ones((3, 3))
-        file["number"] = 2.0
-        file["text"] = "adam"
-        file["bytes"] = np.bytes_(b"adam")
-        file["opaque"] = np.void(b"abc")
-        file["reference"] = file["weight"].ref
-        file["record"] = np.zeros((), [("x", "f4")])
-        file.create_dataset("sequence", (), h5py.vlen_dtype(np.float32))
-        space = h5py.h5s.create(h5py.h5s.SCALAR)
-        h5py.h5d.create(file.id, b"time", h5py.h5t.UNIX_D32LE, space)
-    by_name = {tensor.name: tensor for tensor in inspect(path).tensors}
-    assert by_name.pop("weight").elements.l1 == 9
-    assert by_name.pop("number").elements.l1 == 2
-    assert "not known" in by_name.pop("time").unread
-    assert len(by_name) == 6
-    for tensor in by_name.values():
-        assert "no real numbers" in tensor.unread
-
-
-def test_hdf5_names_that_are_not_utf8(tmp_path, capsys):
-    path = tmp_path / "a.h5"
-    with require("h5py").File(path, "w") as file:
-        file["group/badZ"] = np.ones((3, 3), np.float32)
-    path.write_bytes(path.read_bytes().replace(b"badZ", b"bad\xff"))
-    for module in ("rich", "matplotlib"):
-        require(module)
-    page = tmp_path / "page.html"
-    assert main(["inspect", str(path), "--html", str(page)]) == 0
-    assert r"group/bad\udcff" in capsys.readouterr().out
-    assert r"group/bad\udcff" in page.read_text(encoding="utf-8")
-    assert main(["inspect", str(path), "--json"]) == 0
-    (tensor,) = json.loads(capsys.readouterr().out)["files"][0]["tensors"]
-    assert tensor["name"].encode(errors="surrogateescape") == b"group/bad\xff"
-
-
-def test_hdf5_attributes_that_are_not_keras_mark(tmp_path):
-    h5py = require("h5py")
-    path = tmp_path / "a.h5"
-    texts = np.array([b"bfloat16", b"x"])
-    for mark in (texts, texts[:1], 3, np.zeros(3), h5py.Empty("S8"), h5py.Empty("f4"), "float16"):
-        with h5py.File(path, "w") as file:
-            file["weight"] = np.ones(3, np.uint16)
-            file["weight"].attrs["dtype"] = mark
-        (tensor,) = inspect(path).tensors
-        assert tensor.dtype == "uint16"
-        assert tensor.elements.l1 == 3
-    with h5py.File(path, "w") as file:
-        file["pairs"] = np.zeros(3, [("x", "u1"), ("y", "u1")])
-        file["halves"] = np.ones(3, np.float16)
-        for name in file:
-            file[name].attrs["dtype"] = "bfloat16"
-    halves, pairs = inspect(path).tensors
-    assert (halves.dtype, halves.elements.l1) == ("float16", 3)
-    assert "no real numbers" in pairs.unread
-
-
 def test_dtypes_that_numpy_lacks(tmp_path):
     torch, ml_dtypes = require("torch"), require("ml_dtypes")
     require("safetensors")
@@ -346,19 +207,6 @@ def test_dtypes_that_numpy_lacks(tmp_path):
             assert tensor.elements.l1 == 3.75
             assert tensor.elements.zero == 1
             assert tensor.size == 4 * getattr(torch, tensor.dtype).itemsize
-
-
-@pytest.mark.parametrize("dtype", ["V2", "<u2", ">u2", "<i2", ">i2"])
-@pytest.mark.parametrize("shape", [(), (2, 2)])
-def test_bfloat16_of_hdf5_in_either_byte_order(tmp_path, dtype, shape):
-    ml_dtypes = require("ml_dtypes")
-    bits = np.full(shape, -1.5, ml_dtypes.bfloat16).view("u2")
-    with require("h5py").File(tmp_path / "a.h5", "w") as file:
-        file["x"] = bits.view(dtype) if dtype == "V2" else bits.astype(dtype)
-        file["x"].attrs["dtype"] = "bfloat16"
-    (tensor,) = inspect(tmp_path / "a.h5").tensors
-    assert tensor.dtype == "bfloat16"
-    assert tensor.elements.l1 == 1.5 * tensor.elements.count
 
 
 @pytest.mark.parametrize("kind", ["npy", "npz", "HDF5"])
@@ -397,33 +245,6 @@ def test_what_is_no_dense_tensor_of_real_numbers_is_said_so(tmp_path):
         assert "no real numbers" in tensor.unread
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")  # torch says which of them are new
-def test_one_odd_tensor_of_torch_leaves_the_others(tmp_path):
-    torch = require("torch")
-    state = {
-        "weight": torch.ones(2, 3),
-        "complex32": torch.zeros(3, dtype=torch.complex32),
-        "complex64": torch.zeros(3, dtype=torch.complex64).conj(),
-        "negated": torch.ones(3, dtype=torch.complex64).conj().imag,
-        "bits8": torch.zeros(3, dtype=torch.uint8).view(torch.bits8),
-        "quantized": torch.quantize_per_tensor(torch.zeros(3), 1.0, 0, torch.qint8),
-        "csr": torch.eye(3).to_sparse_csr(),
-        "meta": torch.zeros(10**12, device="meta"),
-        "nested": torch.nested.nested_tensor([torch.ones(3), torch.ones(2)]),
-        "jagged": torch.nested.nested_tensor([torch.ones(3)], layout=torch.jagged),
-    }
-    if hasattr(torch, "float4_e2m1fn_x2"):  # since torch 2.8
-        state["float4"] = torch.zeros(4, dtype=torch.uint8).view(torch.float4_e2m1fn_x2)
-    for name, tensor in state.items():
-        path = tmp_path / "a.pt"
-        torch.save({"odd": tensor, "weight": state["weight"]}, path)
-        inspection = inspect(path)
-        odd, weight = inspection.tensors
-        assert weight.elements.l1 == 6
-        assert (odd.unread is None) == (name in {"weight", "negated"})
-        assert json.loads(as_json.text([inspection], "file"))
-
-
 def test_one_odd_array_of_an_archive_leaves_the_others(tmp_path):
     path = tmp_path / "a.npz"
     with zipfile.ZipFile(path, "w") as archive:
@@ -444,23 +265,6 @@ def test_one_odd_array_of_an_archive_leaves_the_others(tmp_path):
         assert "no real numbers" in tensor.unread
 
 
-def test_torch_containers_that_are_shared_are_entered_once(tmp_path):
-    torch = require("torch")
-    weight = torch.ones(2)
-    tied = {"embedding": weight, "head": weight}
-    state = {"model": tied, "again": tied, "tuple": (weight,)}
-    state["itself"] = [state]
-    torch.save(state, tmp_path / "a.pt")
-    names = [tensor.name for tensor in inspect(tmp_path / "a.pt").tensors]
-    assert names == ["model.embedding", "model.head", "tuple.0"]
-    level = [torch.ones(2)]
-    for depth in range(60):  # of 2**60 ways to the one tensor
-        level = {"x": level, "y": level} if depth % 2 else [level, level]
-    torch.save(level, tmp_path / "a.pt")
-    (tensor,) = inspect(tmp_path / "a.pt").tensors
-    assert tensor.elements.l1 == 2
-
-
 @pytest.mark.parametrize("kind", ["npz", "safetensors", "HDF5", "torch"])
 def test_names_that_are_too_long_are_refused(tmp_path, kind):
     path = checkpoints.write(kind, tmp_path, {"x" * 4096: np.ones(3, np.float32)})
@@ -468,21 +272,6 @@ def test_names_that_are_too_long_are_refused(tmp_path, kind):
     path = checkpoints.write(kind, tmp_path, {"x" * 4097: np.ones(3, np.float32)})
     with pytest.raises(UnreadableError, match=r"a name of more than 4,096 characters: 'x{40}'"):
         inspect(path)
-
-
-def test_a_key_that_a_torch_file_has_once_and_names_often(tmp_path):
-    torch = require("torch")
-    key, state = "x" * 1000, [torch.ones(2)] * 50
-    for _ in range(300):
-        state = {key: state}
-    torch.save(state, tmp_path / "a.pt")
-    tracemalloc.start()
-    try:
-        with pytest.raises(UnreadableError, match="characters"):
-            inspect(tmp_path / "a.pt")
-        assert tracemalloc.get_traced_memory()[1] < 10e6  # 45 MB of beginnings
-    finally:
-        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(
