@@ -216,3 +216,50 @@ def test_a_factor_is_learned():
         optimizer.step()
     assert own.item() == pytest.approx(0.5 - 3e-3 * x.square().sum().item())
     assert regularizer.get_config() == {"l2": own.item()}
+
+
+class Swapping(L2):
+    """Has a factor whose code gives a tensor other memory."""
+
+    def __init__(self, swap=None):
+        self.swap = swap
+
+    @property
+    def l2(self):
+        if self.swap is not None:
+            self.swap.data = torch.zeros(3)
+        return 1.0
+
+    @l2.setter
+    def l2(self, value):
+        pass
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda own, x, g: own.breakdown({"w": x})["w"],
+        lambda own, x, g: own({"w": x}),
+        lambda own, x, g: own.value_and_grad({"w": x})[0],
+        lambda own, x, g: own.accumulate_grad({"w": x}, {"w": g}),
+        lambda own, x, g: own.proximal({"w": x}, 0.5)["w"].sum(),
+        lambda own, x, g: own.prox({"w": x}, 0.5) or x.sum(),
+    ],
+    ids=["breakdown", "call", "value_and_grad", "accumulate_grad", "proximal", "prox"],
+)
+def test_a_factor_is_read_before_a_tensors_address_is_taken(call):
+    x, grad, swapping = torch.ones(3), torch.zeros(3), Swapping()
+    before = x.detach()  # which keeps the memory
+    swapping.swap = x
+    assert call(taut.Penalties([("*", swapping)]), x, grad) == 0
+    assert not grad.any()
+    assert (before == 1).all()
+
+
+def test_a_factor_is_read_before_a_gradients_address_is_taken():
+    x, grad, swapping = torch.ones(3), torch.zeros(3), Swapping()
+    before = grad.detach()
+    swapping.swap = grad
+    assert taut.Penalties([("*", swapping)]).accumulate_grad({"w": x}, {"w": grad}) == 3
+    assert (grad == 2).all()
+    assert not before.any()

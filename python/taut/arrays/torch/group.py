@@ -40,10 +40,7 @@ class TensorGroup(CoreGroup):
         """Returns the penalty of each tensor, without a graph."""
         if is_observed():
             return super(CoreGroup, self).values()
-        views = list(map(view_of, self.arrays))
-        values = _core.batch_value(
-            self.names, self.kernels(), self.indices, views, *_views_of(self.sides)
-        )
+        values = self._call(_core.batch_value, self.kernels(), [self.arrays])
         return [scalar(value, x) for value, x in zip(values, self.arrays, strict=True)]
 
     def total(self) -> Tensor:
@@ -80,16 +77,9 @@ class TensorGroup(CoreGroup):
         if is_observed():
             super(CoreGroup, self).check_gradients(grads, scale)
             return
+        kinds = self.kernels()
         self._check_targets(grads)
-        _core.batch_check_accumulate_grad(
-            self.names,
-            self.kernels(),
-            self.indices,
-            list(map(view_of, self.arrays)),
-            list(map(view_of, grads)),
-            scale,
-            *_views_of(self.sides),
-        )
+        self._call(_core.batch_check_accumulate_grad, kinds, [self.arrays, grads], scale)
 
     def _check_targets(self, grads: list[Any]) -> None:
         for name, grad in zip(self.names, grads, strict=True):
@@ -115,18 +105,10 @@ class TensorGroup(CoreGroup):
         if is_observed():
             total: Tensor = super(CoreGroup, self).accumulate_grad(grads, scale)
             return total
+        kinds = self.kernels()
         self._check_targets(grads)
-        views, targets = list(map(view_of, self.arrays)), list(map(view_of, grads))
         with CountingWrites(grads):
-            values = _core.batch_accumulate_grad(
-                self.names,
-                self.kernels(),
-                self.indices,
-                views,
-                targets,
-                scale,
-                *_views_of(self.sides),
-            )
+            values = self._call(_core.batch_accumulate_grad, kinds, [self.arrays, grads], scale)
         return total_of(values, self.arrays)
 
     def value_and_grad(self, scale: float) -> tuple[Tensor, list[Tensor]]:
@@ -134,52 +116,51 @@ class TensorGroup(CoreGroup):
         if is_observed():
             both: tuple[Tensor, list[Tensor]] = super(CoreGroup, self).value_and_grad(scale)
             return both
-        views = list(map(view_of, self.arrays))
+        kinds = self.kernels()
         grads = list(map(torch.empty_like, self.arrays))
-        values = _core.batch_value_and_grad(
-            self.names,
-            self.kernels(),
-            self.indices,
-            views,
-            list(map(view_of, grads)),
-            scale,
-            *_views_of(self.sides),
-        )
+        values = self._call(_core.batch_value_and_grad, kinds, [self.arrays, grads], scale)
         return total_of(values, self.arrays), grads
 
     def check_prox(self, step: float) -> None:
         """Raises what `prox` would, and writes nothing."""
         check_not_observed("prox")
-        views = list(map(view_of, self.arrays))
-        _core.batch_check_prox(
-            self.names, self.kernels(), self.indices, views, step, *_views_of(self.sides)
-        )
+        self._call(_core.batch_check_prox, self.kernels(), [self.arrays], step)
 
     def _step(self, step: float) -> None:
         """Takes the proximal step of each tensor, in place and without a graph."""
         check_not_observed("prox")
-        views = list(map(view_of, self.arrays))
+        kinds = self.kernels()
         with CountingWrites(self.arrays):
-            _core.batch_prox(
-                self.names, self.kernels(), self.indices, views, step, *_views_of(self.sides)
-            )
+            self._call(_core.batch_prox, kinds, [self.arrays], step)
 
     def proximal(self, step: Any) -> list[Tensor]:
         """Returns the proximal step of each tensor, differentiable where that is asked for."""
         library = library_of(self.arrays[0])
-        by = read_step(step)
-        terms = (by, *(factor for _, factors in self.kernels() for factor in factors))
+        by, kinds = read_step(step), self.kernels()
+        terms = (by, *(factor for _, factors in kinds for factor in factors))
         is_live = any(isinstance(operand(each, library), Tensor) for each in terms)
         is_recorded = torch.is_grad_enabled() and any(x.requires_grad for x in self.arrays)
         if is_live or is_recorded or is_observed():
             each: list[Tensor] = super(CoreGroup, self).proximal(step)
             return each
         copies = list(map(library.copy, self.arrays))
-        views = list(map(view_of, copies))
-        _core.batch_prox(
-            self.names, self.kernels(), self.indices, views, float(by), *_views_of(self.sides)
-        )
+        self._call(_core.batch_prox, kinds, [copies], float(by))
         return copies
+
+    def _call(
+        self,
+        function: Callable[..., Any],
+        kinds: list[tuple[str, Factors]],
+        operands: Sequence[Sequence[Tensor]],
+        *scale: float,
+    ) -> Any:
+        """Returns what one of the core's functions does with tensors, and with their sides.
+
+        Their addresses are taken last. `kinds` have been read by then: a factor may be a property
+        of yours, whose code gives a tensor another memory and frees the one that it had.
+        """
+        views = [list(map(view_of, tensors)) for tensors in operands]
+        return function(self.names, kinds, self.indices, *views, *scale, *_views_of(self.sides))
 
 
 class Total(Function):
