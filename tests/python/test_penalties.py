@@ -436,6 +436,12 @@ NO_PENALTIES = {
     "list": [1.0],
     "two": np.ones(2),
     "none": np.ones(0),
+    "too large": 10**400,
+    "date": np.datetime64("2020-01-01"),
+    "duration": np.timedelta64(3, "s"),
+    "NumPy's text": np.str_("1"),
+    "object": np.array(None),
+    "record": np.zeros((), "f4,f4"),
 }
 NO_GRADIENTS = {
     "None": None,
@@ -500,12 +506,78 @@ def test_what_a_single_custom_one_returns_is_looked_at(name):
 @pytest.mark.parametrize(
     "slope", [np.ones(3), np.ones(3, np.float16), np.ones(3, int), np.ones(3, bool), [1, 1.0, True]]
 )
-@pytest.mark.parametrize("value", [1, True, 1.0, np.float32(1), np.ones(()), np.ones(1)])
+@pytest.mark.parametrize(
+    "value", [1, True, 1.0, np.float32(1), np.ones(()), np.ones(1), np.ones((1, 1), int)]
+)
 def test_what_a_custom_one_may_return(value, slope):
     grads = {"a": np.zeros(3, np.float32), "b": np.zeros(3)}
     penalties = Penalties([("a", Returning((value, slope))), ("b", L2(1.0))])
     assert penalties.accumulate_grad({"a": np.ones(3), "b": np.ones(3)}, grads) == 4
     assert (grads["a"] == 1).all()
+
+
+class Filling(Regularizer):
+    """Returns the same arrays at each call, which it fills anew."""
+
+    def __init__(self, like):
+        self.penalty, self.array = (0 * like[:1]).reshape(()), 0 * like
+
+    def __call__(self, x):
+        self.penalty[...] = x.sum()
+        return self.penalty
+
+    def value_and_grad(self, x, scale=1.0):
+        self.array[...] = scale * x
+        return self(x), self.array
+
+    def proximal(self, x, step):
+        self.array[...] = step * x
+        return self.array
+
+
+def check_filled(params):
+    """Checks the penalties of `a`, three ones, and `b`, three fives."""
+    penalties = Penalties([("*", Filling(params["a"]))])
+    grads = {name: 0 * x for name, x in params.items()}
+    assert penalties(params) == penalties.accumulate_grad(params, grads) == 18
+    assert penalties.breakdown(params) == {"a": 3, "b": 15}
+    total, slopes = penalties.value_and_grad(params)
+    assert total == 18
+    for each in (grads, slopes, penalties.proximal(params, 1.0)):
+        assert {name: x.tolist() for name, x in each.items()} == {"a": [1] * 3, "b": [5] * 3}
+
+
+def test_a_custom_one_may_return_the_same_arrays_again():
+    check_filled({"a": np.ones(3), "b": np.full(3, 5.0)})
+
+
+def test_a_custom_one_may_return_a_gradient_that_others_are_added_to():
+    grads = {"a": np.zeros(3), "b": np.full(3, 2.0)}
+    rules = [("a", Returning((1.0, np.ones(3)))), ("b", Returning((1.0, grads["a"])))]
+    Penalties(rules).accumulate_grad({"a": np.ones(3), "b": np.ones(3)}, grads)
+    assert (grads["a"] == 1).all()
+    assert (grads["b"] == 2).all()
+
+
+class Freezing(Custom):
+    """Makes an array read-only."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def value_and_grad(self, x, scale=1.0):
+        self.array.flags.writeable = False
+        return 1.0, np.ones(3)
+
+
+@pytest.mark.parametrize("frozen", "abc")
+def test_a_gradient_that_a_custom_one_makes_read_only_is_an_error_first(frozen):
+    params, grads = {name: np.ones(3) for name in "abc"}, {name: np.zeros(3) for name in "abc"}
+    rules = [("a", L2(1.0)), ("b", Returning((1.0, np.ones(3)))), ("c", Freezing(grads[frozen]))]
+    with pytest.raises(ValueError, match=f"^{frozen}: .*read-only") as raised:
+        Penalties(rules).accumulate_grad(params, grads)
+    assert not any(grad.any() for grad in grads.values())
+    assert not hasattr(raised.value, "__notes__")
 
 
 def test_a_penalty_that_nobody_asks_for_is_not_looked_at():

@@ -1,12 +1,14 @@
 """taut.Penalties of a torch model."""
 
 import copy
+import warnings
 
 import numpy as np
 import pytest
 from taut import Penalties, _core
 from taut.regularizers import L1, L2, OrthogonalRegularizer, Regularizer
 from tensors import torch
+from test_penalties import check_filled
 
 
 def make_model():
@@ -387,6 +389,17 @@ class Returning(Square):
         return self.returned
 
 
+def early(make, *terms):
+    """Returns a tensor of a kind that torch says is a prototype, or going to be removed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return make(*terms)
+
+
+def quantized(count):
+    return early(torch.quantize_per_tensor, torch.zeros(count), 1.0, 0, torch.qint8)
+
+
 RETURNED = {
     "no penalty": (None, torch.ones(3)),
     "two penalties": (torch.ones(2), torch.ones(3)),
@@ -398,7 +411,18 @@ RETURNED = {
     "an array": (1.0, np.ones(3)),
     "another device": (1.0, torch.ones(3, device="meta")),
     "no pair": torch.ones(3),
+    "a sparse penalty": (torch.zeros(1).to_sparse(), torch.ones(3)),
+    "a penalty elsewhere": (torch.zeros((), device="meta"), torch.ones(3)),
+    "a quantized penalty": (quantized(1), torch.ones(3)),
+    "a penalty of eight bits": (torch.zeros(()).to(torch.float8_e4m3fn), torch.ones(3)),
+    "a nested penalty": (early(torch.nested.nested_tensor, [torch.ones(1)]), torch.ones(3)),
+    "quantized": (1.0, quantized(3)),
+    "eight bits": (1.0, torch.ones(3).to(torch.float8_e4m3fn)),
+    "opaque bits": (1.0, torch.ones(3, dtype=torch.uint8).view(torch.bits8)),
+    "nested": (1.0, early(torch.nested.nested_tensor, [torch.ones(3)])),
 }
+if torch.backends.mkldnn.is_available():
+    RETURNED["of another layout"] = (1.0, torch.ones(3).to_mkldnn())
 
 
 @pytest.mark.parametrize("name", RETURNED)
@@ -409,6 +433,55 @@ def test_what_a_custom_one_returns_is_looked_at_before_one_is_written(name):
         penalties.accumulate_grad(params, grads)
     assert not any(grad.any() for grad in grads.values())
     assert not hasattr(raised.value, "__notes__")
+
+
+PENALTIES = {
+    "a tensor of one": torch.ones(1, 1),
+    "an integer": torch.tensor(1),
+    "with a graph": torch.ones((), requires_grad=True) * 1,
+    "NumPy's": np.ones((1, 1), np.float32),
+}
+GRADIENTS = {
+    "with a graph": torch.ones(2, 3, requires_grad=True) * 1,
+    "float64": torch.ones(2, 3, dtype=torch.float64),
+    "integers": torch.ones(2, 3, dtype=torch.int64),
+    "bools": torch.ones(2, 3, dtype=torch.bool),
+    "sparse": torch.ones(2, 3).to_sparse(),
+    "compressed": early(torch.ones(2, 3).to_sparse_csr),
+    "in blocks": early(torch.ones(2, 3).to_sparse_bsr, (1, 3)),
+}
+
+
+FILLS = torch.ones, torch.zeros
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.parametrize(
+    ("value", "slope"),
+    [
+        *((value, "integers") for value in PENALTIES),
+        *(("an integer", slope) for slope in GRADIENTS),
+    ],
+)
+def test_what_a_custom_one_may_return(value, slope, dtype):
+    params, grads = ({key: fill(2, 3, dtype=dtype) for key in "ab"} for fill in FILLS)
+    own = Returning((PENALTIES[value], GRADIENTS[slope]))
+    total = Penalties([("a", own), ("b", L2(1.0))]).accumulate_grad(params, grads)
+    assert total.shape == ()
+    assert total == 7
+    assert (grads["a"] == 1).all()
+    assert not grads["a"].requires_grad
+
+
+def test_a_custom_one_may_return_the_same_tensors_again():
+    check_filled({"a": torch.ones(3), "b": torch.full((3,), 5.0)})
+
+
+def test_a_custom_one_may_return_what_overlaps_a_gradient():
+    memory = torch.zeros(8)
+    params, grads = {"a": torch.ones(3), "b": torch.ones(3)}, {"a": memory[:3], "b": memory[3:6]}
+    Penalties([("a", L2(1.0)), ("b", Returning((1.0, memory[2:5])))]).accumulate_grad(params, grads)
+    assert memory.tolist() == [2, 2, 2, 0, 0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("regularizer", [L2(1.0), Square()])

@@ -12,7 +12,7 @@ import numpy as np
 from taut import _core
 from taut.arrays import library_of, native
 from taut.arrays.factors import read_step
-from taut.arrays.returned import check_returned, check_value
+from taut.arrays.returned import check_returned, check_slope, fresh, penalty_of
 from taut.kernels import Sides
 from taut.written import Written
 
@@ -34,7 +34,7 @@ class Group:
     def values(self) -> list[Any]:
         """Returns the penalty of each parameter."""
         pairs = zip(self.regularizers, self.arrays, strict=True)
-        return [regularizer(x) for regularizer, x in pairs]
+        return [fresh(regularizer(x)) for regularizer, x in pairs]
 
     def total(self) -> Any:
         """Returns the sum of the penalties."""
@@ -102,16 +102,18 @@ class Group:
             if regularizer._derives_accumulate_grad(x):
                 both = regularizer.value_and_grad(x, scale)
                 with for_name(name):
-                    values[name], slopes[name] = check_returned(regularizer, both, x, grad)
-                    if value:
-                        check_value(regularizer, values[name])
+                    own, slopes[name] = check_returned(regularizer, both, x, grad)
+                    values[name] = penalty_of(regularizer, own, x) if value else None
+        for name, regularizer, x, grad in terms:
+            if name in slopes:
+                with for_name(name):  # again, since code of yours has run: it may freeze a gradient
+                    check_slope(regularizer, x, grad, slopes[name])
         for name, regularizer, x, grad in terms:
             if name not in slopes:
                 written.names.append(name)
-                values[name] = regularizer.accumulate_grad(x, grad, scale)
+                own = regularizer.accumulate_grad(x, grad, scale)
                 with for_name(name):
-                    if value:
-                        check_value(regularizer, values[name])
+                    values[name] = penalty_of(regularizer, own, x) if value else None
 
         def finish() -> Any:
             total = add([values[name] for name in self.names]) if value else None
@@ -126,7 +128,7 @@ class Group:
     def value_and_grad(self, scale: float) -> tuple[Any, list[Any]]:
         """Returns the sum of the penalties, and new arrays with `scale` times their gradients."""
         pairs = zip(self.regularizers, self.arrays, strict=True)
-        both = [regularizer.value_and_grad(x, scale) for regularizer, x in pairs]
+        both = [tuple(map(fresh, regularizer.value_and_grad(x, scale))) for regularizer, x in pairs]
         return add([value for value, _ in both]), [grad for _, grad in both]
 
     def keep_gradients(self, grads: list[Any]) -> None:
@@ -150,7 +152,7 @@ class Group:
     def proximal(self, step: Any) -> list[Any]:
         """Returns the proximal step of each parameter, in new arrays."""
         pairs = zip(self.regularizers, self.arrays, strict=True)
-        return [regularizer.proximal(x, step) for regularizer, x in pairs]
+        return [fresh(regularizer.proximal(x, step)) for regularizer, x in pairs]
 
 
 class CoreGroup(Group):

@@ -71,9 +71,23 @@ class ArrayLibrary(Protocol):
     def check_slope(self, grad: Any, slope: Any) -> None:
         """Raises a TypeError or a ValueError for a gradient that `add_in_place` could not add.
 
-        It has the shape of the one that it is added to.
+        Shapes are looked at elsewhere.
         """
         return
+
+    def fresh(self, x: Any) -> Any:
+        """Returns what nobody else writes: a copy of x, if x can be written."""
+        return x
+
+    def own_penalty(self, x: Any, value: Any) -> Any:
+        """Returns a penalty of x, which is real and but one number, in memory of its own.
+
+        That is an array of this library, or the number of another's or of Python's.
+
+        Raises:
+            TypeError, ValueError, OverflowError, RuntimeError: If it has no number here.
+        """
+        return value if self.owns(type(value)) else number_within(value)
 
     def add_in_place(self, grad: Any, slope: Any) -> None:
         """Adds a gradient to another one."""
@@ -202,3 +216,8 @@ class ArrayLibrary(Protocol):
 
         Without a kernel, those are of regularizers that are no kernel's.
         """
+
+
+def number_within(value: Any) -> float:
+    """Returns the number of an array of one, of whatever library, or of what is a number."""
+    return float(value.item() if hasattr(value, "item") else value)

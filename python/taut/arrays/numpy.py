@@ -12,7 +12,7 @@ from taut import _core
 from taut.arrays import library_of
 from taut.arrays.exchanged import Exchanged
 from taut.arrays.group import CoreGroup, Group
-from taut.arrays.library import ArrayLibrary, Factors
+from taut.arrays.library import ArrayLibrary, Factors, number_within
 from taut.arrays.memory import Memory, memory_key
 from taut.kernels import Kernel, Sides
 
@@ -84,6 +84,16 @@ class NumPy(ArrayLibrary):
             )
         if not np.can_cast(slope.dtype, array.dtype, "same_kind"):
             raise TypeError(f"expected a gradient of {array.dtype}. Received: {slope.dtype}")
+        if not array.flags.writeable:
+            raise ValueError("expected a gradient that can be written. It is read-only")
+
+    def fresh(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Returns a copy."""
+        return np.array(x)
+
+    def own_penalty(self, x: Any, value: Any) -> float:
+        """Returns the number, of whatever library."""
+        return number_within(value)
 
     def add_in_place(self, grad: Any, slope: Any) -> None:
         """Adds a gradient to another one."""

@@ -36,6 +36,19 @@ from taut.arrays.torch.memory import (
     view_of,
 )
 from taut.kernels import Kernel, Sides
+from taut.kernels.checks import DTYPES
+
+# What torch adds to a tensor that has a penalty.
+_INTEGERS = ("bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
+_ADDED_DTYPES = {getattr(torch, name) for name in (*DTYPES, *_INTEGERS) if hasattr(torch, name)}
+_ADDED_LAYOUTS = {
+    torch.strided,
+    torch.sparse_coo,
+    torch.sparse_csr,
+    torch.sparse_csc,
+    torch.sparse_bsr,
+    torch.sparse_bsc,
+}
 
 
 class Torch(ArrayLibrary):
@@ -172,8 +185,11 @@ class Torch(ArrayLibrary):
         written = _written(grad, "accumulate_grad", "the gradient")
         if not isinstance(slope, Tensor):
             raise TypeError(f"expected a tensor as the gradient. Received: {type(slope).__name__}")
-        if slope.is_complex():
+        if slope.dtype not in _ADDED_DTYPES:
             raise TypeError(f"expected a gradient of {written.dtype}. Received: {slope.dtype}")
+        if slope.layout not in _ADDED_LAYOUTS or slope.is_nested:
+            kind = "a nested tensor" if slope.is_nested else f"layout={slope.layout}"
+            raise TypeError(f"expected a dense or sparse tensor as the gradient. Received: {kind}")
         if slope.device != written.device:
             raise ValueError(
                 f"expected a gradient on {written.device}, where it is added to. Received: "
@@ -185,6 +201,21 @@ class Torch(ArrayLibrary):
             raise ValueError(
                 "torch.vmap gives many gradients, and one array to add them to: map over that, too"
             )
+
+    def fresh(self, x: Tensor) -> Tensor:
+        """Returns a copy with x's graph, of a layout that torch adds to tensors of every dtype."""
+        is_added = x.layout in (torch.strided, torch.sparse_coo)
+        return x.clone() if is_added else x.to_dense()
+
+    def own_penalty(self, x: Tensor, value: Any) -> Any:
+        """Returns a copy of a tensor where x is, or on the CPU, or the number of something else."""
+        if not isinstance(value, Tensor):
+            return super().own_penalty(x, value)
+        if value.dtype not in _ADDED_DTYPES or value.layout is not torch.strided:
+            raise TypeError(f"{value.dtype}, {value.layout}")
+        if value.device not in (x.device, torch.device("cpu")):
+            raise ValueError(f"a tensor on {value.device}, and not on {x.device}")
+        return value.reshape(()).clone()
 
     def add_in_place(self, grad: Any, slope: Tensor) -> None:
         """Adds a gradient to another one, in place and without a graph."""

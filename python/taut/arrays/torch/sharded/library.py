@@ -129,6 +129,10 @@ class Sharded(Torch):
         check_gradient("the gradient", Layout(slope), grad)
         super().check_slope(local_of(grad), local_of(slope))
 
+    def own_penalty(self, x: DTensor, value: Any) -> Any:
+        """Returns a copy of a tensor, of a DTensor as a plain one, or something else's number."""
+        return super().own_penalty(x, whole_of(value))
+
     def add_in_place(self, grad: Any, slope: DTensor) -> None:
         """Adds a gradient to another one that lies as it does."""
         check_gradient("the gradient", Layout(slope), grad)
