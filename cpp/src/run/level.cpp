@@ -15,15 +15,11 @@
 namespace taut {
 namespace {
 
-struct Level {
-  std::string_view name;
-  const Kernels* kernels;
-  bool (*is_available)();
-};
-
 #if defined(__x86_64__)
 // What the processor has is asked of it directly: __builtin_cpu_supports does not know all of it on
-// every compiler, and needs a library that clang-cl does not link.
+// every compiler, and needs a library that clang-cl does not link. Under a hypervisor each question
+// leaves the guest, so whoever looks at several levels asks once. A static variable of a function
+// would have a lock, which may be held by a thread that a forked child does not have.
 struct Features {
   unsigned leaf_1_ecx = 0;
   unsigned leaf_7_ebx = 0;
@@ -47,44 +43,48 @@ struct Features {
   static constexpr unsigned kYmm = 0x6, kZmm = 0xe6;
 };
 
-// Asked once: under a hypervisor each question leaves the guest.
-const Features& features() {
-  static const Features found;
-  return found;
-}
-
 bool has_bits(unsigned word, unsigned bits) { return (word & bits) == bits; }
 
-bool has_v2() {
+bool has_v2(const Features& features) {
   constexpr unsigned kSsse3 = 1u << 9, kSse41 = 1u << 19, kSse42 = 1u << 20, kPopcnt = 1u << 23;
-  return has_bits(features().leaf_1_ecx, kSsse3 | kSse41 | kSse42 | kPopcnt);
+  return has_bits(features.leaf_1_ecx, kSsse3 | kSse41 | kSse42 | kPopcnt);
 }
 
-bool has_v3() {
+bool has_v3(const Features& features) {
   constexpr unsigned kFma = 1u << 12, kMovbe = 1u << 22, kAvx = 1u << 28, kF16c = 1u << 29;
   constexpr unsigned kBmi = 1u << 3, kAvx2 = 1u << 5, kBmi2 = 1u << 8;
   constexpr unsigned kLzcnt = 1u << 5;
-  return has_v2() && has_bits(features().leaf_1_ecx, kFma | kMovbe | kAvx | kF16c) &&
-         has_bits(features().leaf_7_ebx, kBmi | kAvx2 | kBmi2) &&
-         has_bits(features().extended_ecx, kLzcnt) &&
-         has_bits(features().saved_registers, Features::kYmm);
+  return has_v2(features) && has_bits(features.leaf_1_ecx, kFma | kMovbe | kAvx | kF16c) &&
+         has_bits(features.leaf_7_ebx, kBmi | kAvx2 | kBmi2) &&
+         has_bits(features.extended_ecx, kLzcnt) &&
+         has_bits(features.saved_registers, Features::kYmm);
 }
 
-bool has_v4() {
+bool has_v4(const Features& features) {
   constexpr unsigned kFoundation = 1u << 16, kDq = 1u << 17, kCd = 1u << 28, kBw = 1u << 30;
   constexpr unsigned kVl = 1u << 31;
-  return has_v3() && has_bits(features().leaf_7_ebx, kFoundation | kDq | kCd | kBw | kVl) &&
-         has_bits(features().saved_registers, Features::kZmm);
+  return has_v3(features) && has_bits(features.leaf_7_ebx, kFoundation | kDq | kCd | kBw | kVl) &&
+         has_bits(features.saved_registers, Features::kZmm);
 }
+#elif defined(__aarch64__)
+struct Features {};
+#endif
+
+struct Level {
+  std::string_view name;
+  const Kernels* kernels;
+  bool (*is_available)(const Features& features);
+};
 
 constexpr Level kLevels[] = {
+#if defined(__x86_64__)
     {"x86-64-v2", &x86_64_v2::kernels, has_v2},
     {"x86-64-v3", &x86_64_v3::kernels, has_v3},
     {"x86-64-v4", &x86_64_v4::kernels, has_v4},
-};
 #elif defined(__aarch64__)
-constexpr Level kLevels[] = {{"neon", &neon::kernels, [] { return true; }}};
+    {"neon", &neon::kernels, [](const Features&) { return true; }},
 #endif
+};
 
 std::string names_of_levels() {
   std::string names;
@@ -108,15 +108,17 @@ const Level* choose_level() {
   if (const char* cap = std::getenv("TAUT_SIMD"); cap != nullptr && *cap != '\0') {
     highest = find_level(cap, "the environment variable TAUT_SIMD: ");
   }
+  const Features features{};
   const Level* best = nullptr;
   for (const Level* level = kLevels; level <= highest; ++level) {
-    if (level->is_available()) best = level;
+    if (level->is_available(features)) best = level;
   }
   if (best != nullptr) return best;
   throw std::runtime_error("taut needs a processor with x86-64-v2 (SSE4.2), or 64-bit Arm");
 }
 
-std::atomic<const Level*> active{nullptr};
+// Two threads may choose at once, and choose the same.
+constinit std::atomic<const Level*> active{nullptr};
 
 const Level& active_level() {
   const Level* level = active.load(std::memory_order_acquire);
@@ -134,16 +136,17 @@ const Kernels& active_kernels() { return *active_level().kernels; }
 std::string_view level() { return active_level().name; }
 
 std::vector<std::string_view> available_levels() {
+  const Features features{};
   std::vector<std::string_view> names;
   for (const Level& level : kLevels) {
-    if (level.is_available()) names.emplace_back(level.name);
+    if (level.is_available(features)) names.emplace_back(level.name);
   }
   return names;
 }
 
 void set_level(std::string_view name) {
   const Level* level = find_level(name);
-  if (!level->is_available()) {
+  if (!level->is_available(Features())) {
     throw InvalidArgument("this processor does not have " + std::string(name));
   }
   active = level;
