@@ -313,6 +313,18 @@ TEST_CASE("extents of any size are told at once where the stride is 0") {
   CHECK(effort.bytes == 0);
 }
 
+TEST_CASE("elements of no bytes overlap nothing") {
+  CountedEffort effort;
+  const Array some{0, 4, {6}, {4}};
+  for (const Array& nothing :
+       {Array{8, 0, {2}, {4}}, Array{8, 0, {2, 3}, {4, 0}}, Array{8, 0, {}, {}}}) {
+    INFO(nothing);
+    CHECK(!taut::overlaps_itself(nothing.strided(), effort));
+    CHECK(!taut::overlap(nothing.strided(), some.strided(), effort));
+    CHECK(!taut::overlap(nothing.strided(), nothing.strided(), effort));
+  }
+}
+
 TEST_CASE("arrays that no memory can hold are refused") {
   constexpr std::ptrdiff_t kFar = std::numeric_limits<std::ptrdiff_t>::max();
   constexpr std::ptrdiff_t kLeast = std::numeric_limits<std::ptrdiff_t>::min();

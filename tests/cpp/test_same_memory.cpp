@@ -69,6 +69,8 @@ TEST_CASE("memory that is shared in part, or has elements more often, is not the
   CHECK(!is_same({0, 4, {2, 2}, {16, 4}}, {0, 4, {2, 2}, {12, 8}}));
   const Array none{0, 4, {3, 0}, {4, 4}};
   CHECK(!is_same(none, none));
+  const Array nothing{0, 0, {3}, {4}};  // elements of no bytes
+  CHECK(!is_same(nothing, nothing));
   constexpr std::size_t kMany = std::size_t{1} << 62;
   CHECK(is_same({0, 4, {kMany, 2}, {0, 4}}, {0, 4, {2, kMany / 2, 2}, {4, 0, 0}}));
   const Array too_many{0, 4, {kMany, kMany}, {0, 0}};

@@ -84,7 +84,8 @@ TAUT_API void check_accumulate_grad(std::span<const GradientTerm> terms, double 
 TAUT_API double value_and_grad(std::span<const GradientTerm> terms, double scale = 1.0,
                                std::span<double> values = {}, Workspace* workspace = nullptr);
 
-// Elements of any kind in memory, which are read, or read and written. Strides are in bytes.
+// Elements of any kind in memory, which are read, or read and written. Strides are in bytes. Where
+// elements have no bytes, there is nothing to read or write.
 struct Memory {
   const void* data;
   std::size_t element_size;
@@ -101,8 +102,8 @@ TAUT_API void check_apart(std::span<const Memory> arrays);
 // What tells the elements of an array from all others: the numbers are equal for two arrays exactly
 // if both have elements of one size at the same places in memory, each as often in the one as in
 // the other, whatever their order, shape and direction. So a weight and its transpose have the same
-// ones; by this rule a batch counts tied weights once. None for an array without elements. Strides
-// are in bytes. Throws InvalidArgument for spans of different lengths, more than kMaxRank axes, a
+// ones; by this rule a batch counts tied weights once. None for an array without elements, or with
+// elements of no bytes. Strides are in bytes. Throws InvalidArgument for spans of different lengths, more than kMaxRank axes, a
 // negative extent, and what reaches beyond memory.
 TAUT_API std::vector<std::uint64_t> memory_key(const void* data, std::size_t element_size,
                                                std::span<const std::ptrdiff_t> shape,

@@ -24,7 +24,7 @@ namespace {
 struct Places {
   ByteRange range;
   std::size_t element_size;
-  std::uint64_t times;  // that each element comes by axes with stride 0; 0: none or too many
+  std::uint64_t times;  // that each element comes by axes with stride 0; 0: empty or too many
   std::span<const std::uint64_t> above;
   std::span<const std::uint64_t> below;
 };
@@ -36,7 +36,7 @@ std::uint64_t magnitude(std::ptrdiff_t stride) {
 
 // `room` has two numbers for each axis.
 Places places_of(const Strided& array, std::span<std::uint64_t> room) {
-  Places places{range_of(array), array.element_size, 1, {}, {}};
+  Places places{range_of(array), array.element_size, array.is_empty() ? 0u : 1u, {}, {}};
   const auto above = room.first(room.size() / 2);
   const auto below = room.last(room.size() / 2);
   std::size_t count = 0;

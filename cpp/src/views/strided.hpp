@@ -12,12 +12,13 @@ namespace taut {
 // The elements of an array: (i0, i1, ...) begins at origin + sum(i_k * strides[k]).
 struct Strided {
   const std::byte* origin;
-  std::size_t element_size;                 // bytes
-  std::span<const std::size_t> extents;     // at most kMaxRank; with a 0, there are no elements
+  std::size_t element_size;                 // bytes; with 0, there are no elements in memory
+  std::span<const std::size_t> extents;     // at most kMaxRank; with a 0, there are none either
   std::span<const std::ptrdiff_t> strides;  // bytes, of any sign, in any order, 0 too
 
   bool is_empty() const {
-    return std::find(extents.begin(), extents.end(), std::size_t{0}) != extents.end();
+    return element_size == 0 ||
+           std::find(extents.begin(), extents.end(), std::size_t{0}) != extents.end();
   }
 };
 
