@@ -240,6 +240,15 @@ TEST_CASE("what is overwritten for a term that adds nothing is overwritten with 
   for (std::size_t i = 0; i < 20; ++i) CHECK(std::abs(row.g(3)[i]) == 1);
 }
 
+// A weight that has come before is not added to its gradient, which has to fit all the same.
+TEST_CASE("a gradient that does not count may be the first one, or any that fits") {
+  Row row;
+  row.terms[3].x = row.terms[0].x;
+  check_counted(row, {0, 1, 2, 4});
+  row.terms[3].gradient = row.terms[0].gradient;
+  check_counted(row, {0, 1, 2, 4});
+}
+
 // Puts `wrong` in the place of the fourth term, for which that or another one is blamed.
 void check_refused(Row& row, const GradientTerm& wrong, std::size_t term = 3) {
   row.terms[3] = wrong;
@@ -284,6 +293,19 @@ TEST_CASE("a mistake in one term names it, and nothing is written") {
                   std::max<std::size_t>(3, other));
     check_refused(row, {taut::L1{1}, {row.x(3), 1}, {row.x(other) + 19, 1}});
   }
+}
+
+TEST_CASE("a mistake in a term that does not count is one all the same") {
+  Row row;
+  const View x = matrix(row.x(0));
+  const View g = matrix(row.g(3));
+  std::vector<float> floats(20);
+  check_refused(row, {taut::L1{-1}, x, g});
+  check_refused(row, {taut::L1{1}, x, matrix(row.g(3), 5, 4)});
+  check_refused(row, {taut::L1{1}, x, matrix(floats.data())});
+  check_refused(row, {taut::L1{1}, x, View::matrix(row.g(3), 4, 5, 1)});  // overlaps itself
+  check_refused(row, {taut::L1{1}, x, x});
+  check_refused(row, {taut::L1{1}, x, g, x, taut::ConstView(g)});
 }
 
 TEST_CASE("a batch of another size than its values, and wrong steps, are refused") {
@@ -344,6 +366,11 @@ TEST_CASE("what is written overlaps neither itself nor what is read beside it") 
   CHECK(blamed_of(Arrays{at(0, dense, false), at(24, dotted, true)}) == 1);
   const std::array<std::ptrdiff_t, 2> empty{0, 3};
   CHECK(blamed_of(Arrays{at(0, dense, true), {memory.data(), 4, empty, dense, true}}) == 2);
+  const std::array<std::ptrdiff_t, 2> many{24, 1};  // elements that would reach one another
+  const taut::Memory nothing{memory.data(), 0, many, dense, true};
+  CHECK(blamed_of(Arrays{nothing, at(0, dense, true), nothing}) == 3);
+  CHECK(taut::memory_key(memory.data(), 0, shape, dense).empty());
+  CHECK(taut::memory_key(memory.data(), 0, {}, {}).empty());
   const std::array<std::ptrdiff_t, 1> fewer{4};
   CHECK(blamed_of(Arrays{{memory.data(), 4, shape, fewer, false}}) == 0);
   const std::array<std::ptrdiff_t, 2> negative{2, -1};

@@ -136,7 +136,7 @@ Checked check(std::span<const AnyTerm> terms, Task task, double scale, const Cal
   for (std::size_t term = 0; term < terms.size(); ++term) {
     check_term(term, [&] {
       check_penalty(terms[term].regularizer, problems[term], terms[term].x);
-      if (counted[term] || task == Task::kOverwrite) check_written(problems[term], call);
+      check_written(problems[term], call);  // whether it counts or not
     });
   }
   if (!are_apart && task != Task::kValue) check_apart(uses_of(problems, counted, call), effort);
