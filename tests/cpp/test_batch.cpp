@@ -308,6 +308,51 @@ TEST_CASE("a mistake in a term that does not count is one all the same") {
   check_refused(row, {taut::L1{1}, x, g, x, taut::ConstView(g)});
 }
 
+TEST_CASE("values that overlap a tensor, or what belongs to it, are refused") {
+  Row row;
+  std::vector<double> sides = random_numbers<double>(40);
+  row.terms[2] = {taut::L1{1}, matrix(row.x(2)), matrix(row.g(2)), matrix(sides.data()),
+                  matrix(sides.data() + 20)};
+  row.terms[4].x = row.terms[0].x;  // which does not count
+  const std::vector<double> before = row.memory;
+  const std::vector<double> sides_before = sides;
+  const auto blamed_of = [](auto call) {
+    try {
+      call();
+    } catch (const taut::InvalidTerm& error) {
+      return error.term();
+    }
+    return std::size_t{5};
+  };
+  struct Place {
+    double* values;
+    std::size_t blamed;
+    bool is_read;  // by taut::value, too
+  };
+  for (const auto& [values, blamed, is_read] :
+       {Place{row.x(1) + 15, 1, true}, Place{row.x(3) + 18, 3, true}, Place{row.g(3), 3, false},
+        Place{row.g(4), 4, false}, Place{sides.data() + 3, 2, true},
+        Place{sides.data() + 35, 2, true}}) {
+    INFO("term " << blamed);
+    const std::span<double> written(values, 5);
+    CHECK(blamed_of([&] { taut::accumulate_grad(row.terms, 1, written); }) == blamed);
+    CHECK(blamed_of([&] { taut::value_and_grad(row.terms, 1, written); }) == blamed);
+    std::vector<taut::Term> terms = without_gradients(row.terms);
+    terms[2].reference = row.terms[2].reference;
+    terms[2].importance = row.terms[2].importance;
+    if (is_read) CHECK(blamed_of([&] { taut::value(terms, written); }) == blamed);
+    CHECK(row.memory == before);
+    CHECK(sides == sides_before);
+  }
+  // They may lie between the elements of others.
+  std::vector<double> spread(5 * 20);
+  row.terms[4].x = View::matrix(spread.data(), 4, 5, 25, 5);
+  const auto between = std::span<double>(spread).subspan(26, 4);
+  CHECK(blamed_of([&] {
+          taut::accumulate_grad(std::span<const GradientTerm>(row.terms).last(4), 1, between);
+        }) == 5);
+}
+
 TEST_CASE("a batch of another size than its values, and wrong steps, are refused") {
   Row row;
   const std::vector<double> before = row.memory;

@@ -309,6 +309,26 @@ TEST_CASE("what does not suit a share is refused before anything is written") {
         "The gradient must have the shape of the input. Received: shapes (4, 6) and (3, 6)");
   CHECK(refused_slopes({3, 6}, rows(x, 3), 2) ==
         "The gradient must not overlap the input: they share memory");
+  const auto refused_signs = [&](const void* first_word, double* first_measure) {
+    return message_of([&] {
+      taut::value_and_signs(
+          OrthogonalRegularizer{}, view, {0, 2},
+          {static_cast<std::byte*>(const_cast<void*>(first_word)), first_measure});
+    });
+  };
+  const std::vector<double> x_before = x;
+  const std::string overlaps_input = "The signs must not overlap the input: they share memory";
+  CHECK(refused_signs(&x[59], measures.data()) == overlaps_input);
+  CHECK(refused_signs(bytes, &x[59]) == overlaps_input);
+  const std::size_t last = words.size() - 1;
+  CHECK(refused_signs(bytes, reinterpret_cast<double*>(&words[last])) ==
+        "The words and the measures of signs must not overlap: they share memory");
+  CHECK(x == x_before);
+  const std::string overlaps_signs = "The gradient must not overlap the signs: they share memory";
+  CHECK(refused_slopes({3, 6}, View::matrix(measures.data() + 22, 3, 6, std::ptrdiff_t{6}), 2) ==
+        overlaps_signs);
+  CHECK(refused_slopes({3, 6}, View::matrix(reinterpret_cast<double*>(words.data()), 3, 6, 6), 2) ==
+        overlaps_signs);
   CHECK(words == Words(words.size(), 5));
   CHECK(measures == std::vector<double>(measures.size(), 5));
   CHECK(gradient == std::vector<double>(60, 7.0));

@@ -66,7 +66,8 @@ struct ProxTerm {
 };
 
 // The sum of all penalties. `values`, unless empty, has as many elements as there are terms and
-// receives the penalty of each, 0 for one that was left out.
+// receives the penalty of each, 0 for one that was left out. A term one of whose views overlaps it
+// is an InvalidTerm.
 TAUT_API double value(std::span<const Term> terms, std::span<double> values = {},
                       Workspace* workspace = nullptr);
 
@@ -103,8 +104,8 @@ TAUT_API void check_apart(std::span<const Memory> arrays);
 // if both have elements of one size at the same places in memory, each as often in the one as in
 // the other, whatever their order, shape and direction. So a weight and its transpose have the same
 // ones; by this rule a batch counts tied weights once. None for an array without elements, or with
-// elements of no bytes. Strides are in bytes. Throws InvalidArgument for spans of different lengths, more than kMaxRank axes, a
-// negative extent, and what reaches beyond memory.
+// elements of no bytes. Strides are in bytes. Throws InvalidArgument for spans of different
+// lengths, more than kMaxRank axes, a negative extent, and what reaches beyond memory.
 TAUT_API std::vector<std::uint64_t> memory_key(const void* data, std::size_t element_size,
                                                std::span<const std::ptrdiff_t> shape,
                                                std::span<const std::ptrdiff_t> strides);

@@ -38,7 +38,8 @@ struct PairShare {
 };
 
 // What a share says, in words of 8 bytes and in numbers of each vector. What they mean is the
-// library's own matter; they are undefined where the value is NaN.
+// library's own matter; they are undefined where the value is NaN. They overlap neither one another
+// nor x.
 struct PairSigns {
   std::byte* words;  // rows of words, one for each vector: see pair_words
   double* measures;  // rows of kPairMeasures; every share has the same, so that none are sent
@@ -62,14 +63,14 @@ TAUT_API std::size_t pair_words(std::size_t vectors, std::size_t shares, DType d
 TAUT_API double value(const OrthogonalRegularizer& regularizer, const ConstView& x, PairShare share,
                       Workspace* workspace = nullptr);
 
-// The same, and overwrites `signs`.
+// The same, and overwrites `signs`. Throws InvalidArgument where these overlap what they must not.
 TAUT_API double value_and_signs(const OrthogonalRegularizer& regularizer, const ConstView& x,
                                 PairShare share, const PairSigns& signs,
                                 Workspace* workspace = nullptr);
 
 // gradient = scale * d(penalty)/d(the range's vectors). `gradient` has the shape of that slice of
-// x, and else what penalty.hpp asks for: it overlaps no part of x. Throws InvalidArgument for a
-// range that is not one of x's vectors.
+// x, and else what penalty.hpp asks for: it overlaps no part of x, nor of the signs. Throws
+// InvalidArgument for a range that is not one of x's vectors.
 TAUT_API void grad_from_signs(const OrthogonalRegularizer& regularizer, const ConstView& x,
                               VectorRange range, const ReceivedSigns& signs, const View& gradient,
                               double scale = 1.0, Workspace* workspace = nullptr);

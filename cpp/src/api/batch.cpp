@@ -67,10 +67,10 @@ std::span<const bool> find_counted(std::span<const Problem> problems, const Call
   return counted;
 }
 
-// What the terms that count read and write, and what is overwritten of the others.
+// What the terms that count read and write, what is overwritten of the others, and the values.
 std::span<const Use> uses_of(std::span<const Problem> problems, std::span<const bool> counted,
-                             const Call& call) {
-  const auto uses = call.arena().take<Use>(4 * problems.size());
+                             const Bytes& values, const Call& call) {
+  const auto uses = call.arena().take<Use>(4 * problems.size() + 1);
   std::size_t count = 0;
   for (std::size_t term = 0; term < problems.size(); ++term) {
     const Task task = problems[term].task;
@@ -84,7 +84,24 @@ std::span<const Use> uses_of(std::span<const Problem> problems, std::span<const 
       if (layout.has(side) && counted[term]) uses[count++] = {layout.strided(side), term, false};
     }
   }
+  uses[count++] = {values.strided(), problems.size(), true};
   return uses.first(count);
+}
+
+// The values are written over no array of a term, whether it counts or not.
+void check_values_apart(const Bytes& values, std::span<const Problem> problems, Effort& effort) {
+  for (std::size_t term = 0; term < problems.size(); ++term) {
+    const Layout& layout = problems[term].layout;
+    if (layout.size == 0) continue;
+    check_term(term, [&] {
+      for (const std::size_t side : {std::size_t{0}, std::size_t{1}, kReference, kImportance}) {
+        if (!layout.has(side) || !overlap(values.strided(), layout.strided(side), effort)) continue;
+        throw InvalidArgument(
+            "The values must not overlap a tensor, nor its gradient, reference "
+            "or importance: they share memory");
+      }
+    });
+  }
 }
 
 // No term writes what another one reads or writes.
@@ -121,7 +138,8 @@ struct Checked {
 
 // Whatever can be refused, is refused here.
 template <typename AnyTerm>
-Checked check(std::span<const AnyTerm> terms, Task task, double scale, const Call& call) {
+Checked check(std::span<const AnyTerm> terms, Task task, double scale,
+              std::span<const double> values, const Call& call) {
   const auto problems = call.arena().take<Problem>(terms.size());
   for (std::size_t term = 0; term < terms.size(); ++term) {
     const AnyTerm& of = terms[term];
@@ -129,9 +147,10 @@ Checked check(std::span<const AnyTerm> terms, Task task, double scale, const Cal
     problems[term] = make_problem(task, scale, of.x, written_of(of), sides, call);
   }
   CallEffort effort(call);
+  const Bytes written{values.data(), values.size_bytes()};
   // Most tensors are apart: one look at their ranges tells.
   std::span<const bool> counted = all_of(terms.size(), call);
-  const bool are_apart = are_ranges_apart(uses_of(problems, counted, call), effort);
+  const bool are_apart = are_ranges_apart(uses_of(problems, counted, written, call), effort);
   if (!are_apart) counted = find_counted(problems, call, effort);
   for (std::size_t term = 0; term < terms.size(); ++term) {
     check_term(term, [&] {
@@ -139,7 +158,10 @@ Checked check(std::span<const AnyTerm> terms, Task task, double scale, const Cal
       check_written(problems[term], call);  // whether it counts or not
     });
   }
-  if (!are_apart && task != Task::kValue) check_apart(uses_of(problems, counted, call), effort);
+  if (!are_apart) check_values_apart(written, problems, effort);
+  if (!are_apart && task != Task::kValue) {
+    check_apart(uses_of(problems, counted, written, call), effort);
+  }
   return {problems, counted};
 }
 
@@ -148,9 +170,11 @@ double run(std::span<const AnyTerm> terms, Task task, double scale, std::span<do
            Workspace* workspace) {
   const Call call(workspace);
   Arena& arena = call.arena();
+  if (!values.empty() && values.size() != terms.size()) {
+    throw InvalidArgument("There must be as many values as terms");
+  }
+  const auto [problems, counted] = check(terms, task, scale, values, call);
   if (values.empty()) values = arena.take<double>(terms.size());
-  if (values.size() != terms.size()) throw InvalidArgument("There must be as many values as terms");
-  const auto [problems, counted] = check(terms, task, scale, call);
 
   return call_isolated(
       [&, &problems = problems, &counted = counted](const DefaultFloatEnvironment& environment) {
@@ -187,7 +211,7 @@ double value_and_grad(std::span<const GradientTerm> terms, double scale, std::sp
 
 void check_accumulate_grad(std::span<const GradientTerm> terms, double scale) {
   const Call call(nullptr);
-  check(terms, Task::kAccumulate, scale, call);
+  check(terms, Task::kAccumulate, scale, {}, call);
 }
 
 void prox(std::span<const ProxTerm> terms, double step, Workspace* workspace) {
@@ -198,7 +222,7 @@ void prox(std::span<const ProxTerm> terms, double step, Workspace* workspace) {
 void check_prox(std::span<const ProxTerm> terms, double step) {
   check_step(step);
   const Call call(nullptr);
-  check(terms, Task::kProx, step, call);
+  check(terms, Task::kProx, step, {}, call);
 }
 
 void check_apart(std::span<const Memory> arrays) {

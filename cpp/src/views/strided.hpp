@@ -22,6 +22,19 @@ struct Strided {
   }
 };
 
+// Bytes one after the other, as an array. It is used no longer than this lives.
+struct Bytes {
+  const void* begin;
+  std::size_t size;
+
+  Strided strided() const {
+    return {static_cast<const std::byte*>(begin), 1, {&size, 1}, {&kStride, 1}};
+  }
+
+ private:
+  static constexpr std::ptrdiff_t kStride = 1;
+};
+
 // The bytes from an array's first element in memory to its last; empty where it has none.
 struct ByteRange {
   const std::byte* begin;
