@@ -78,6 +78,19 @@ const View* described(py::handle object) {
   return Py_TYPE(object.ptr()) == view_class ? &object.cast<const View&>() : nullptr;
 }
 
+template <typename AnyView>
+bool is_as_seen(const AnyView& view, const py::array& array, const char* what) {
+  const auto rank = static_cast<std::size_t>(array.ndim());
+  if (array.data() != view.data() || rank != view.rank()) return false;
+  const py::ssize_t* const extents = array.shape();
+  const py::ssize_t* const strides = array.strides();
+  for (std::size_t axis = 0; axis < rank; ++axis) {
+    if (static_cast<std::size_t>(extents[axis]) != view.extent(axis)) return false;
+    if (strides[axis] != view.stride(axis)) return false;
+  }
+  return dtype_of(array, what) == view.dtype();
+}
+
 std::span<const std::ptrdiff_t> span_of(const py::ssize_t* numbers, py::ssize_t count) {
   return {numbers, static_cast<std::size_t>(count)};
 }
@@ -108,6 +121,17 @@ View write_view(py::handle object, const char* what) {
   }
   return View(array.mutable_data(), dtype, span_of(array.shape(), array.ndim()),
               span_of(array.strides(), array.ndim()));
+}
+
+bool is_as_read(const ConstView& view, py::handle object) {
+  if (described(object) != nullptr) return true;  // it does not change
+  return is_as_seen(view, py::reinterpret_borrow<py::array>(object), "an array");
+}
+
+bool is_as_written(const View& view, py::handle object, const char* what) {
+  if (described(object) != nullptr) return true;
+  const auto array = py::reinterpret_borrow<py::array>(object);
+  return array.writeable() && is_as_seen(view, array, what);
 }
 
 }  // namespace taut::bindings

@@ -20,6 +20,12 @@ ConstView read_view(pybind11::handle array);
 // Raises a ValueError for an array that is read-only. `what` names it in messages: "a gradient".
 View write_view(pybind11::handle array, const char* what);
 
+// Whether read_view, or write_view, would give the same view again, of what gave this one: a NumPy
+// array may be changed in place to another shape, dtype or memory, or be made read-only. It takes
+// some nanoseconds. Both raise a TypeError for what has become of another kind than taut's dtypes.
+bool is_as_read(const ConstView& view, pybind11::handle array);
+bool is_as_written(const View& view, pybind11::handle array, const char* what);
+
 }  // namespace taut::bindings
 
 #endif  // TAUT_BINDINGS_ARRAYS_HPP_

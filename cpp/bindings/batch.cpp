@@ -76,6 +76,10 @@ class SideList {
     if (!is_there() || py::handle(arrays_[i]).is_none()) return std::nullopt;
     return read_view(arrays_[i]);
   }
+  // Whether that would be the same view again.
+  bool is_as_read(const std::optional<ConstView>& view, std::size_t i) const {
+    return !view || bindings::is_as_read(*view, arrays_[i]);
+  }
 
  private:
   py::list arrays_;
@@ -240,7 +244,8 @@ void check_arrays_apart(const py::list& names, const py::list& memories,
   call_batch(names, elements, [&] { check_apart(arrays); });
 }
 
-// Arrays and gradients that are looked up once, and kept alive: a call reads the factors alone.
+// Arrays and gradients that are looked up once, and kept alive: a call reads the factors, and sees
+// that the arrays are where they were, as they were. It looks up again what is not.
 class BoundBatch {
  public:
   BoundBatch(py::list names, const py::list& indices, py::list arrays, py::list grads,
@@ -252,10 +257,7 @@ class BoundBatch {
     check_as_many(names_, indices, {arrays_, grads_}, sides_);
     for (std::size_t i = 0; i < names_.size(); ++i) {
       indices_.push_back(py::cast<std::size_t>(indices[i]));
-      for_name(names_, i, [&] {
-        terms_.push_back({L2{}, read_view(arrays_[i]), write_view(grads_[i], "a gradient"),
-                          sides_.references[i], sides_.importances[i]});
-      });
+      for_name(names_, i, [&] { terms_.push_back(look_up(i)); });
     }
   }
 
@@ -267,13 +269,16 @@ class BoundBatch {
   double accumulate_grad(const py::list& regularizers, double scale) const {
     const std::vector<Kind> kinds = kinds_of(regularizers);
     // The last call's, unless another thread has it: terms are large, and a copy takes longer than
-    // to set the regularizers of one.
+    // to set the regularizers of one, and to see that its views are right.
     std::unique_ptr<std::vector<GradientTerm>> own(spare_.exchange(nullptr));
     if (own == nullptr) own = std::make_unique<std::vector<GradientTerm>>(terms_);
     std::vector<GradientTerm>& terms = *own;
     std::size_t work = 0;
     for (std::size_t i = 0; i < terms.size(); ++i) {
       const Kind& kind = kinds.at(indices_[i]);
+      for_name(names_, i, [&] {
+        if (!is_as_it_was(terms[i], i)) terms[i] = look_up(i);
+      });
       terms[i].regularizer = kind.regularizer;
       work += kind.work * terms[i].x.size();
     }
@@ -284,6 +289,18 @@ class BoundBatch {
   }
 
  private:
+  static constexpr const char* kGradient = "a gradient";
+
+  GradientTerm look_up(std::size_t i) const {
+    return {L2{}, read_view(arrays_[i]), write_view(grads_[i], kGradient), sides_.references[i],
+            sides_.importances[i]};
+  }
+  bool is_as_it_was(const GradientTerm& term, std::size_t i) const {
+    return is_as_read(term.x, arrays_[i]) && is_as_written(term.gradient, grads_[i], kGradient) &&
+           sides_.references.is_as_read(term.reference, i) &&
+           sides_.importances.is_as_read(term.importance, i);
+  }
+
   py::list names_;
   py::list arrays_;
   py::list grads_;

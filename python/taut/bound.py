@@ -81,7 +81,9 @@ class BoundPenalties:
     def keep_gradients(self, grads: Parameters) -> None:
         """Makes `accumulate_grad` add to `grads` by default.
 
-        NumPy's arrays are looked up now, so a call that the core computes alone looks up nothing.
+        NumPy's arrays are looked up now, so a call that the core computes alone only sees whether
+        they are as they were. What was changed in place, in shape, dtype or memory or to be
+        read-only, it looks up again.
         """
         self._grads = grads
         groups = self._shares.groups

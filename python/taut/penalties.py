@@ -230,7 +230,8 @@ class Penalties:
         Args:
             params: As in a call.
             grads: The gradients that `accumulate_grad` adds to by default. NumPy arrays are looked
-                up once, as the parameters are; that is the fastest way.
+                up once, as the parameters are; that is the fastest way. One that was reshaped or
+                made read-only in place since is seen as it is then.
             group: A process group of torch.distributed whose ranks have different parameters, such
                 as the stages of a pipeline. The bound penalties then return the sum over all of
                 its ranks, as a tensor. Gradients and `breakdown` are each rank's own. A DTensor

@@ -134,6 +134,30 @@ def test_the_same_memory_counts_once():
         assert not grads["head"].any()
 
 
+@pytest.mark.parametrize("wrong", ["shape", "dtype", "read-only", "itself", "x", "none"])
+@pytest.mark.parametrize("kind", ["array", "view", "transposed"])
+def test_the_gradient_of_a_tied_weight_has_to_fit_though_it_does_not_count(kind, wrong):
+    x, grad = np.ones((3, 3)), np.zeros((3, 3))
+    tied = {"array": x, "view": x[:], "transposed": x.T}[kind]
+    others = {
+        "shape": np.zeros(9),
+        "dtype": np.zeros((3, 3), np.float32),
+        "read-only": np.broadcast_to(np.zeros(3), (3, 3)),
+        "itself": np.lib.stride_tricks.as_strided(np.zeros(9), (3, 3), (8, 8)),
+        "x": x,
+    }
+    penalties = Penalties([("*", L2(1.0))])
+    params, right = {"a": x, "b": tied}, {"a": grad, "b": np.zeros((3, 3))}
+    if wrong == "none":
+        assert penalties.accumulate_grad(params, right) == 9
+        assert penalties.accumulate_grad(params, {"a": grad, "b": grad}) == 9
+        assert (grad == 4).all() and not right["b"].any()
+        return
+    with pytest.raises(ValueError, match="^b: "):
+        penalties.accumulate_grad(params, right | {"b": others[wrong]})
+    assert not grad.any() and (x == 1).all()
+
+
 def test_factors_are_read_at_each_call():
     regularizer, params = L2(1.0), {"w": np.ones(3)}
     bound = Penalties([("w", regularizer)]).bind(params)
@@ -202,6 +226,50 @@ def test_bound_gradients_that_do_not_fit_are_errors_before_anything_is_written()
     with pytest.raises(ValueError, match="b: "):
         bound.accumulate_grad()
     np.testing.assert_array_equal(grads["a"], 0)
+
+
+def test_bound_gradients_that_were_made_read_only_are_not_written():
+    params, grads = {"a": np.ones(3), "b": np.ones(3)}, {"a": np.zeros(3), "b": np.zeros(3)}
+    bound = Penalties([("*", L2(1.0))]).bind(params, grads)
+    assert bound.accumulate_grad() == 6
+    grads["b"].setflags(write=False)
+    with pytest.raises(ValueError, match=r"^b: .*read-only"):
+        bound.accumulate_grad()
+    assert grads["a"].tolist() == grads["b"].tolist() == [2, 2, 2]
+    grads["b"].setflags(write=True)
+    assert bound.accumulate_grad() == 6
+    assert grads["a"].tolist() == grads["b"].tolist() == [4, 4, 4]
+
+
+def test_bound_gradients_follow_arrays_that_change_in_place():
+    x, grad, penalty = random_array((4, 6), "float64"), np.zeros((4, 6)), OrthogonalRegularizer(1.0)
+    bound = Penalties([("w", penalty)]).bind({"w": x}, {"w": grad})
+    before = bound.accumulate_grad()
+    x.shape = (6, 4)
+    with pytest.raises(ValueError, match=r"^w: .*shape"):
+        bound.accumulate_grad()
+    grad.shape = (6, 4)
+    grad[:] = 0
+    assert bound.accumulate_grad() == bound() == penalty(x) != before
+    np.testing.assert_array_equal(grad, penalty.value_and_grad(x)[1])
+    x.dtype = np.int64
+    with pytest.raises(TypeError, match=r"^w: .*int64"):
+        bound.accumulate_grad()
+    x.dtype = np.float64
+    grad.dtype = np.complex128
+    with pytest.raises(TypeError, match=r"^w: expected a gradient .*complex128"):
+        bound.accumulate_grad()
+
+
+def test_bound_gradients_follow_arrays_to_other_memory():
+    x, grad, reference = (np.full(100_000, number) for number in (1.0, 0.0, 0.0))
+    penalties = Penalties([("w", L1(1.0))], reference={"w": reference})
+    bound = penalties.bind({"w": x}, {"w": grad})
+    assert bound.accumulate_grad() == 100_000
+    for array in (x, grad, reference):
+        array.resize(10, refcheck=False)  # which frees what is behind them
+    assert bound.accumulate_grad() == 10
+    assert grad.tolist() == [2] * 10
 
 
 def test_bound_penalties_follow_their_arrays():
@@ -652,6 +720,29 @@ def test_memory_that_custom_ones_share_is_refused(call):
     with pytest.raises(ValueError, match=r"^b: .*share memory"):
         penalties.prox(shared, 0.1) if call == "prox" else penalties.accumulate_grad(others, shared)
     assert (memory == 1).all()
+
+
+@pytest.mark.parametrize("call", ["accumulate_grad", "prox"])
+def test_a_custom_one_may_take_arrays_whose_elements_have_no_bytes(call):
+    class Nothing(Regularizer):
+        def __call__(self, x):
+            return 0.0
+
+        def accumulate_grad(self, x, grad, scale=1.0):
+            return 0.0
+
+        def prox(self, x, step):
+            pass
+
+    def make():
+        return np.ndarray((2,), "V0", np.zeros(8, np.uint8), 0, (4,))
+
+    params, grads = {"a": make(), "b": np.ones(3)}, {"a": make(), "b": np.zeros(3)}
+    penalties = Penalties([("*", Nothing())])
+    if call == "prox":
+        penalties.prox(params, 0.1)
+    else:
+        assert penalties.accumulate_grad(params, grads) == 0
 
 
 def test_names_that_collide_are_an_error():
