@@ -95,7 +95,7 @@ struct SideLists {
 template <typename AnyTerm>
 struct Terms {
   std::vector<AnyTerm> terms;
-  std::size_t work = 0;
+  Work work;
 };
 
 void check_as_many(const py::list& names, const py::list& indices,
@@ -124,14 +124,14 @@ Terms<AnyTerm> make_terms(const py::list& names, const py::list& regularizers,
       made.terms.back().reference = sides.references[i];
       made.terms.back().importance = sides.importances[i];
     });
-    made.work += each[i].work * made.terms.back().x.size();
+    made.work.add(made.terms.back().x.size(), each[i].work);
   }
   return made;
 }
 
 // Calls the core for many terms. `note` goes with an interrupt.
 template <typename Call>
-void call_batch(const py::list& names, std::size_t work, Call&& call, const char* note = nullptr) {
+void call_batch(const py::list& names, const Work& work, Call&& call, const char* note = nullptr) {
   try {
     call_core(work, call, note);
   } catch (const InvalidTerm& error) {
@@ -232,16 +232,16 @@ void check_arrays_apart(const py::list& names, const py::list& memories,
     described.push_back(memory.cast<decltype(described)::value_type>());
   }
   std::vector<Memory> arrays;
-  std::size_t elements = 0;
+  Work work;
   for (std::size_t i = 0; i < described.size(); ++i) {
     const auto& [pointer, element_size, shape, strides] = described[i];
     arrays.push_back({reinterpret_cast<const void*>(pointer), element_size, shape, strides,
                       are_written[i].cast<bool>()});
     std::size_t size = 1;
     for (const std::ptrdiff_t extent : shape) size *= static_cast<std::size_t>(extent);
-    elements += size;
+    work.add(size);
   }
-  call_batch(names, elements, [&] { check_apart(arrays); });
+  call_batch(names, work, [&] { check_apart(arrays); });
 }
 
 // Arrays and gradients that are looked up once, and kept alive: a call reads the factors, and sees
@@ -273,14 +273,14 @@ class BoundBatch {
     std::unique_ptr<std::vector<GradientTerm>> own(spare_.exchange(nullptr));
     if (own == nullptr) own = std::make_unique<std::vector<GradientTerm>>(terms_);
     std::vector<GradientTerm>& terms = *own;
-    std::size_t work = 0;
+    Work work;
     for (std::size_t i = 0; i < terms.size(); ++i) {
       const Kind& kind = kinds.at(indices_[i]);
       for_name(names_, i, [&] {
         if (!is_as_it_was(terms[i], i)) terms[i] = look_up(i);
       });
       terms[i].regularizer = kind.regularizer;
-      work += kind.work * terms[i].x.size();
+      work.add(terms[i].x.size(), kind.work);
     }
     double total = 0;
     call_batch(names_, work, [&] { total = taut::accumulate_grad(terms, scale); }, kAddedInPart);

@@ -6,6 +6,7 @@
 #include <pybind11/pybind11.h>
 
 #include <cstddef>
+#include <limits>
 #include <string_view>
 
 #include "gil.hpp"
@@ -42,12 +43,34 @@ inline constexpr char kAddedInPart[] =
 inline constexpr char kSteppedInPart[] =
     "taut was interrupted: some of this call's arrays, or parts of them, may have been stepped";
 
+// How much there is to do: the more elements, the more, however many they are. Broadcast arrays
+// have more than memory has bytes.
+class Work {
+ public:
+  void add(std::size_t elements, std::size_t each = 1) {
+    if (__builtin_mul_overflow(elements, each, &elements) ||
+        __builtin_add_overflow(total_, elements, &total_)) {
+      total_ = std::numeric_limits<std::size_t>::max();
+    }
+  }
+  std::size_t total() const { return total_; }
+
+ private:
+  std::size_t total_ = 0;
+};
+
+inline Work work_of(const Kernel& kernel, const ConstView& x) {
+  Work work;
+  work.add(x.size(), kernel.work);
+  return work;
+}
+
 // Calls the core, without the GIL unless there is so little work that the call is over before
 // another thread could use it. `note` goes with an interrupt.
 template <typename Call>
-auto call_core(std::size_t work, Call&& call, const char* note = nullptr) {
+auto call_core(const Work& work, Call&& call, const char* note = nullptr) {
   constexpr std::size_t kWorthReleasing = 16384;
-  return work < kWorthReleasing ? call() : without_gil(call, note);
+  return work.total() < kWorthReleasing ? call() : without_gil(call, note);
 }
 
 }  // namespace taut::bindings

@@ -26,8 +26,8 @@ double gradient_of(py::handle x, py::handle gradient, const py::tuple& factors, 
   const View target = write_view(gradient, "a gradient");
   const char* const note = kFunction == GradientFunction(accumulate_grad) ? kAddedInPart : nullptr;
   return call_core(
-      kKernel.work * view.size(),
-      [&] { return kFunction(regularizer, view, target, scale, nullptr); }, note);
+      work_of(kKernel, view), [&] { return kFunction(regularizer, view, target, scale, nullptr); },
+      note);
 }
 
 template <const Kernel& kKernel>
@@ -37,8 +37,7 @@ void register_kernel(py::module_& module) {
              [](py::handle x, const py::tuple& factors) {
                const Regularizer regularizer = kKernel.regularizer_of(factors);
                const ConstView view = read_view(x);
-               return call_core(kKernel.work * view.size(),
-                                [&] { return value(regularizer, view); });
+               return call_core(work_of(kKernel, view), [&] { return value(regularizer, view); });
              },
              py::arg("x"), py::arg("factors"));
   module.def((name + "_accumulate_grad").c_str(), gradient_of<kKernel, accumulate_grad>,
@@ -54,8 +53,7 @@ void register_prox(py::module_& module) {
                const Regularizer regularizer = kKernel.regularizer_of(factors);
                const View view = write_view(x, "an array");
                call_core(
-                   kKernel.work * view.size(), [&] { prox(regularizer, view, step); },
-                   kSteppedInPart);
+                   work_of(kKernel, view), [&] { prox(regularizer, view, step); }, kSteppedInPart);
              },
              py::arg("x"), py::arg("factors"), py::arg("step"));
 }
@@ -71,7 +69,7 @@ double gradient_of_range(py::handle x, py::handle gradient, const py::tuple& fac
   const View target = write_view(gradient, "a gradient");
   const char* const note = kFunction == RangeFunction(accumulate_grad) ? kAddedInPart : nullptr;
   return call_core(
-      kGram.work * view.size(),
+      work_of(kGram, view),
       [&] { return kFunction(regularizer, view, {begin, end}, target, scale, nullptr); }, note);
 }
 
@@ -82,7 +80,7 @@ void register_range(py::module_& module) {
       [](py::handle x, const py::tuple& factors, std::size_t begin, std::size_t end) {
         const OrthogonalRegularizer regularizer = orthogonal_of(factors);
         const ConstView view = read_view(x);
-        return call_core(kGram.work * view.size(),
+        return call_core(work_of(kGram, view),
                          [&] { return value(regularizer, view, VectorRange{begin, end}); });
       },
       py::arg("x"), py::arg("factors"), py::arg("begin"), py::arg("end"));

@@ -94,6 +94,21 @@ run(lambda: penalties.accumulate_grad({"a": x, "b": x[:9]}, grads))
     assert interrupt(code).endswith("Written before this, at least in part: 'a', 'b'")
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        "lambda: Penalties([('*', 'l2')]).value([huge] * 16)",
+        "Penalties([('*', 'l2')]).bind([huge] * 16)",
+    ],
+)
+def test_more_elements_than_a_number_counts(call, interruptible):
+    code = f"""
+huge = np.broadcast_to(np.float16(1), 2**60)
+run({call})
+"""
+    assert interrupt(code) == "interrupted"
+
+
 @pytest.mark.parametrize("cls", ["ValueError", "RuntimeError"])
 def test_what_a_handler_raises_is_no_mistake_of_the_call(cls, interruptible):
     require("torch")
