@@ -170,6 +170,85 @@ TEST_CASE("NaN and Inf do not trap, even where the caller's word says so") {
 #endif
 }
 
+#if defined(__x86_64__)
+// Numbers that are subnormal or have a rounded product set a status bit, or trap, wherever they are
+// looked at.
+TEST_CASE("no check of a factor or of a step sets a status bit or traps") {
+  constexpr Word kAllTrap = 0;
+  std::vector<double> x{0.5, -2, 0.25, 1};
+  std::vector<double> gradient(x.size());
+  const taut::View written = taut::View::matrix(x.data(), 2, 2, 2);
+  const taut::ConstView read(written);
+  const taut::View to = taut::View::matrix(gradient.data(), 2, 2, 2);
+  const auto check_call = [&](auto call) {
+    for (const Word word : {kDefault, kAllTrap}) {
+      const UsedWord used(word);
+      try {
+        call();
+      } catch (const taut::InvalidArgument&) {
+      }
+      const Word after = read_word();
+      write_word(kDefault);
+      CHECK(after == word);
+    }
+  };
+  const double nan = std::numeric_limits<double>::signaling_NaN();
+  for (const double factor : {0.3, 1e-200, 1e-310, 1e200, -1e-310, nan}) {
+    for (const double step : {0.1, 1e-200, 1e-310, 1e200, -1e-310, nan}) {
+      INFO("factor " << factor << ", step " << step);
+      const taut::Regularizer regularizers[] = {taut::L1{factor},
+                                                taut::L2{factor},
+                                                taut::L1L2{factor, factor},
+                                                taut::GroupLasso{factor},
+                                                taut::SoftOrthogonalRegularizer{factor},
+                                                taut::OrthogonalRegularizer{factor}};
+      for (const taut::Regularizer& regularizer : regularizers) {
+        const taut::ProxTerm steps[] = {{regularizer, written}};
+        const taut::GradientTerm gradients[] = {{regularizer, read, to}};
+        check_call([&] { taut::prox(regularizer, written, step); });
+        check_call([&] { taut::prox(steps, step); });
+        check_call([&] { taut::check_prox(steps, step); });
+        check_call([&] { taut::value(regularizer, read); });
+        check_call([&] { taut::accumulate_grad(regularizer, read, to, step); });
+        check_call([&] { taut::accumulate_grad(gradients, step); });
+        check_call([&] { taut::check_accumulate_grad(gradients, step); });
+      }
+      const taut::OrthogonalRegularizer orthogonal{factor};
+      check_call([&] { taut::value(orthogonal, read, taut::VectorRange{0, 1}); });
+      check_call([&] { taut::value(orthogonal, read, taut::PairShare{0, 2}); });
+    }
+  }
+}
+#endif
+
+TEST_CASE("a step whose product with a factor is beyond float64 is refused in any environment") {
+  std::vector<float> x{0.5, -2, 0.25, 1};
+  const std::vector<float> before = x;
+  const taut::View written = taut::View::matrix(x.data(), 2, 2, 2);
+  const taut::Regularizer regularizers[] = {taut::L1{1e200}, taut::L2{1e200},
+                                            taut::L1L2{1e200, 0.1}, taut::GroupLasso{1e200}};
+  for (const Word word : kWords) {
+    for (const taut::Regularizer& regularizer : regularizers) {
+      const taut::ProxTerm steps[] = {{regularizer, written}};
+      int refused = 0;
+      const auto try_call = [&](auto call) {
+        const UsedWord used(word);
+        try {
+          call();
+        } catch (const taut::InvalidArgument&) {
+          ++refused;
+        }
+      };
+      try_call([&] { taut::prox(regularizer, written, 1e200); });
+      try_call([&] { taut::prox(steps, 1e200); });
+      try_call([&] { taut::check_prox(steps, 1e200); });
+      INFO("control word " << word);
+      CHECK(refused == 3);
+      CHECK(x == before);
+    }
+  }
+}
+
 // LLVM's runtime gives its threads the caller's word in every region anyway.
 #if defined(TAUT_TEAM_IS_OPENMP) && !defined(__clang__)
 TEMPLATE_LIST_TEST_CASE("the words of all threads neither count nor change", "", EveryDtype) {

@@ -19,7 +19,9 @@ namespace taut {
 namespace {
 
 bool has_no_pairs(const OrthogonalRegularizer& regularizer, const ConstView& x) {
-  return regularizer.factor == 0 || count_of_vectors(x, regularizer.mode) < 2 ||
+  const bool is_off =
+      call_isolated([&](const DefaultFloatEnvironment&) { return regularizer.factor == 0; });
+  return is_off || count_of_vectors(x, regularizer.mode) < 2 ||
          length_of_vectors(x, regularizer.mode) == 0;
 }
 

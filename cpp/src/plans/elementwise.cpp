@@ -1,7 +1,5 @@
 #include "plans/elementwise.hpp"
 
-#include <cmath>
-
 #include "plans/elementwise_plan.hpp"
 #include "plans/registry.hpp"
 #include "views/check.hpp"
@@ -174,9 +172,8 @@ template <typename R>
 void check_prox(const R& regularizer, Task task, double step) {
   if (task != Task::kProx) return;
   const ElementwiseFactors factors = factors_of(regularizer);
-  if (!std::isfinite(step * factors.l1) || !std::isfinite(2 * (step * factors.l2))) {
-    throw InvalidArgument("step times a factor is beyond the range of float64");
-  }
+  check_product(step, factors.l1);
+  check_product(step, factors.l2, 2);
 }
 
 }  // namespace

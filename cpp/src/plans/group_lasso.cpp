@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstdint>
 #include <numeric>
 #include <span>
@@ -290,9 +289,7 @@ void check(const GroupLasso& regularizer, Task task, const ConstView& x, double 
     throw InvalidArgument("Inputs to GroupLasso must have rank 1 or more. Received: inputs.shape=" +
                           shape_of(x));
   }
-  if (task == Task::kProx && !std::isfinite(scale * regularizer.factor)) {
-    throw InvalidArgument("step times a factor is beyond the range of float64");
-  }
+  if (task == Task::kProx) check_product(scale, regularizer.factor);
 }
 
 Plan& make_plan(const GroupLasso& regularizer, const Problem& problem, const Call& call) {

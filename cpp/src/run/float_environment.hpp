@@ -60,7 +60,11 @@ class DefaultFloatEnvironment {
 template <typename Call>
 [[gnu::noinline]] auto call_isolated(Call&& call) {
   const DefaultFloatEnvironment environment;
-  return [&]() __attribute__((noinline)) { return call(environment); }();
+  return [&]() __attribute__((noinline)) {
+    // What has no effect but a result, a compiler would move to where the control word is another.
+    asm volatile("" : : : "memory");
+    return call(environment);
+  }();
 }
 
 }  // namespace taut

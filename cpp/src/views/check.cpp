@@ -4,6 +4,8 @@
 #include <charconv>
 #include <cmath>
 
+#include "run/float_environment.hpp"
+
 namespace taut {
 namespace {
 
@@ -24,10 +26,14 @@ std::string text_of(double number) {
 }  // namespace
 
 void check_factor(const char* name, double factor) {
-  if (std::isfinite(factor) && factor >= 0) return;
-  throw InvalidArgument(std::string("Invalid value for argument `") + name +
-                        "`: expected a non-negative float. Received: " + name + "=" +
-                        text_of(factor));
+  // Even a comparison sets a status bit, of a subnormal number.
+  const bool is_factor = call_isolated(
+      [&](const DefaultFloatEnvironment&) { return std::isfinite(factor) && factor >= 0; });
+  if (is_factor) return;
+  throw InvalidArgument(
+      std::string("Invalid value for argument `") + name +
+      "`: expected a non-negative float. Received: " + name + "=" +
+      call_isolated([&](const DefaultFloatEnvironment&) { return text_of(factor); }));
 }
 
 std::string shape_of(const ConstView& view) {
@@ -40,6 +46,14 @@ std::string shape_of(const ConstView& view) {
 }
 
 void check_step(double step) { check_factor("step", step); }
+
+void check_product(double step, double factor, double times) {
+  const bool is_in_range = call_isolated(
+      [&](const DefaultFloatEnvironment&) { return std::isfinite(times * (step * factor)); });
+  if (!is_in_range) {
+    throw InvalidArgument("step times a factor is beyond the range of float64");
+  }
+}
 
 void check_side(const char* name, const ConstView& x, const ConstView& side) {
   const std::string which = std::string("The ") + name;

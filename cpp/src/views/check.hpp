@@ -1,4 +1,5 @@
 // What is asked of a caller's arguments before anything is written. All throw InvalidArgument.
+// Numbers are judged under the default floating-point environment, whatever the caller's is.
 
 #ifndef TAUT_VIEWS_CHECK_HPP_
 #define TAUT_VIEWS_CHECK_HPP_
@@ -12,6 +13,8 @@ namespace taut {
 // Both are finite and not negative.
 void check_factor(const char* name, double factor);
 void check_step(double step);
+// times * step * factor is finite: of a proximal step.
+void check_product(double step, double factor, double times = 1);
 
 template <typename Pointer>
 bool has_same_shape(const ConstView& x, const BasicView<Pointer>& other) {
