@@ -10,12 +10,18 @@
 #include "plans/registry.hpp"
 #include "run/executor.hpp"
 #include "run/float_environment.hpp"
+#include "run/stop.hpp"
 #include "views/check.hpp"
 #include "views/overlap.hpp"
 #include "views/same_memory.hpp"
 
 namespace taut {
 namespace {
+
+// Of what is done for each term beside its elements, about: there may be a million of them.
+constexpr std::size_t kTermSteps = 200;
+constexpr double kTermNanoseconds = 200;
+constexpr double kSumNanoseconds = 20;
 
 template <typename AnyTerm>
 const View* written_of(const AnyTerm& term) {
@@ -140,19 +146,21 @@ struct Checked {
 template <typename AnyTerm>
 Checked check(std::span<const AnyTerm> terms, Task task, double scale,
               std::span<const double> values, const Call& call) {
+  CallEffort effort(call);
   const auto problems = call.arena().take<Problem>(terms.size());
   for (std::size_t term = 0; term < terms.size(); ++term) {
+    effort.spend(kTermSteps);
     const AnyTerm& of = terms[term];
     const SideViews sides{pointer_to(of.reference), pointer_to(of.importance)};
     problems[term] = make_problem(task, scale, of.x, written_of(of), sides, call);
   }
-  CallEffort effort(call);
   const Bytes written{values.data(), values.size_bytes()};
   // Most tensors are apart: one look at their ranges tells.
   std::span<const bool> counted = all_of(terms.size(), call);
   const bool are_apart = are_ranges_apart(uses_of(problems, counted, written, call), effort);
   if (!are_apart) counted = find_counted(problems, call, effort);
   for (std::size_t term = 0; term < terms.size(); ++term) {
+    effort.spend(kTermSteps);
     check_term(term, [&] {
       check_penalty(terms[term].regularizer, problems[term], terms[term].x);
       check_written(problems[term], call);  // whether it counts or not
@@ -178,8 +186,10 @@ double run(std::span<const AnyTerm> terms, Task task, double scale, std::span<do
 
   return call_isolated(
       [&, &problems = problems, &counted = counted](const DefaultFloatEnvironment& environment) {
+        const Questions questions(environment);
         const auto plans = arena.take<Plan*>(terms.size());
         for (std::size_t term = 0; term < terms.size(); ++term) {
+          Questions::ask_if_due(kTermNanoseconds);
           plans[term] = counted[term] ? &plan_of(terms[term].regularizer, problems[term], call)
                                       : &make_zero_plan(problems[term], call);
         }
@@ -188,6 +198,7 @@ double run(std::span<const AnyTerm> terms, Task task, double scale, std::span<do
         for (std::size_t term = 0; term < terms.size(); ++term) {
           values[term] = plans[term]->combine();
           total += values[term];
+          Questions::ask_if_due(kSumNanoseconds);
         }
         return total;
       });

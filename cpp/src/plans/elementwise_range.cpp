@@ -37,6 +37,7 @@ void for_each_weighted(const Layout& layout, Element element) {
     read(kReference, begin, count, reference.data(), 0);
     read(kImportance, begin, count, importance.data(), 1);
     for (std::size_t i = 0; i < count; ++i) element(x[i] - reference[i], importance[i]);
+    Questions::ask_if_due(kElements * 5.0);
   }
 }
 

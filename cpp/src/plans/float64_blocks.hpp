@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstddef>
 
+#include "run/stop.hpp"
 #include "views/layout.hpp"
 
 namespace taut {
@@ -16,9 +17,11 @@ namespace taut {
 // Below this, a sum of squares may hold squares that lost digits as subnormal numbers.
 constexpr double kSmallestSquares = 0x1p-900;
 
+constexpr double kBlockNanoseconds = 500;  // of a block below, about
 using Float64Block = std::array<double, 256>;
 
-// Calls block(numbers, begin, count) for the first array's elements, some at a time.
+// Calls block(numbers, begin, count) for the first array's elements, some at a time, and asks
+// whether to stop in between.
 template <typename Block>
 void for_each_block(const Layout& layout, Block block) {
   Float64Block numbers;
@@ -26,6 +29,7 @@ void for_each_block(const Layout& layout, Block block) {
     const std::size_t count = std::min(numbers.size(), layout.size - begin);
     gather(layout, 0, begin, count, numbers.data());
     block(numbers.data(), begin, count);
+    Questions::ask_if_due(kBlockNanoseconds);
   }
 }
 

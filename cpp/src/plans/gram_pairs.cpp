@@ -11,6 +11,7 @@
 #include "plans/gram_vectors.hpp"
 #include "plans/pair_words.hpp"
 #include "plans/sign_store.hpp"
+#include "run/stop.hpp"
 
 namespace taut {
 namespace {
@@ -96,9 +97,11 @@ class PairsPlan final : public Plan {
   // Calls visit(tile) for those of the share.
   template <typename Visit>
   void visit_tiles(Visit visit) const {
+    constexpr std::size_t kAsking = std::size_t{1} << 16;  // tiles between two questions
     const std::size_t side = words_.tile;
     for (std::size_t i = 0; i < words_.tiles; ++i) {
       for (std::size_t j = i; j < words_.tiles; ++j) {
+        if (j % kAsking == 0) Questions::ask_if_due(kAsking);
         if (words_.share_of(i, j) != share_.index) continue;
         const std::size_t row = i * side;
         const std::size_t column = j * side;

@@ -100,6 +100,7 @@ void Executor::run_together(const DefaultFloatEnvironment& environment) {
 // What every worker does: round after round, until none is left or the team is to leave.
 void Executor::work(std::size_t worker) {
   const DefaultFloatEnvironment environment;
+  const Questions none(nullptr);
   const std::size_t count = merged_.rounds.size();
   try {
     for (std::size_t round; (round = current_.load(std::memory_order_acquire)) < count;) {

@@ -8,6 +8,7 @@ namespace {
 constexpr auto kStopInterval = std::chrono::milliseconds(50);
 
 thread_local StopCheck::Function stop_check = nullptr;
+thread_local Questions* questions = nullptr;
 
 }  // namespace
 
@@ -32,6 +33,18 @@ void StopWatch::ask() {
   }
   asked_ = std::chrono::steady_clock::now();
   if (stops) throw Stopped();
+}
+
+Questions::Questions(const DefaultFloatEnvironment* environment)
+    : environment_(environment), outer_(questions) {
+  questions = this;
+}
+Questions::~Questions() { questions = outer_; }
+
+void Questions::ask_if_due(double nanoseconds) {
+  Questions* const own = questions;
+  if (own == nullptr || own->environment_ == nullptr || !own->watch_.is_due(nanoseconds)) return;
+  own->environment_->call_outside([&] { own->watch_.ask(); });
 }
 
 }  // namespace taut

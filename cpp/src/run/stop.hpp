@@ -4,7 +4,9 @@
 #define TAUT_RUN_STOP_HPP_
 
 #include <chrono>
+#include <cstddef>
 
+#include "run/float_environment.hpp"
 #include "taut/runtime.hpp"
 
 namespace taut {
@@ -33,6 +35,30 @@ class StopWatch {
   StopCheck::Function check_;
   std::chrono::steady_clock::time_point asked_;
   double unread_ = 0;  // nanoseconds
+};
+
+// Lets what the calling thread computes by itself ask in the middle of it, while this lives.
+class Questions {
+ public:
+  explicit Questions(const DefaultFloatEnvironment& environment) : Questions(&environment) {}
+  // None are asked: within a parallel region.
+  explicit Questions(std::nullptr_t) : Questions(kNone) {}
+  ~Questions();
+  Questions(const Questions&) = delete;
+  Questions& operator=(const Questions&) = delete;
+
+  // Asks under the caller's floating-point environment where that is due, about `nanoseconds` after
+  // this was last called; throws what StopWatch::ask throws. Does nothing on other threads.
+  [[gnu::noinline]] static void ask_if_due(double nanoseconds);
+
+ private:
+  static constexpr const DefaultFloatEnvironment* kNone = nullptr;
+
+  explicit Questions(const DefaultFloatEnvironment* environment);
+
+  const DefaultFloatEnvironment* environment_;
+  StopWatch watch_;
+  Questions* outer_;
 };
 
 }  // namespace taut
