@@ -1,6 +1,7 @@
 #include "arrays.hpp"
 
 #include <atomic>
+#include <bit>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,8 +30,11 @@ bool is_bfloat16(const py::dtype& dtype) {
 
 DType dtype_of(const py::array& array, const char* what) {
   const py::dtype dtype = array.dtype();
+  // '<' or '>' may be the machine's own order, too, as of elements of a subarray.
+  constexpr char kOwnOrder = std::endian::native == std::endian::little ? '<' : '>';
   const char byte_order = dtype.byteorder();
-  if (byte_order == '=' || byte_order == '|') {
+  const bool is_native = byte_order == '=' || byte_order == '|' || byte_order == kOwnOrder;
+  if (is_native) {
     switch (dtype.num()) {
       case py::detail::npy_api::NPY_DOUBLE_:
         return DType::kFloat64;
@@ -42,8 +46,7 @@ DType dtype_of(const py::array& array, const char* what) {
         if (is_bfloat16(dtype)) return DType::kBFloat16;
     }
   }
-  const std::string name =
-      py::str(byte_order == '=' || byte_order == '|' ? dtype.attr("name") : dtype.attr("str"));
+  const std::string name = py::str(dtype.attr(is_native ? "name" : "str"));
   raise_dtype(what, name);
 }
 

@@ -1,5 +1,7 @@
 """What the array arguments may be, and that a mistake is told before anything is written."""
 
+import sys
+
 import numpy as np
 import pytest
 from arrays import DTYPES
@@ -30,6 +32,19 @@ def test_other_dtypes_are_a_type_error_that_names_them(regularizer, dtype):
     with pytest.raises(TypeError, match=name):
         regularizer.accumulate_grad(np.ones((3, 3)), x)
     assert (grad == 1).all()
+
+
+def test_a_dtype_may_name_the_byte_order_that_the_machine_has(regularizer):
+    own = "<" if sys.byteorder == "little" else ">"
+    x = np.arange(1.0, 10).reshape(3, 3).astype(np.dtype("f4").newbyteorder(own))
+    assert x.dtype.byteorder == own
+    plain = x.astype("=f4").view("f4")
+    assert regularizer(x) == regularizer(plain)
+    grad, expected = np.zeros_like(x), np.zeros_like(plain)
+    assert grad.dtype.byteorder == own
+    regularizer.accumulate_grad(x, grad)
+    regularizer.accumulate_grad(plain, expected)
+    assert (grad == expected).all()
 
 
 def test_what_numpy_can_read_is_an_input():

@@ -132,9 +132,7 @@ def _mean(matrix: Array) -> float:
     if dtype not in _OF_KERNELS and dtype.name != "bfloat16":
         dtype = np.dtype(np.float32)
     # The matrix lies as its file has it: the penalty takes its rows however they are strided.
-    # What a library calls "<" may be the order here, under a name that the kernels do not know.
-    native = matrix.astype(dtype, copy=False).view(dtype)
-    return float(OrthogonalRegularizer(1.0)(native))
+    return float(OrthogonalRegularizer(1.0)(matrix.astype(dtype, copy=False)))
 
 
 def _nearest(
