@@ -1,8 +1,11 @@
 #include "views/check.hpp"
 
 #include <array>
+#include <bit>
 #include <charconv>
 #include <cmath>
+#include <cstdint>
+#include <limits>
 
 #include "run/float_environment.hpp"
 
@@ -26,10 +29,11 @@ std::string text_of(double number) {
 }  // namespace
 
 void check_factor(const char* name, double factor) {
-  // Even a comparison sets a status bit, of a subnormal number.
-  const bool is_factor = call_isolated(
-      [&](const DefaultFloatEnvironment&) { return std::isfinite(factor) && factor >= 0; });
-  if (is_factor) return;
+  // By its bits: even a comparison sets a status bit, of a subnormal number.
+  constexpr std::uint64_t kSign = std::uint64_t{1} << 63;
+  constexpr auto kInfinity = std::bit_cast<std::uint64_t>(std::numeric_limits<double>::infinity());
+  const auto bits = std::bit_cast<std::uint64_t>(factor);
+  if (bits < kInfinity || bits == kSign) return;
   throw InvalidArgument(
       std::string("Invalid value for argument `") + name +
       "`: expected a non-negative float. Received: " + name + "=" +
