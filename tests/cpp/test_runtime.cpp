@@ -117,6 +117,59 @@ TEST_CASE("a check ends with its scope, and the outer one is asked again") {
   CHECK(taut::value(taut::L1{1}, taut::ConstView(x.data(), x.size())) == 1e6);
 }
 
+TEST_CASE("a batch of very many terms is stopped") {
+  const std::vector<float> x(300'000, 1.0f);
+  std::vector<taut::Term> terms;
+  terms.reserve(x.size());
+  for (const float& number : x) terms.push_back({taut::L2{}, taut::ConstView(&number, 1)});
+  const taut::StopCheck check(stop);
+  CHECK_THROWS_AS(taut::value(terms), taut::Stopped);
+}
+
+// When the check was asked last, and the longest time in which it was not.
+std::chrono::steady_clock::time_point last_asked;
+std::chrono::steady_clock::duration longest_silence;
+
+bool note_silence() {
+  const auto now = std::chrono::steady_clock::now();
+  longest_silence = std::max(longest_silence, now - last_asked);
+  last_asked = now;
+  return false;
+}
+
+// Their squares leave the range of float64, so that the calling thread adds them up once more,
+// which takes most of the time.
+TEST_CASE("a check is asked while numbers are added up that left the range") {
+  const double tiny = 1e-300;
+  constexpr std::ptrdiff_t kShape[] = {1 << 13, 1 << 14};
+  constexpr std::ptrdiff_t kStrides[] = {0, 0};
+  const taut::ConstView x(&tiny, taut::DType::kFloat64, kShape, kStrides);
+  const UsedThreads used(1);
+  for (const taut::Regularizer& regularizer :
+       {taut::Regularizer(taut::L2{}), taut::Regularizer(taut::GroupLasso{})}) {
+    const auto begin = std::chrono::steady_clock::now();
+    last_asked = begin;
+    longest_silence = {};
+    {
+      const taut::StopCheck check(note_silence);
+      taut::value(regularizer, x);
+    }
+    note_silence();
+    CHECK(longest_silence < (last_asked - begin) / 3);
+  }
+}
+
+TEST_CASE("a share of more pairs than can be counted is stopped") {
+  const float number = 1;
+  constexpr std::ptrdiff_t kShape[] = {std::ptrdiff_t{1} << 40, 2};
+  constexpr std::ptrdiff_t kStrides[] = {0, 0};
+  const taut::ConstView x(&number, taut::DType::kFloat32, kShape, kStrides);
+  const UsedThreads used(1);
+  const taut::StopCheck check(stop);
+  CHECK_THROWS_AS(taut::value(taut::OrthogonalRegularizer{}, x, taut::PairShare{0, 1}),
+                  taut::Stopped);
+}
+
 TEST_CASE("a check concerns the thread that it was made on") {
   const taut::StopCheck check(stop);
   double value = 0;
