@@ -150,10 +150,10 @@ class FinishedVectors {
     double slopes[kLanesOf<T>];
     TAUT_UNROLL
     for (std::size_t part = 0; part < kLanesOf<T>; part += kDoubles) {
-      store(slopes + part, slope(part_of(x, part), part_of(g, part),
-                                 load<Doubles>(negative_projections_ + v + part),
-                                 load<Doubles>(factors_ + v + part),
-                                 load<Doubles>(second_factors_ + v + part)));
+      store(
+          slopes + part,
+          slope(part_of(x, part), part_of(g, part), load<Doubles>(negative_projections_ + v + part),
+                load<Doubles>(factors_ + v + part), load<Doubles>(second_factors_ + v + part)));
     }
     write_line<G>(slopes, vectors, target.accumulate, at(target, v, c), target.vector_stride);
   }
