@@ -278,10 +278,13 @@ TEST_CASE("shares of a tensor's vectors are those of the matrix it is read as") 
 }
 
 TEST_CASE("what does not suit a share is refused before anything is written") {
-  std::vector<double> x = random_numbers<double>(60);
-  const auto view = View::matrix(x, 10, 6);
-  Words words(10 * taut::pair_words(10, 2, taut::DType::kFloat64), 5);
-  std::vector<double> measures(10 * taut::kPairMeasures, 5);
+  // What reaches beyond one of these reaches into nothing else.
+  constexpr std::size_t kRoom = 1000;
+  std::vector<double> x = random_numbers<double>(60 + kRoom);
+  const auto view = View::matrix(x.data(), 10, 6, std::ptrdiff_t{6});
+  const std::size_t used_words = 10 * taut::pair_words(10, 2, taut::DType::kFloat64);
+  Words words(used_words + kRoom, 5);
+  std::vector<double> measures(10 * taut::kPairMeasures + kRoom, 5);
   auto* const bytes = reinterpret_cast<std::byte*>(words.data());
   const auto refusal = [&](PairShare share) {
     return message_of([&] {
@@ -295,7 +298,7 @@ TEST_CASE("what does not suit a share is refused before anything is written") {
   const auto refused_slopes = [&](VectorRange range, const View& gradient, std::size_t shares) {
     return message_of([&] {
       taut::grad_from_signs(OrthogonalRegularizer{}, view, range,
-                            {bytes, words.size() / 2, shares, measures.data()}, gradient);
+                            {bytes, used_words / 2, shares, measures.data()}, gradient);
     });
   };
   std::vector<double> gradient(60, 7.0);
@@ -320,8 +323,7 @@ TEST_CASE("what does not suit a share is refused before anything is written") {
   const std::string overlaps_input = "The signs must not overlap the input: they share memory";
   CHECK(refused_signs(&x[59], measures.data()) == overlaps_input);
   CHECK(refused_signs(bytes, &x[59]) == overlaps_input);
-  const std::size_t last = words.size() - 1;
-  CHECK(refused_signs(bytes, reinterpret_cast<double*>(&words[last])) ==
+  CHECK(refused_signs(bytes, reinterpret_cast<double*>(&words[used_words - 1])) ==
         "The words and the measures of signs must not overlap: they share memory");
   CHECK(x == x_before);
   const std::string overlaps_signs = "The gradient must not overlap the signs: they share memory";
