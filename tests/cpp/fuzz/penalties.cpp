@@ -53,8 +53,7 @@ Error expected_error(const PenaltiesCase& of, const std::vector<bool>& counted) 
   if (of.values != 0 && of.values != of.terms.size()) return Error::kArgument;
   const Error error = of.is_batch ? Error::kTerm : Error::kArgument;
   for (std::size_t i = 0; i < of.terms.size(); ++i) {
-    const bool is_written = counted[i] || of.task == Task::kOverwrite;
-    if (!is_allowed(of.terms[i], of.task, of.scale, is_written)) return error;
+    if (!is_allowed(of.terms[i], of.task, of.scale)) return error;
   }
   return of.task == Task::kValue || are_apart(of, counted) ? Error::kNone : error;
 }

@@ -97,10 +97,10 @@ bool fits(const Array& gradient, taut::DType dtype, const Shape& shape) {
   return gradient.shape == shape && (gradient.dtype == dtype || is_wider);
 }
 
-bool is_allowed(const Term& term, Task task, double step, bool is_written) {
+bool is_allowed(const Term& term, Task task, double step) {
   if (!is_penalty_allowed(term.regularizer, term.x.shape)) return false;
   if (task == Task::kProx && !is_step_allowed(term.regularizer, step)) return false;
-  const Array* written = is_written ? term.written(task) : nullptr;
+  const Array* written = term.written(task);
   if (written != nullptr && task != Task::kProx) {
     if (!fits(*written, term.x.dtype, term.x.shape) || overlap(*written, term.x)) return false;
   }

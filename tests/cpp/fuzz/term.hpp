@@ -41,8 +41,8 @@ std::string text_of(const taut::Regularizer& regularizer);
 
 bool is_elementwise(const taut::Regularizer& regularizer);
 // Whether the documentation of taut/penalty.hpp and taut/batch.hpp allows it: the penalty of such
-// an x, and, if it `is_written`, what is written.
-bool is_allowed(const Term& term, Task task, double step, bool is_written);
+// an x, and what is written, whether it counts or not.
+bool is_allowed(const Term& term, Task task, double step);
 // Whether a gradient may stand beside an x of this dtype and shape.
 bool fits(const Array& gradient, taut::DType dtype, const Shape& shape);
 
