@@ -186,7 +186,7 @@ double run(std::span<const AnyTerm> terms, Task task, double scale, std::span<do
 
   return call_isolated(
       [&, &problems = problems, &counted = counted](const DefaultFloatEnvironment& environment) {
-        const Questions questions(environment);
+        const Questions questions(&environment);
         const auto plans = arena.take<Plan*>(terms.size());
         for (std::size_t term = 0; term < terms.size(); ++term) {
           Questions::ask_if_due(kTermNanoseconds);

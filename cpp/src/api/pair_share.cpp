@@ -99,7 +99,7 @@ double run(const OrthogonalRegularizer& regularizer, const ConstView& x, PairSha
     return 0;
   }
   return call_isolated([&](const DefaultFloatEnvironment& environment) {
-    const Questions questions(environment);
+    const Questions questions(&environment);
     return run(make_pairs_plan(regularizer, share, signs, problem, call), call, environment);
   });
 }
@@ -138,7 +138,7 @@ void grad_from_signs(const OrthogonalRegularizer& regularizer, const ConstView& 
   const bool is_zero = has_no_pairs(regularizer, x) || range.begin == range.end;
   if (!is_zero) check_apart_from_signs(problem, signs, range.end - range.begin, vectors, call);
   call_isolated([&](const DefaultFloatEnvironment& environment) {
-    const Questions questions(environment);
+    const Questions questions(&environment);
     Plan& plan = is_zero ? make_zero_plan(problem, call)
                          : make_slopes_plan(regularizer, range, signs, problem, call);
     return run(plan, call, environment);

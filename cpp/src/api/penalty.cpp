@@ -33,7 +33,7 @@ double run(const Regularizer& regularizer, Task task, double scale, const ConstV
   check_penalty(regularizer, problem, x);
   check_written(problem, call);
   return call_isolated([&](const DefaultFloatEnvironment& environment) {
-    const Questions questions(environment);
+    const Questions questions(&environment);
     return run(plan_of(regularizer, problem, call), call, environment);
   });
 }
@@ -49,7 +49,7 @@ double run(const OrthogonalRegularizer& regularizer, Task task, double scale, co
   check_apart(problem, x, call);
   problem.x = &x;
   return call_isolated([&](const DefaultFloatEnvironment& environment) {
-    const Questions questions(environment);
+    const Questions questions(&environment);
     return run(make_plan(regularizer, range, problem, call), call, environment);
   });
 }

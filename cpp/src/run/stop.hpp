@@ -4,7 +4,6 @@
 #define TAUT_RUN_STOP_HPP_
 
 #include <chrono>
-#include <cstddef>
 
 #include "run/float_environment.hpp"
 #include "taut/runtime.hpp"
@@ -40,9 +39,8 @@ class StopWatch {
 // Lets what the calling thread computes by itself ask in the middle of it, while this lives.
 class Questions {
  public:
-  explicit Questions(const DefaultFloatEnvironment& environment) : Questions(&environment) {}
-  // None are asked: within a parallel region.
-  explicit Questions(std::nullptr_t) : Questions(kNone) {}
+  // Null: none are asked, as within a parallel region.
+  explicit Questions(const DefaultFloatEnvironment* environment);
   ~Questions();
   Questions(const Questions&) = delete;
   Questions& operator=(const Questions&) = delete;
@@ -52,10 +50,6 @@ class Questions {
   [[gnu::noinline]] static void ask_if_due(double nanoseconds);
 
  private:
-  static constexpr const DefaultFloatEnvironment* kNone = nullptr;
-
-  explicit Questions(const DefaultFloatEnvironment* environment);
-
   const DefaultFloatEnvironment* environment_;
   StopWatch watch_;
   Questions* outer_;
